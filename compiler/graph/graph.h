@@ -1,0 +1,250 @@
+/* graph.h - the upper level: a graph of operators on tensors.
+ *
+ *   graph.c        nodes, values, users: building and editing
+ *   tensor.c       element types, layouts, contents of constants
+ *   read.c         the JSON model format -> Graph         (docs/format.md)
+ *   read_value.c   attributes and constants given by formula
+ *   safetensors.c  the weights file
+ *   random.c       the seeded generator of "weights": {"random": N}
+ *   print.c        a graph as text (--emit graph) and as a drawing (--emit dot)
+ *   verify.c       what must hold after every pass
+ *   eval.c         the reference evaluator: every node in double precision
+ *
+ * Nodes and values live in dense arrays and are named by 32-bit ids; 0 is none. Ids survive growth.
+ * Take a pointer for the length of a block, never across a call that may add nodes or values. */
+#ifndef KILN_GRAPH_H
+#define KILN_GRAPH_H
+
+#include "base/base.h"
+
+#define MAX_RANK 8
+
+typedef uint32_t NodeId;
+typedef uint32_t ValueId;
+
+/* ---- tensor.c --------------------------------------------------------------------------- */
+
+/* F64 is the reference evaluator's alone. POISON is the type of what an error was reported for. */
+typedef enum { ELEM_POISON, F32, F16, BF16, I8, U8, I32, F64 } Elem;
+
+/* How a value of logical shape N, C, H, W is stored. block 1 is row-major. block b > 1 splits C:
+ *
+ *     [N][ceil(C / b)][top + H + bottom][left + W + right][b]
+ *
+ * The halo is rows and columns of zeros around each plane, kept by whoever writes the value, so
+ * that a padded convolution reads them without a test. Rank 2 is N, C with H = W = 1; other ranks
+ * are row-major without halo. Channels past C in the last block hold unspecified finite numbers;
+ * a constant that meets them is zero there. */
+typedef struct Layout {
+    int32_t block;               /* >= 1 */
+    int32_t top, left, bottom, right;
+} Layout;
+
+typedef struct Type {
+    Elem    elem;
+    int     rank;
+    int64_t dims[MAX_RANK];      /* logical; all >= 1 */
+    Layout  layout;
+} Type;
+
+/* Contents of a constant: row-major in the order of type.dims, no layout. */
+typedef struct Tensor {
+    Type        type;
+    const void *data;
+} Tensor;
+
+size_t      elem_bytes(Elem e);
+const char *elem_name(Elem e);                     /* "f32" ... */
+bool        elem_from_name(const char *s, Elem *out); /* accepts "f32" and "F32" */
+bool        elem_is_float(Elem e);
+
+Type    type_plain(Elem e, int rank, const int64_t *dims); /* row-major, no halo */
+int64_t type_count(const Type *t);                 /* logical elements; dims were checked to fit */
+/* type_stored_count - elements in memory with the layout's blocks and halo. */
+int64_t type_stored_count(const Type *t);
+bool    type_same_shape(const Type *a, const Type *b);
+bool    type_is_plain(const Type *t);              /* block 1 and no halo */
+bool    layout_same(Layout a, Layout b);
+char   *type_text(Arena *a, const Type *t);        /* f32[1, 64, 56, 56]:c16+1  */
+
+/* Tensors in the making: contents owned by `a`, zeroed. */
+Tensor *tensor_new(Arena *a, Elem e, int rank, const int64_t *dims);
+double  tensor_get(const Tensor *t, int64_t i);    /* element i as a number, any elem type */
+void    tensor_set(Tensor *t, int64_t i, double v);/* rounds to nearest even, saturates integers */
+/* tensor_as_f32 - the same contents as F32; returns `t` itself where it is F32 already. */
+const Tensor *tensor_as_f32(Arena *a, const Tensor *t);
+float    f16_to_f32(uint16_t h);
+uint16_t f32_to_f16(float f);                      /* round to nearest even; overflow to infinity */
+float    bf16_to_f32(uint16_t h);
+uint16_t f32_to_bf16(float f);
+
+/* ---- ops.def as an enum ----------------------------------------------------------------- */
+
+typedef enum Op {
+    OP_NONE,
+#define OP(name, inputs, meaning) OP_##name,
+#include "graph/ops.def"
+#undef OP
+    N_OPS
+} Op;
+
+/* A short list of integers: axes, a shape, a permutation. */
+typedef struct IntList {
+    int     n;
+    int64_t v[MAX_RANK];
+} IntList;
+
+typedef enum { PAD_EXPLICIT, PAD_SAME, PAD_VALID } PadRule;
+typedef enum { PAD_MODE_CONSTANT, PAD_MODE_REFLECT, PAD_MODE_EDGE } PadMode;
+
+/* The attributes of all ops side by side; attrs_<op>[] says which of them an op has. Those it does
+ * not have are zero, so equal nodes compare equal. */
+typedef struct OpAttrs {
+    int64_t kernel[2], strides[2], padding[4], dilations[2]; /* padding: top, left, bottom, right */
+    PadRule pad_rule;            /* PAD_EXPLICIT once shapes are inferred */
+    int64_t groups, axis, size;
+    bool    ceil_mode, count_include_pad, keepdims, has_axis, tanh_form;
+    double  epsilon, alpha, beta, bias, min, max, value;
+    PadMode mode;
+    IntList list;                /* reshape shape, transpose perm, reduce axes, adaptive output */
+    IntList axes, starts, ends, steps; /* slice */
+    int64_t scales[2];           /* upsample: rows, columns */
+} OpAttrs;
+
+/* ---- nodes and values ------------------------------------------------------------------- */
+
+/* One elementwise step fused behind a node: acc = op(acc), op(acc, operand) or op(operand, acc). */
+typedef struct EpilogueStep {
+    Op      op;                  /* an elementwise op of ops.def */
+    OpAttrs attrs;
+    int     operand;             /* index into Node.in; -1: the step has one input */
+    bool    swapped;             /* operand is the op's first input */
+} EpilogueStep;
+
+typedef struct Epilogue {
+    int           n_steps;
+    EpilogueStep *steps;
+} Epilogue;
+
+typedef struct Node {
+    Op          op;
+    const char *name;            /* as in the model file */
+    Span        where;
+    int         n_in;            /* the op's own inputs first, then the epilogue's operands */
+    int         n_own;           /* how many of them are the op's own */
+    ValueId    *in;              /* 0 marks an absent optional input */
+    ValueId     out;
+    OpAttrs     attrs;
+    Epilogue    epilogue;
+    NodeId      prev, next;      /* the order of execution */
+} Node;
+
+typedef struct Value {
+    const char   *name;          /* as in the model file; unique; made-up ones contain a '#' */
+    Type          type;
+    NodeId        producer;      /* 0 for model inputs and constants */
+    const Tensor *constant;      /* contents, when known at compile time; else NULL */
+    NodeId       *users;         /* one entry a use: a node that reads it twice is there twice */
+    size_t        n_users, cap_users;
+    bool          is_output, is_input;
+    /* Set by plan_memory. A value lives at byte `offset` of the arena, or inside `base` (a concat
+     * it is written into, or the input it overwrites) `base_offset` elements from its start. */
+    ValueId       base;
+    int64_t       base_offset;
+    int64_t       offset;
+} Value;
+
+/* A model input or output as the caller sees it. */
+typedef struct Port {
+    ValueId     value;
+    const char *name;
+    bool        nhwc;            /* shape and data are NHWC outside; the value itself is NCHW */
+    Span        where;
+} Port;
+
+typedef struct Graph {
+    Arena      *arena;
+    Diag       *diag;
+    const char *name;            /* of the model */
+    Node       *nodes;           /* [1, n_nodes) */
+    Value      *values;          /* [1, n_values) */
+    uint32_t    n_nodes, n_values;
+    size_t      cap_nodes, cap_values;
+    NodeId      first, last;
+    Port       *inputs, *outputs;
+    int         n_inputs, n_outputs;
+    struct MemoryPlan *plan;     /* NULL before plan_memory; passes.h */
+} Graph;
+
+Graph *graph_new(Arena *a, Diag *d);
+
+Node  *node_at(Graph *g, NodeId n);
+Value *value_at(Graph *g, ValueId v);
+const Node  *node_get(const Graph *g, NodeId n);
+const Value *value_get(const Graph *g, ValueId v);
+NodeId graph_first(const Graph *g);          /* execution order; 0 at the end */
+NodeId graph_next(const Graph *g, NodeId n);
+/* graph_input - the value behind own or epilogue input `i` of `n`, or NULL where it is absent. */
+const Value *graph_input(const Graph *g, const Node *n, int i);
+
+/* graph_add_value - a new value; the name is copied; uniqueness is the caller's (see
+ * graph_fresh_name). */
+ValueId graph_add_value(Graph *g, const char *name, Type type);
+ValueId graph_add_constant(Graph *g, const char *name, const Tensor *t);
+char   *graph_fresh_name(Graph *g, const char *stem); /* "stem#7", unique */
+/* graph_add - a node producing a new value called `name` (of poisoned type until infer_shapes), put
+ * before `before` in the order (0: at the end). Copies in[0..n_in). */
+NodeId graph_add(Graph *g, Op op, const char *name, Span where, int n_in, const ValueId *in,
+                 const OpAttrs *attrs, NodeId before);
+void graph_set_input(Graph *g, NodeId n, int i, ValueId v);
+int  graph_append_input(Graph *g, NodeId n, ValueId v); /* its index; for epilogue operands */
+/* graph_replace_uses - every reader of `old`, and the model's outputs, take `with` instead. */
+void graph_replace_uses(Graph *g, ValueId old, ValueId with);
+void graph_remove(Graph *g, NodeId n);       /* its value must have no user left */
+void graph_move_before(Graph *g, NodeId n, NodeId before); /* 0: to the end */
+/* graph_only_user - the one node that uses `v`, once, where it is not a model output; else 0. */
+NodeId graph_only_user(const Graph *g, ValueId v);
+
+/* ---- read.c ----------------------------------------------------------------------------- */
+
+/* graph_read - the model at `path` (JSON; told by content). `batch` > 0 replaces the first
+ * dimension of every input. NULL when there were errors, all reported. */
+Graph *graph_read(Arena *a, Diag *d, const char *path, int64_t batch);
+
+/* A parsed weights file. */
+typedef struct WeightsFile WeightsFile;
+WeightsFile  *safetensors_open(Arena *a, Diag *d, const char *path);
+/* safetensors_find - a tensor that points into the mapped file (or a byte-swapped/aligned copy
+ * where the machine needs one); NULL: no such name. */
+const Tensor *safetensors_find(WeightsFile *f, const char *name);
+
+/* random_fill - He-normal weights and batch-norm statistics for the constant `index` (position among
+ * the model's params in file order) in role `role` ("weight", "bias", "scale", "mean", "var", ...).
+ * Depends on the arguments alone; same bits on every platform (integer hash, sums of uniforms; no
+ * libm). docs/format.md gives the formula. */
+void random_fill(Tensor *t, uint64_t seed, uint64_t index, const char *role);
+
+/* ---- print.c, verify.c, eval.c ---------------------------------------------------------- */
+
+void graph_print(const Graph *g, Text *out);
+void graph_print_dot(const Graph *g, Text *out);
+
+/* graph_verify - true when the graph is sound: ids, users, order (producers before users), arity,
+ * types present where `typed`. Otherwise adds the first few failures to `why`. */
+bool graph_verify(const Graph *g, bool typed, Text *why);
+
+/* A value in the evaluator: logical, row-major, every element type as double. */
+typedef struct Array {
+    Type    type;
+    double *data;
+} Array;
+
+/* graph_eval - run the graph in double precision. inputs[i] belongs to g->inputs[i] and outputs[i]
+ * to g->outputs[i], NCHW also where the port is NHWC. Intermediate results are released when dead.
+ * `progress` may be NULL; called with nodes done and total. */
+void graph_eval(const Graph *g, const Array *inputs, Array *outputs, Arena *a,
+                void (*progress)(int done, int total));
+/* node_eval - one node with its epilogue; in[i] belongs to node->in[i]. */
+void node_eval(const Node *n, const Array *const in[], Array *out);
+
+#endif

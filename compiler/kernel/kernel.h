@@ -1,0 +1,295 @@
+/* kernel.h - the lower level: loops over scalars and vectors.
+ *
+ *   affine.c     indices: sums of loop * coefficient
+ *   kernel.c     building: loops, temporaries, buffers, expressions, statements, rewriting
+ *   view.c       contents of constant buffers, evaluated when asked for
+ *   print.c      a kernel as text (--emit loops)
+ *   verify.c     what must hold after every pass
+ *   interp.c     runs a kernel in float, before and after every pass alike
+ *   pipeline.c   the passes in order
+ *   merge.c      adjacent loops that walk memory as one become one
+ *   border.c     cut loops where a padding guard is always true
+ *   tile.c       split loops by the schedule, push the tile into init, step and finish
+ *   promote.c    loads shared by a tile move into temporaries
+ *   vectorize.c  the VECTOR loop becomes vector expressions
+ *   unroll.c     copies of UNROLL bodies, each with its own temporaries
+ *   pack.c       constants are laid out in the order the loops read them
+ *
+ * A kernel computes one graph node. Its body is a sequence of nests of one form: parallel loops
+ * around `init`, then reduce loops around `step`, then `finish`:
+ *
+ *     for oc  for oh  for ow            PARALLEL
+ *         acc = bias[oc]                init
+ *         for ic  for kh  for kw        REDUCE
+ *             acc += x[..] * w[..]      step
+ *         y[..] = max(0, acc)           finish
+ *
+ * Sums commute, so splitting and interchange need no proof beyond the roles. */
+#ifndef KILN_KERNEL_H
+#define KILN_KERNEL_H
+
+#include "base/base.h"
+#include "graph/graph.h"
+#include "schedule/schedule.h"
+
+typedef uint32_t LoopId;   /* 0: none */
+typedef uint32_t TempId;
+typedef uint32_t BufferId;
+
+/* ---- affine.c --------------------------------------------------------------------------- */
+
+#define MAX_TERMS 14
+
+/* constant + sum of coef[i] * loop[i]: terms sorted by loop, no zero coefficient, unused entries
+ * zero. Canonical by construction, so equality is memcmp. */
+typedef struct Affine {
+    int64_t constant;
+    int64_t n_terms;
+    int64_t coef[MAX_TERMS];
+    LoopId  loop[MAX_TERMS];
+} Affine;
+
+typedef struct Range { int64_t min, max; } Range; /* both inclusive */
+
+typedef struct Kernel Kernel;
+
+Affine affine_const(int64_t c);
+Affine affine_loop(LoopId l);                        /* l = 0: the constant 0 */
+Affine affine_add(Affine a, Affine b);
+Affine affine_scale(Affine a, int64_t s);
+Affine affine_offset(Affine a, int64_t c);
+int64_t affine_coef(const Affine *a, LoopId l);      /* 0: does not depend on it */
+bool   affine_equal(const Affine *a, const Affine *b);
+/* affine_subst - `a` with `l` replaced by `by`. */
+Affine affine_subst(const Affine *a, LoopId l, const Affine *by);
+/* affine_range - smallest and largest value over the full extents of its loops. O(terms). */
+Range  affine_range(const Kernel *k, const Affine *a);
+
+/* ---- loops, temporaries, buffers -------------------------------------------------------- */
+
+typedef enum { PARALLEL, REDUCE } LoopRole;              /* what may be reordered */
+typedef enum { SERIAL, VECTOR, UNROLL, THREADS } LoopMark; /* how it is to run */
+/* What the schedule may do with a loop: M rows of the register tile, N its columns, LANE the one
+ * that becomes vectors, K the innermost reduction (unroll_k). */
+typedef enum { AXIS_NONE, AXIS_M, AXIS_N, AXIS_K, AXIS_LANE } LoopAxis;
+
+/* Runs over [0, extent). */
+typedef struct Loop {
+    const char *name;       /* role and stem: oc, oh0, kw ...; printing makes them unique */
+    int64_t     extent;     /* >= 1 */
+    LoopRole    role;
+    LoopMark    mark;
+    LoopAxis    axis;
+} Loop;
+
+typedef struct VType {
+    Elem elem;
+    int  lanes;
+} VType;
+
+#define MAX_EXPAND 6
+
+/* A temporary. Expanded over loops it is an array, indexed by their current values; vectorize and
+ * unroll remove the loops, and none is left when C is printed. */
+typedef struct Temp {
+    const char *name;       /* acc, xv, wv ... */
+    VType       type;
+    int         n_expand;
+    LoopId      expand[MAX_EXPAND];
+} Temp;
+
+/* Constant contents that are computed when asked for. Element i of the buffer is found thus: its
+ * digits in the mixed radix extent[0..n_dims) give the linear index  offset + sum digit * stride  into
+ * `padded`, the tensor's dims grown with zeros (row-major, rank = tensor rank); outside the tensor's
+ * own dims the element is `fill`. n_dims = 0: the identity over `padded`. */
+typedef struct View {
+    const Tensor *tensor;
+    int64_t       padded[MAX_RANK];
+    int           n_dims;
+    int64_t       extent[MAX_TERMS];
+    int64_t       stride[MAX_TERMS];
+    int64_t       offset;
+    double        fill;
+} View;
+
+typedef enum { BUF_IN, BUF_OUT, BUF_CONST } BufferKind;
+
+/* Memory a kernel reads or writes. BUF_IN and BUF_OUT are pointer parameters, bound to graph values. */
+typedef struct Buffer {
+    const char *name;       /* x, y, w, b, res ...; printing makes them unique */
+    Elem        elem;
+    BufferKind  kind;
+    int64_t     count;      /* elements, as stored */
+    ValueId     value;      /* IN, OUT: the graph value; CONST: where it came from, may be 0 */
+    View        view;       /* CONST */
+} Buffer;
+
+/* ---- expressions ------------------------------------------------------------------------ */
+
+typedef enum {
+    E_CONST,    /* number                                             */
+    E_INDEX,    /* the value of `index` as a number                   */
+    E_TEMP,     /* temp                                               */
+    E_LOAD,     /* buffer[index]; a vector: lanes consecutive ones    */
+    E_SPLAT,    /* a in every lane                                    */
+    E_CAST,     /* a as type.elem: f32 -> integer rounds half to even and saturates */
+    E_UNARY,    /* op(a)                                              */
+    E_BINARY,   /* op(a, b)                                           */
+    E_FMA,      /* a * b + c, rounded once                            */
+} ExprKind;
+
+typedef enum {
+    U_NEG, U_ABS, U_FLOOR,
+    U_ROUND,    /* nearest integer, ties to even                      */
+    U_EXPONENT, /* floor(log2(a)) as float; a positive and normal     */
+    B_ADD, B_SUB, B_MUL, B_DIV,
+    B_MAX,      /* a > b ? a : b   (so max(0, NaN) is NaN)            */
+    B_MIN,      /* a < b ? a : b                                      */
+    B_EQ,       /* 1 where a == b, else 0; scalars                    */
+    B_LDEXP,    /* a * 2^b; b an integer in [-126, 127]               */
+} Operator;
+
+/* Immutable once built; shared freely within a kernel. */
+typedef struct Expr Expr;
+struct Expr {
+    ExprKind    kind;
+    VType       type;
+    Operator    op;
+    double      number;
+    TempId      temp;
+    BufferId    buffer;
+    Affine      index;
+    const Expr *a, *b, *c;
+};
+
+/* ---- statements ------------------------------------------------------------------------- */
+
+typedef enum { S_BLOCK, S_FOR, S_LET, S_SET, S_STORE, S_GUARD, S_NOTE } StmtKind;
+typedef enum { ASSIGN, ASSIGN_ADD, ASSIGN_MAX } AssignOp; /* MAX: t = value > t ? value : t */
+
+/* One test of a guard: 0 <= index < bound. */
+typedef struct Test {
+    Affine  index;
+    int64_t bound;
+} Test;
+
+typedef struct Stmt Stmt;
+struct Stmt {
+    StmtKind    kind;
+    Stmt      **items;      /* BLOCK */
+    int         n_items;
+    LoopId      loop;       /* FOR */
+    Stmt       *body;       /* FOR, GUARD */
+    TempId      temp;       /* LET (defines it), SET */
+    AssignOp    op;         /* SET, STORE */
+    BufferId    buffer;     /* STORE */
+    Affine      index;
+    const Expr *value;      /* LET, SET, STORE */
+    Test       *tests;      /* GUARD: all must hold */
+    int         n_tests;
+    const char *note;       /* NOTE: a comment, printable */
+};
+
+typedef enum { FP_STRICT, FP_EXACT, FP_FAST } FpMode;
+
+struct Target;
+
+struct Kernel {
+    Arena               *arena;
+    const struct Target *target;
+    FpMode               fp;
+    const char          *name;     /* op name; emission numbers it */
+    NodeId               node;
+    Loop                *loops;    /* [1, n_loops) */
+    Temp                *temps;
+    Buffer              *buffers;
+    uint32_t             n_loops, n_temps, n_buffers;
+    size_t               cap_loops, cap_temps, cap_buffers;
+    Stmt                *body;     /* a BLOCK of nests */
+    Schedule             schedule;
+    Text                 notes;    /* the schedule's reasons, one line each */
+    int64_t              macs;     /* multiply-accumulates of the node, without padding of channels */
+};
+
+/* ---- kernel.c --------------------------------------------------------------------------- */
+
+Kernel *kernel_new(Arena *a, const char *name, const struct Target *t, FpMode fp);
+LoopId   kernel_loop(Kernel *k, const char *name, int64_t extent, LoopRole role, LoopAxis axis);
+/* kernel_loop_if - 0 (no loop) when the extent is 1. */
+LoopId   kernel_loop_if(Kernel *k, const char *name, int64_t extent, LoopRole role, LoopAxis axis);
+TempId   kernel_temp(Kernel *k, const char *name, VType type);
+BufferId kernel_buffer(Kernel *k, const char *name, Elem e, BufferKind kind, int64_t count, ValueId v);
+/* kernel_constant - a CONST buffer of `t` (F32, or I32/I8/U8), its dims grown to `padded` with zeros
+ * (NULL: as they are), row-major. */
+BufferId kernel_constant(Kernel *k, const char *name, const Tensor *t, const int64_t *padded);
+
+const Expr *ex_const(Kernel *k, double v);                    /* F32 */
+const Expr *ex_index(Kernel *k, Affine a);                    /* F32 */
+const Expr *ex_temp(Kernel *k, TempId t);
+const Expr *ex_load(Kernel *k, BufferId b, Affine index);
+const Expr *ex_unary(Kernel *k, Operator op, const Expr *a);
+const Expr *ex_binary(Kernel *k, Operator op, const Expr *a, const Expr *b);
+const Expr *ex_fma(Kernel *k, const Expr *a, const Expr *b, const Expr *c);
+const Expr *ex_cast(Kernel *k, Elem e, const Expr *a);
+const Expr *ex_splat(Kernel *k, int lanes, const Expr *a);
+
+Stmt *st_block(Kernel *k);
+void  st_add(Kernel *k, Stmt *block, Stmt *item);             /* NULL items are skipped; blocks splice */
+Stmt *st_for(Kernel *k, LoopId l, Stmt *body);                /* l = 0: the body itself */
+Stmt *st_let(Kernel *k, TempId t, const Expr *v);
+Stmt *st_set(Kernel *k, TempId t, AssignOp op, const Expr *v);
+Stmt *st_store(Kernel *k, BufferId b, Affine index, AssignOp op, const Expr *v);
+Stmt *st_guard(Kernel *k, const Test *tests, int n, Stmt *body); /* n = 0: the body itself */
+Stmt *st_note(Kernel *k, const char *text);
+
+/* How a rewrite sees a tree: any member may be NULL (keep). Children are rewritten first. */
+typedef struct Rewrite {
+    Kernel *k;
+    void   *ctx;
+    Affine (*index)(struct Rewrite *r, const Affine *a);
+    const Expr *(*expr)(struct Rewrite *r, const Expr *e);
+    Stmt *(*stmt)(struct Rewrite *r, Stmt *s);                /* may return NULL to drop it */
+} Rewrite;
+const Expr *rewrite_expr(Rewrite *r, const Expr *e);
+Stmt       *rewrite_stmt(Rewrite *r, const Stmt *s);          /* always a fresh copy */
+/* stmt_subst - a copy of `s` with loop `l` replaced by `by` in every index. The FOR of `l` itself, if
+ * inside, is the caller's business. */
+Stmt *stmt_subst(Kernel *k, const Stmt *s, LoopId l, const Affine *by);
+/* stmt_fresh - a copy in which the loops and temporaries defined inside are new ones. */
+Stmt *stmt_fresh(Kernel *k, const Stmt *s);
+
+/* ---- view.c ----------------------------------------------------------------------------- */
+
+/* view_read - elements [first, first + n) of a CONST buffer into `out` (elements of its type). Works
+ * through them with an odometer; O(n). */
+void view_read(const Buffer *b, int64_t first, int64_t n, void *out);
+
+/* ---- print.c, verify.c, interp.c -------------------------------------------------------- */
+
+void kernel_print(const Kernel *k, Text *out);
+/* kernel_verify - ids, types, temps defined before use, every index within its buffer (ranges, with
+ * guards taken into account), loops used only inside their FOR. Failures go to `why`. */
+bool kernel_verify(const Kernel *k, Text *why);
+/* kernel_interp - run it: memory[b] holds buffer b's stored elements (in its own elem type) for IN
+ * and OUT; constants are read through their views. Float arithmetic as the emitted C would have it. */
+void kernel_interp(const Kernel *k, void *const *memory, Arena *a);
+
+/* ---- passes: each returns true when it changed something ---------------------------------- */
+
+bool kpass_merge(Kernel *k);
+bool kpass_border(Kernel *k);
+bool kpass_tile(Kernel *k);       /* by k->schedule */
+bool kpass_promote(Kernel *k);
+bool kpass_vectorize(Kernel *k);
+bool kpass_unroll(Kernel *k);
+bool kpass_pack(Kernel *k);
+
+typedef struct KernelPass {
+    const char *name;
+    bool (*run)(Kernel *k);
+    const char *why;              /* what it needs, and why it stands where it stands */
+} KernelPass;
+extern const KernelPass kernel_passes[];
+extern const int        n_kernel_passes;
+
+#endif

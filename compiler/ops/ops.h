@@ -1,0 +1,169 @@
+/* ops.h - the op table: for each row of graph/ops.def its attributes, shape rule, reference
+ * evaluator and lowering, all four in one file a family.
+ *
+ *   ops.c          the table, built from ops.def
+ *   shape.c        what shape rules share: windows, broadcasting, complaints
+ *   lower.c        what lowerings share: loads through layouts, epilogues, loops over a tensor
+ *   math.c         exp, log, tanh, erf as expressions of adds and multiplies
+ *   conv.c         conv2d, linear
+ *   norm.c         batch_norm, lrn
+ *   activation.c   relu ... prelu
+ *   arith.c        add, sub, mul, div
+ *   pool.c         max, average, global, adaptive pooling
+ *   softmax.c      softmax, log_softmax, arg_max, reduce_mean
+ *   movement.c     concat, flatten, reshape, transpose, upsample, channel_shuffle, relayout
+ *   slice_pad.c    slice, pad
+ *   quant.c        quantize, dequantize */
+#ifndef KILN_OPS_H
+#define KILN_OPS_H
+
+#include "graph/graph.h"
+#include "kernel/kernel.h"
+#include "schedule/schedule.h"
+
+/* ---- the table -------------------------------------------------------------------------- */
+
+typedef enum {
+    ATTR_INT,      /* int64_t                                             */
+    ATTR_INTS,     /* int64_t[count], exactly `count` of them             */
+    ATTR_FLOAT,    /* double                                              */
+    ATTR_BOOL,     /* bool                                                */
+    ATTR_LIST,     /* IntList, 1 to MAX_RANK entries                      */
+    ATTR_PADDING,  /* int64_t[4], or "same" / "valid" into OpAttrs.pad_rule */
+    ATTR_ENUM,     /* an int, index into names                            */
+} AttrKind;
+
+/* One attribute: how it is written, where it is kept, what it may be. */
+typedef struct AttrSpec {
+    const char        *name;
+    AttrKind           kind;
+    size_t             offset;     /* in OpAttrs */
+    int                count;      /* ATTR_INTS */
+    bool               required;
+    double             fallback;   /* default (of each entry) where it is not required */
+    double             min, max;   /* inclusive bounds of each entry; ignored when both are 0 */
+    const char *const *names;      /* ATTR_ENUM: NULL-terminated; also for ATTR_BOOL stored as enum */
+    size_t             flag;       /* offset of a bool set when the attribute is given; 0: none */
+    bool               follows_kernel; /* default: the value of kernel (strides of pooling) */
+} AttrSpec;
+
+#define MAX_SLOTS 5
+
+/* One input of an op, parsed from ops.def. */
+typedef struct Slot {
+    char name[16];
+    bool is_param;   /* !  a constant, given under "params"       */
+    bool optional;   /* ?                                         */
+    bool either;     /* *  under "inputs" or as the param `name`  */
+    bool many;       /* +  one or more; the last slot             */
+} Slot;
+
+/* Facts passes ask for. */
+typedef enum {
+    OPF_UNARY = 1,      /* elementwise, one input: may become an epilogue step            */
+    OPF_BINARY = 2,     /* elementwise, two inputs: may become an epilogue step           */
+    OPF_EPILOGUE = 4,   /* its lowering applies an epilogue                               */
+    OPF_BLOCKED = 8,    /* its lowering takes and makes channel-blocked layouts           */
+    OPF_VIEW = 16,      /* same elements in the same row-major order: flatten, reshape ... */
+    OPF_INTERNAL = 32,  /* not in the model format                                        */
+} OpFlags;
+
+typedef struct OpInfo {
+    const char     *name;
+    const char     *meaning;
+    int             n_slots;
+    Slot            slots[MAX_SLOTS];
+    const AttrSpec *attrs;
+    int             n_attrs;
+    unsigned        flags;
+    /* shape: set the type of n->out from the types of n's inputs; resolve pad_rule and defaults that
+     * depend on shapes. Reports what does not fit and returns false (the value stays poisoned).
+     * Never called when an input is poisoned. Leaves the layout plain. */
+    bool (*shape)(Graph *g, NodeId n);
+    /* eval: the reference; obvious loops, double or int64 sums. in[i] belongs to n->in[i] (NULL:
+     * absent). out->type is set and out->data allocated. Ignores the epilogue. */
+    void (*eval)(const Node *n, const Array *const in[], Array *out);
+    /* lower: append the canonical nests to `k`: untiled, scalar, every loop with its role and axis;
+     * the epilogue applied to what is stored. Never fails on a verified graph. */
+    void (*lower)(Graph *g, NodeId n, Kernel *k);
+} OpInfo;
+
+const OpInfo *op_info(Op op);
+/* op_from_name - OP_NONE when there is none (internal ops are not found). */
+Op op_from_name(const char *name);
+
+/* ---- shape.c ---------------------------------------------------------------------------- */
+
+/* shape_error - "FILE:..: error: /nodes/3: conv2d 'c1': ..." for node `n`; always false. */
+bool shape_error(Graph *g, NodeId n, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* shape_window - output extents of a sliding window over H, W (the last two of dims[4]); resolves
+ * PAD_SAME and PAD_VALID into n->attrs.padding. ceil_mode as PyTorch and ONNX have it: a window that
+ * would start past the input and its left padding does not count. */
+bool shape_window(Graph *g, NodeId n, const int64_t in[2], bool ceil_mode, int64_t out[2]);
+/* shape_broadcast - NumPy's rule. */
+bool shape_broadcast(Graph *g, NodeId n, const Type *a, const Type *b, Type *out);
+/* shape_set - give n->out this plain type; checks the element count. */
+bool shape_set(Graph *g, NodeId n, Elem e, int rank, const int64_t *dims);
+
+/* ---- lower.c ---------------------------------------------------------------------------- */
+
+/* A position in a tensor seen as N, C, H, W. With block b > 1 the channel is cb * b + cl, with cl in
+ * [0, b); with b = 1, cl is the constant 0 and cb the channel. */
+typedef struct At {
+    int64_t block;
+    Affine  n, cb, cl, h, w;
+} At;
+
+/* Dims of a value as N, C, H, W: rank 4 as is, rank 2 with H = W = 1; rank 1 as C. False: other rank. */
+bool dims_nchw(const Type *t, int64_t nchw[4]);
+
+/* lower_buffer - the kernel's buffer for graph value `v`, added on first use: a constant's contents,
+ * or a parameter of the kernel. */
+BufferId lower_buffer(Graph *g, Kernel *k, ValueId v);
+/* lower_load - x[at] through the layout of value `v`; dims of extent 1 broadcast. `shape` is the type
+ * positions refer to: `v` is aligned to it as NumPy aligns (trailing dims), then read as N, C, H, W. */
+const Expr *lower_load(Graph *g, Kernel *k, ValueId v, const Type *shape, const At *at);
+/* lower_store - y[at] = e through the layout of value `v`. */
+Stmt *lower_store(Graph *g, Kernel *k, ValueId v, const At *at, const Expr *e);
+/* lower_epilogue - the node's fused steps applied to `acc`, the element of n->out at `at`. */
+const Expr *lower_epilogue(Graph *g, Kernel *k, const Node *n, const Expr *acc, const At *at);
+
+/* Parallel loops n, cb, h, w, cl over value `v` in the order of its memory; at->block is its block
+ * (cl: AXIS_LANE where it is > 1). loops[5] receives them; extent-1 loops are not made (id 0). */
+void lower_loops(Graph *g, Kernel *k, ValueId v, At *at, LoopId loops[5]);
+/* lower_nest - wrap `body` in the loops (outermost first), skipping 0. */
+Stmt *lower_nest(Kernel *k, const LoopId *loops, int n, Stmt *body);
+
+/* Loads and stores of plain values of any rank by their own indices. */
+const Expr *lower_load_plain(Graph *g, Kernel *k, ValueId v, const Affine *index);
+Stmt *lower_store_plain(Graph *g, Kernel *k, ValueId v, const Affine *index, const Expr *e);
+/* lower_zero_halo - nests that zero the halo of value `v`, when it has one. Appends to `k`. */
+void lower_zero_halo(Graph *g, Kernel *k, ValueId v);
+
+/* lower_elementwise - the scalar function of an elementwise op (OPF_UNARY, OPF_BINARY; b NULL for
+ * unary). Written once, used by the op's own lowering and by epilogues. */
+const Expr *lower_elementwise(Kernel *k, Op op, const OpAttrs *attrs, const Expr *a, const Expr *b);
+/* eval_elementwise - the same in double, for eval and constant folding. */
+double eval_elementwise(Op op, const OpAttrs *attrs, double a, double b);
+
+/* ---- math.c: expressions within a few ulp, no libm, the same bits on every target ---------- */
+
+const Expr *math_exp(Kernel *k, const Expr *x);      /* clamped: no overflow, 0 below about -87.3 */
+const Expr *math_log(Kernel *k, const Expr *x);      /* x > 0 */
+const Expr *math_tanh(Kernel *k, const Expr *x);
+const Expr *math_sigmoid(Kernel *k, const Expr *x);
+const Expr *math_erf(Kernel *k, const Expr *x);
+const Expr *math_pow(Kernel *k, const Expr *x, double exponent); /* x > 0 */
+
+/* ---- one row an op ---------------------------------------------------------------------- */
+
+#define OP(name, inputs, meaning)                                                               \
+    extern const AttrSpec attrs_##name[];                                                       \
+    extern const int      n_attrs_##name;                                                       \
+    bool shape_##name(Graph *g, NodeId n);                                                      \
+    void eval_##name(const Node *n, const Array *const in[], Array *out);                       \
+    void lower_##name(Graph *g, NodeId n, Kernel *k);
+#include "graph/ops.def"
+#undef OP
+
+#endif

@@ -1,0 +1,116 @@
+/* passes.h - what is done to a graph between reading and lowering.
+ *
+ *   pipeline.c         the passes in order, each with what it needs and why it stands there
+ *   infer_shapes.c     types of all values
+ *   fold_constants.c   nodes whose inputs are all constant
+ *   remove_dead.c      identity, dropout, no-op pads and reshapes, nodes without users
+ *   merge_common.c     common subexpressions
+ *   merge_pad.c        pad into the convolution or pool behind it
+ *   fold_norm.c        batch_norm into conv2d and linear, before or behind it
+ *   split_norm.c       a batch_norm left over becomes mul and add per channel
+ *   fold_movement.c    flatten, reshape, transpose: into neighbours, weights, each other
+ *   fuse_epilogue.c    elementwise nodes into the node that makes their input
+ *   choose_layout.c    a layout for every value; relayout nodes where two meet
+ *   alias_concat.c     concat written in place by its producers
+ *   order_nodes.c      the order of execution with the lowest peak
+ *   plan_memory.c      in-place reuse; an offset for every value, proven minimal
+ *   plan_search.c      the exact search behind it
+ *   plan_check.c       an independent check of the plan */
+#ifndef KILN_PASSES_H
+#define KILN_PASSES_H
+
+#include "graph/graph.h"
+#include "target/target.h"
+
+/* ---- one pass --------------------------------------------------------------------------- */
+
+typedef struct PassContext {
+    const Target *target;
+    bool          arena_by_caller;
+    double        seconds;        /* time for each exact search (a few); work limits keep it deterministic */
+} PassContext;
+
+/* Facts about a graph; a pass needs some and gives some. */
+typedef enum { HAS_SHAPES = 1, HAS_LAYOUT = 2, HAS_PLAN = 4 } Facts;
+
+typedef struct Pass {
+    const char *name;             /* infer-shapes */
+    bool (*run)(Graph *g, const PassContext *c); /* true: changed */
+    unsigned    needs, gives;     /* Facts */
+    const char *about;            /* one line for --help and docs */
+    const char *why_here;         /* why it stands where it stands; NULL: order does not matter */
+} Pass;
+
+extern const Pass passes[];
+extern const int  n_passes;
+
+typedef struct PassOptions {
+    const char *only;             /* --passes a,b: just these, in pipeline order; NULL: all */
+    const char *disabled[16];     /* --disable-pass, repeated */
+    int         n_disabled;
+    const char *print_after;      /* a pass name, or "all"; NULL: none */
+    Text       *printed;          /* where --print-after writes */
+} PassOptions;
+
+/* passes_run - the pipeline. Checks names and needs (diag errors), runs each pass, runs the verifier
+ * after it: a failure is our bug and is reported as such, naming the pass. False when there were
+ * errors. */
+bool passes_run(Graph *g, const PassContext *c, const PassOptions *o);
+
+bool pass_infer_shapes(Graph *g, const PassContext *c);
+bool pass_fold_constants(Graph *g, const PassContext *c);
+bool pass_remove_dead(Graph *g, const PassContext *c);
+bool pass_merge_common(Graph *g, const PassContext *c);
+bool pass_merge_pad(Graph *g, const PassContext *c);
+bool pass_fold_norm(Graph *g, const PassContext *c);
+bool pass_split_norm(Graph *g, const PassContext *c);
+bool pass_fold_movement(Graph *g, const PassContext *c);
+bool pass_fuse_epilogue(Graph *g, const PassContext *c);
+bool pass_choose_layout(Graph *g, const PassContext *c);
+bool pass_alias_concat(Graph *g, const PassContext *c);
+bool pass_order_nodes(Graph *g, const PassContext *c);
+bool pass_plan_memory(Graph *g, const PassContext *c);
+
+/* ---- the memory plan -------------------------------------------------------------------- */
+
+/* One block of the arena: a value, with all that lives inside it. */
+typedef struct PlanBlock {
+    ValueId value;
+    int64_t bytes;
+    int64_t offset;               /* multiple of MemoryPlan.align */
+    int     first, last;          /* steps at which it is alive, both inclusive */
+} PlanBlock;
+
+typedef enum {
+    PROOF_BOUND,                  /* size equals the lower bound: the peak of live bytes   */
+    PROOF_EXHAUSTED,              /* every smaller size was searched and failed            */
+    PROOF_NONE,                   /* the search was cut off: size may exceed the optimum   */
+} PlanProof;
+
+typedef struct MemoryPlan {
+    PlanBlock *blocks;
+    int        n_blocks;
+    int        n_steps;           /* nodes, in order */
+    int64_t    align;             /* bytes */
+    int64_t    bytes;             /* of the arena */
+    int64_t    lower_bound;       /* the largest sum of bytes alive at one step */
+    int        bound_step;        /* where it is reached */
+    PlanProof  proof;
+    int64_t    searched;          /* states visited */
+    bool       order_optimal;     /* no order of the nodes has a lower peak (search exhausted) */
+} MemoryPlan;
+
+/* plan_place - offsets for blocks whose bytes, first and last are set; fills everything else. Work is
+ * bounded by a count of states, so the same input gives the same plan on any machine. */
+void plan_place(MemoryPlan *p, Arena *scratch, int64_t max_states);
+/* plan_check - re-proves from the blocks alone, with data structures of its own: aligned, inside the
+ * arena, no two alive together overlap, the bound is as stated. False: `why` says what is wrong. */
+bool plan_check(const MemoryPlan *p, Text *why);
+/* plan_print - a table of blocks and the certificate. */
+void plan_print(const Graph *g, const MemoryPlan *p, Text *out);
+
+/* value_home - where value `v` lives: the block's value (after following base), and the element offset
+ * inside it. Model inputs, outputs and constants are homes of their own. */
+ValueId value_home(const Graph *g, ValueId v, int64_t *element_offset);
+
+#endif

@@ -1,0 +1,68 @@
+/* target.h - where the code runs: registers, lanes, caches, and what its instructions are called in C.
+ *
+ *   target.c   the list of targets, lookup, `native`
+ *   c99.c      portable C, one lane, no extension
+ *   x86.c      x86-64 (SSE2), x86-avx2, x86-avx512
+ *   arm.c      aarch64 (NEON)
+ *
+ * Tables only. Code asks the table (target_find), never the target's name. */
+#ifndef KILN_TARGET_H
+#define KILN_TARGET_H
+
+#include "graph/graph.h"
+
+/* What an instruction computes, on vectors of Instr.lanes elements (1: the scalar form, where plain C
+ * has no operator for it). */
+typedef enum {
+    I_NONE,
+    I_LOAD,    /* %a: address                        unaligned               */
+    I_STORE,   /* %a: address, %b: vector            unaligned               */
+    I_SPLAT,   /* %a: scalar in every lane                                   */
+    I_ADD, I_SUB, I_MUL, I_DIV,
+    I_MAX,     /* a > b ? a : b                                              */
+    I_MIN,     /* a < b ? a : b                                              */
+    I_FMA,     /* a * b + c, one rounding                                    */
+    I_NEG, I_ABS, I_FLOOR,
+    I_ROUND,   /* to the nearest integer, ties to even                       */
+    I_LDEXP,   /* a * 2^b; b an integer in [-126, 127] held as float         */
+    I_EXPONENT,/* floor(log2(a)) as float, a normal and positive             */
+} InstrKind;
+
+/* One row: the C text of an instruction. */
+typedef struct Instr {
+    InstrKind   kind;
+    Elem        elem;
+    int         lanes;
+    const char *text;    /* %a %b %c are the operands */
+} Instr;
+
+typedef enum { BYTES_UNKNOWN, BYTES_LITTLE, BYTES_BIG } ByteOrder;
+
+typedef struct Target {
+    const char  *name;
+    const char  *about;          /* one line for `kiln targets` */
+    int          lanes;          /* f32 lanes of a vector; 1: no vectors */
+    int          vector_regs;    /* registers that hold them (lanes 1: scalar float registers) */
+    bool         has_fma;
+    const char  *vector_type;    /* C type of an f32 vector; NULL where lanes is 1 */
+    const char  *header;         /* to include for it; NULL: none */
+    const char  *guard;          /* preprocessor condition under which the code may compile; NULL */
+    const char  *guard_hint;     /* "compile with -mavx512f -mfma" */
+    const char  *c_flags;        /* what kiln build adds for the C compiler */
+    const char  *cross_cc;       /* default compiler where the machine is another one; NULL */
+    const char  *machine;        /* uname -m it runs on; NULL: any */
+    const char  *emulator;       /* runs it elsewhere, "qemu-aarch64 -L /usr/aarch64-linux-gnu"; NULL */
+    ByteOrder    byte_order;
+    bool         halo;           /* keep zero halos around planes instead of cutting borders */
+    int64_t      l1_bytes, l2_bytes, l3_bytes;
+    const Instr *instrs;
+    int          n_instrs;
+} Target;
+
+int           target_count(void);
+const Target *target_nth(int i);
+const Target *target_by_name(const char *name);  /* "native" is the best this machine runs; NULL: unknown */
+const Instr  *target_find(const Target *t, InstrKind kind, Elem elem, int lanes); /* NULL: none */
+bool          target_runs_here(const Target *t); /* directly, without an emulator */
+
+#endif
