@@ -4,7 +4,7 @@
  *   diag.c   errors, warnings and notes, each with its place in the model file
  *   text.c   growing text, checked arithmetic
  *   file.c   files mapped for reading, files written whole or not at all
- *   json.c   JSON with // comments, every value with its place
+ *   json.c, json_check.c   JSON with // comments, every value with its place
  *
  * Nothing here calls exit, abort or printf; the one exception is the arena's out-of-memory hook. */
 #ifndef KILN_BASE_H
@@ -59,6 +59,7 @@ Text text_new(Arena *a);
 void text_add(Text *t, const char *s);
 void text_add_bytes(Text *t, const void *s, size_t n);
 void text_printf(Text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void text_vprintf(Text *t, const char *fmt, va_list args) PRINTF_LIKE(2, 0);
 
 /* mul_ok - *out = a * b for sizes; false (and *out untouched) when negative or past INT64_MAX. */
 bool mul_ok(int64_t a, int64_t b, int64_t *out);
@@ -112,6 +113,9 @@ typedef struct Diag Diag;
  * duplicate keys in one object, numbers that are not finite, \u0000, invalid UTF-8 and anything
  * after the value. */
 const Json *json_parse(Arena *a, Diag *d, const Source *source);
+/* json_check - whether text[start..source->len) is JSON as json_parse wants it, duplicate keys
+ * aside; `text` is the source's text with its comments blanked. Reports the first mistake. */
+bool json_check(Arena *a, Diag *d, const Source *source, const char *text, size_t start);
 const Json *json_get(const Json *object, const char *key); /* NULL: not there, or not an object */
 /* json_pointer - RFC 6901 pointer of a value, such as /nodes/7/attrs/strides; "" for the root. */
 char *json_pointer(Arena *a, const Json *at);

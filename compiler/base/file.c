@@ -1,0 +1,177 @@
+/* file.c - files mapped for reading, files written whole or not at all. */
+#include "base/base.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- reading ---------------------------------------------------------------------------- */
+
+/* map_open_file - map an open descriptor; a NULL result is success, else what went wrong. */
+static const char *map_open_file(int fd, Bytes *out)
+{
+    struct stat st;
+    if (fstat(fd, &st))
+        return strerror(errno);
+    if (S_ISDIR(st.st_mode))
+        return "is a directory";
+    if (!S_ISREG(st.st_mode))
+        return "is not a regular file";
+    if ((uintmax_t)st.st_size > PTRDIFF_MAX)
+        return strerror(EFBIG);
+    *out = (Bytes){(const unsigned char *)"", (size_t)st.st_size};
+    if (st.st_size == 0) /* mmap refuses an empty range */
+        return NULL;
+    void *map = mmap(NULL, out->len, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (map == MAP_FAILED)
+        return strerror(errno);
+    out->data = map;
+    return NULL;
+}
+
+bool file_map(Diag *d, const char *path, Bytes *out)
+{
+    /* O_NONBLOCK: opening a pipe nobody writes to must not hang. */
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        diag_system(d, "cannot open '%s': %s", path, strerror(errno));
+        return false;
+    }
+    const char *problem = map_open_file(fd, out);
+    close(fd);
+    if (problem)
+        diag_system(d, "cannot read '%s': %s", path, problem);
+    return !problem;
+}
+
+/* ---- writing ---------------------------------------------------------------------------- */
+
+struct OutFile {
+    Diag       *diag;
+    const char *path;   /* as the user wrote it, for messages            */
+    const char *target; /* what to rename to: `path` with links resolved */
+    char       *temp;   /* where the bytes go; NULL: straight to `path`  */
+    FILE       *stream; /* NULL once closed */
+    int         cause;  /* errno of the first failed file_write */
+};
+
+/* final_mode - permissions of the file to be: those of the file it replaces, or those open(2)
+ * would have given it. */
+static mode_t final_mode(const struct stat *existing)
+{
+    if (existing)
+        return existing->st_mode & 07777;
+    mode_t mask = umask(0);
+    umask(mask);
+    return 0666 & ~mask;
+}
+
+/* writes_directly - devices, pipes and descriptors cannot be replaced by renaming. */
+static bool writes_directly(const char *path, const struct stat *existing)
+{
+    return !strncmp(path, "/dev/", 5) || !strncmp(path, "/proc/", 6) ||
+           (existing && !S_ISREG(existing->st_mode));
+}
+
+static int open_temp(Arena *a, OutFile *f, const struct stat *existing)
+{
+    char *real = existing ? realpath(f->path, NULL) : NULL;
+    f->target = arena_strdup(a, real ? real : f->path);
+    free(real);
+    f->temp = arena_printf(a, "%s.tmpXXXXXX", f->target);
+    int fd = mkstemp(f->temp);
+    if (fd < 0)
+        f->temp = NULL;
+    else if (fchmod(fd, final_mode(existing))) {
+        /* A file system without permissions: the file is written all the same. */
+    }
+    return fd;
+}
+
+OutFile *file_create(Arena *a, Diag *d, const char *path)
+{
+    OutFile *f = arena_struct(a, OutFile);
+    f->diag = d;
+    f->path = arena_strdup(a, path);
+
+    struct stat st;
+    const struct stat *existing = stat(path, &st) ? NULL : &st;
+    int fd;
+    if (existing && S_ISDIR(st.st_mode)) {
+        diag_system(d, "cannot write '%s': is a directory", path);
+        return NULL;
+    }
+    if (!strcmp(path, "/dev/stdout"))
+        fd = dup(STDOUT_FILENO); /* also works where the device cannot be opened again */
+    else if (writes_directly(path, existing))
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+    else
+        fd = open_temp(a, f, existing);
+
+    f->stream = fd < 0 ? NULL : fdopen(fd, "wb");
+    if (f->stream)
+        return f;
+    diag_system(d, "cannot write '%s': %s", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    if (f->temp)
+        unlink(f->temp);
+    return NULL;
+}
+
+void file_write(OutFile *f, const void *bytes, size_t n)
+{
+    if (n && fwrite(bytes, 1, n, f->stream) < n && !f->cause)
+        f->cause = errno; /* the error sticks to the stream; file_commit looks */
+}
+
+FILE *file_stream(OutFile *f)
+{
+    return f->stream;
+}
+
+void file_abandon(OutFile *f)
+{
+    if (!f)
+        return;
+    if (f->stream)
+        fclose(f->stream);
+    f->stream = NULL;
+    if (f->temp)
+        unlink(f->temp);
+    f->temp = NULL;
+}
+
+bool file_commit(OutFile *f)
+{
+    errno = f->cause;
+    bool ok = !ferror(f->stream) && !fflush(f->stream);
+    if (ok && f->temp)
+        ok = !fsync(fileno(f->stream));
+    int cause = errno;
+    if (fclose(f->stream) && ok) {
+        ok = false;
+        cause = errno;
+    }
+    f->stream = NULL;
+    if (ok && f->temp && rename(f->temp, f->target)) {
+        ok = false;
+        cause = errno;
+    }
+    if (!ok) {
+        diag_system(f->diag, "cannot write '%s': %s", f->path,
+                    cause ? strerror(cause) : "write error");
+        file_abandon(f);
+    }
+    return ok;
+}
+
+char *path_beside(Arena *a, const char *path, const char *name)
+{
+    const char *slash = strrchr(path, '/');
+    return arena_printf(a, "%.*s%s", slash ? (int)(slash + 1 - path) : 0, path, name);
+}
