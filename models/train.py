@@ -1,0 +1,243 @@
+#!/usr/bin/python3
+"""Train the example networks on Fashion-MNIST and write them as kiln models.
+
+    models/train.py NAME...              train, export to models/NAME.json and .safetensors, evaluate
+    models/train.py --export NAME...     export the latest checkpoint, finished or not
+    models/train.py --evaluate NAME...   measure the exported files on the 10,000 test images
+
+Training resumes from the latest checkpoint in models/.checkpoints. Needs Debian's python3-torch and
+dataset-fashion-mnist.
+"""
+
+import argparse
+import ctypes
+import math
+import os
+import sys
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+import fashion_mnist
+import graph as graphs
+import nets
+import safetensors_io
+from network import Network, TrainingNetwork, resize
+
+FOLDER = os.path.dirname(os.path.abspath(__file__))
+CHECKPOINTS = os.path.join(FOLDER, ".checkpoints")
+
+
+@dataclass
+class Recipe:
+    build: Callable
+    epochs: int
+    rate: float                 # the peak of the learning rate
+    batch: int = 128
+    decay: float = 0.01         # AdamW's, on weights but not on biases and norms
+    warmup: float = 0.15        # share of the steps before the peak
+    smoothing: float = 0.05     # of labels
+    dropout: float = 0.5
+    shift: int = 2              # pixels of 28, at random
+    flip: bool = True           # left to right, at random
+    bfloat16: bool = True       # matrix products while training
+    seed: int = 1
+
+
+RECIPES = {
+    "lenet5": Recipe(nets.lenet5, epochs=30, rate=4e-3, shift=1, smoothing=0.0),
+    "resnet8": Recipe(nets.resnet8, epochs=24, rate=8e-3),
+    "vgg11_8": Recipe(nets.vgg11_8, epochs=12, rate=2e-3, batch=64, dropout=0.3),
+}
+
+
+def learning_rate(recipe, progress):
+    """A linear rise, then half a cosine down to zero; progress runs from 0 to 1."""
+    if progress < recipe.warmup:
+        return recipe.rate * progress / recipe.warmup
+    return recipe.rate * 0.5 * (1 + math.cos(
+        math.pi * (progress - recipe.warmup) / (1 - recipe.warmup)))
+
+
+def augment(images, recipe, generator):
+    """Shift and flip each image of a batch (float [N, 1, H, W]) by its own draw."""
+    count, _, height, width = images.shape
+    s = recipe.shift
+    x = F.pad(images, (s, s, s, s))[:, 0]
+    rows = torch.randint(2 * s + 1, (count, 1), generator=generator) + torch.arange(height)
+    columns = torch.randint(2 * s + 1, (count, 1), generator=generator) + torch.arange(width)
+    if recipe.flip:
+        flipped = torch.rand(count, 1, generator=generator) < 0.5
+        columns = torch.where(flipped, columns.flip(1), columns)
+    index = torch.arange(count)[:, None, None]
+    return x[index, rows[:, :, None], columns[:, None, :]][:, None]
+
+
+def load(split):
+    images, labels = fashion_mnist.load(split)
+    return torch.from_numpy(images.copy())[:, None], torch.from_numpy(labels.astype(np.int64))
+
+
+def scaled(images):
+    return images.float() / 255
+
+
+@torch.no_grad()
+def accuracy(model, images, labels, batch=100):
+    """Share of the images a model ranks right; the model takes them at 28 x 28."""
+    model.eval()
+    right = 0
+    for x, y in zip(images.split(batch), labels.split(batch)):
+        right += (model(scaled(x)).argmax(1) == y).sum().item()
+    return right / len(labels)
+
+
+def make_optimizer(recipe, network):
+    weights = [p for p in network.parameters() if p.dim() > 1]
+    others = [p for p in network.parameters() if p.dim() <= 1]
+    groups = [{"params": weights, "weight_decay": recipe.decay},
+              {"params": others, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=recipe.rate, foreach=True)
+
+
+def train_epoch(recipe, epoch, model, optimizer, images, labels):
+    """One pass over the training set; returns the mean loss."""
+    model.train()
+    torch.manual_seed(recipe.seed * 1000 + epoch)           # dropout
+    generator = torch.Generator().manual_seed(recipe.seed * 1000 + epoch)
+    order = torch.randperm(len(labels), generator=generator)
+    steps = len(labels) // recipe.batch
+    total = 0.0
+    for step in range(steps):
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(recipe, (epoch + (step + 1) / steps) / recipe.epochs)
+        chosen = order[step * recipe.batch:(step + 1) * recipe.batch]
+        x = augment(scaled(images[chosen]), recipe, generator)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.bfloat16):
+            logits = model(x)
+        loss = F.cross_entropy(logits.float(), labels[chosen], label_smoothing=recipe.smoothing)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        total += loss.item()
+    return total / steps
+
+
+def checkpoint_path(name):
+    return os.path.join(CHECKPOINTS, name + ".pt")
+
+
+def save_checkpoint(name, epoch, network, optimizer):
+    os.makedirs(CHECKPOINTS, exist_ok=True)
+    path = checkpoint_path(name)
+    torch.save({"epoch": epoch, "network": network.state_dict(),
+                "optimizer": optimizer.state_dict()}, path + ".partial")
+    os.replace(path + ".partial", path)
+
+
+def load_checkpoint(name, network, optimizer=None):
+    """Restore the latest checkpoint; returns the number of epochs it has seen."""
+    if not os.path.exists(checkpoint_path(name)):
+        return 0
+    saved = torch.load(checkpoint_path(name))
+    network.load_state_dict(saved["network"])
+    if optimizer:
+        optimizer.load_state_dict(saved["optimizer"])
+    return saved["epoch"]
+
+
+def make_network(name):
+    recipe = RECIPES[name]
+    torch.manual_seed(recipe.seed)
+    return Network(recipe.build(), recipe.dropout).to(memory_format=torch.channels_last)
+
+
+def train(name):
+    recipe = RECIPES[name]
+    network = make_network(name)
+    optimizer = make_optimizer(recipe, network)
+    first = load_checkpoint(name, network, optimizer)
+    images, labels = load("train")
+    test_images, test_labels = load("test")
+    model = TrainingNetwork(network, images.shape[2])
+    for epoch in range(first, recipe.epochs):
+        start = time.time()
+        loss = train_epoch(recipe, epoch, model, optimizer, images, labels)
+        seconds = time.time() - start
+        save_checkpoint(name, epoch + 1, network, optimizer)
+        share = accuracy(model, test_images[:2000], test_labels[:2000])
+        print(f"{name}: epoch {epoch + 1}/{recipe.epochs}  loss {loss:.4f}  "
+              f"first 2000 test images {share:.4f}  {seconds:.0f} s, "
+              f"{len(labels) / seconds:.0f} images/s", flush=True)
+
+
+def model_path(name, extension):
+    return os.path.join(FOLDER, name + extension)
+
+
+def export(name):
+    network = make_network(name)
+    if not load_checkpoint(name, network):
+        raise FileNotFoundError(2, "no checkpoint", checkpoint_path(name))
+    tensors = {key: tensor.numpy().astype(np.float16, order="C")
+               for key, tensor in network.tensors().items()}
+    safetensors_io.write(model_path(name, ".safetensors"), tensors)
+    graphs.write(model_path(name, ".json"), network.graph)
+
+
+def evaluate(name):
+    """Accuracy of the exported files, in fp32, over the whole test set."""
+    tensors = safetensors_io.read(model_path(name, ".safetensors"))
+    network = Network(graphs.read(model_path(name, ".json"), tensors))
+    network.load_tensors(tensors)
+    size = network.graph.shapes[network.graph.input][2]
+    share = accuracy(ResizedNetwork(network, size), *load("test"))
+    print(f"{name}: test accuracy {share:.4f} "
+          f"({os.path.getsize(model_path(name, '.safetensors'))} bytes of weights)", flush=True)
+
+
+class ResizedNetwork(torch.nn.Module):
+    def __init__(self, network, size):
+        super().__init__()
+        self.network, self.size = network, size
+
+    def forward(self, x):
+        return self.network(resize(x, self.size))
+
+
+def keep_freed_memory():
+    """Let glibc reuse large blocks; asking the kernel anew for each costs a third of the time."""
+    trim_threshold, mmap_max = -1, -4
+    libc = ctypes.CDLL(None)
+    libc.mallopt(mmap_max, 0)
+    libc.mallopt(trim_threshold, -1)
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Train networks on Fashion-MNIST.")
+    parser.add_argument("names", nargs="+", metavar="NAME", help=", ".join(RECIPES))
+    parser.add_argument("--export", action="store_true", help="only export the checkpoint")
+    parser.add_argument("--evaluate", action="store_true", help="only measure the exported files")
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    for name in args.names:
+        if name not in RECIPES:
+            parser.error(f"no recipe '{name}'; there are {', '.join(RECIPES)}")
+
+    keep_freed_memory()
+    torch.set_num_threads(args.threads)
+    for name in args.names:
+        if not args.export and not args.evaluate:
+            train(name)
+        if not args.evaluate:
+            export(name)
+        evaluate(name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
