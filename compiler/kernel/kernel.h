@@ -8,12 +8,13 @@
  *   interp.c     runs a kernel in float, before and after every pass alike
  *   pipeline.c   the passes in order
  *   merge.c      adjacent loops that walk memory as one become one
+ *                (schedule/choose.c decides the numbers the schedule file left open)
  *   border.c     cut loops where a padding guard is always true
  *   tile.c       split loops by the schedule, push the tile into init, step and finish
- *   promote.c    loads shared by a tile move into temporaries
- *   vectorize.c  the VECTOR loop becomes vector expressions
- *   unroll.c     copies of UNROLL bodies, each with its own temporaries
  *   pack.c       constants are laid out in the order the loops read them
+ *   vectorize.c  the VECTOR loop becomes vector expressions
+ *   promote.c    loads shared by a tile move into temporaries
+ *   unroll.c     copies of UNROLL bodies, each with its own temporaries
  *
  * A kernel computes one graph node. Its body is a sequence of nests of one form: parallel loops
  * around `init`, then reduce loops around `step`, then `finish`:
@@ -276,13 +277,20 @@ void kernel_interp(const Kernel *k, void *const *memory, Arena *a);
 
 /* ---- passes: each returns true when it changed something ---------------------------------- */
 
+/* In the order of kernel_passes[]. */
 bool kpass_merge(Kernel *k);
+bool kpass_schedule(Kernel *k);   /* schedule/choose.c: members of k->schedule that are still 0 */
 bool kpass_border(Kernel *k);
 bool kpass_tile(Kernel *k);       /* by k->schedule */
-bool kpass_promote(Kernel *k);
-bool kpass_vectorize(Kernel *k);
-bool kpass_unroll(Kernel *k);
 bool kpass_pack(Kernel *k);
+bool kpass_vectorize(Kernel *k);
+bool kpass_promote(Kernel *k);
+bool kpass_unroll(Kernel *k);
+
+/* vectorize_can - whether the LANE loop `l` around `body` can become vectors of the target: unit or
+ * zero stride everywhere (constants excepted: pack gives them unit stride), no guard that depends on
+ * it, f32 alone, an instruction for every operation. */
+bool vectorize_can(const Kernel *k, const Stmt *body, LoopId l);
 
 typedef struct KernelPass {
     const char *name;

@@ -12,18 +12,18 @@ struct Target;
 
 typedef enum { DIRECT } Algorithm;
 
-/* Tiles count iterations of the loop tagged with the axis: AXIS_M rows (pixels), AXIS_N vectors of
- * output channels (single channels where lanes is 1). 0: as is. */
+/* A member that is 0 is still to be decided. Tiles count iterations of the loop tagged with the axis: AXIS_M rows (pixels), AXIS_N vectors of
+ * output channels (single channels where lanes is 1). */
 typedef struct Schedule {
     Algorithm algorithm;
     int       tile_m, tile_n;  /* accumulators: pixels x vectors; fits Target.vector_regs */
     int       unroll_k;        /* copies of the innermost reduction step; 1: rolled */
 } Schedule;
 
-/* schedule_choose - from the loops and the target; adds its reasons to the kernel's notes. */
-Schedule schedule_choose(struct Kernel *k, const struct Target *t);
+/* The choice itself is the kernel pass kpass_schedule (kernel.h): from the loops and the target's data
+ * it fills the members of Kernel.schedule that are still 0, and adds its reasons to the notes. */
 
-/* Overrides by node name. */
+/* Overrides by node name; applied between lowering and the kernel passes. */
 typedef struct ScheduleFile ScheduleFile;
 ScheduleFile *schedule_read(Arena *a, Diag *d, const char *path);
 /* schedule_override - change the members given for `node` in the file; true when there were any. */
