@@ -1,7 +1,9 @@
 /* kernel.h - the lower level: loops over scalars and vectors.
  *
  *   affine.c     indices: sums of loop * coefficient
- *   kernel.c     building: loops, temporaries, buffers, expressions, statements, rewriting
+ *   kernel.c     building: loops, temporaries, buffers, statements
+ *   expr.c       expressions: building with exact folding, what operators compute, walking
+ *   rewrite.c    copies of statements with something changed
  *   view.c       contents of constant buffers, evaluated when asked for
  *   print.c      a kernel as text (--emit loops)
  *   verify.c     what must hold after every pass
@@ -178,7 +180,7 @@ typedef struct Stmt Stmt;
 struct Stmt {
     StmtKind    kind;
     Stmt      **items;      /* BLOCK */
-    int         n_items;
+    int         n_items, cap_items;
     LoopId      loop;       /* FOR */
     Stmt       *body;       /* FOR, GUARD */
     TempId      temp;       /* LET (defines it), SET */
@@ -224,6 +226,19 @@ BufferId kernel_buffer(Kernel *k, const char *name, Elem e, BufferKind kind, int
  * (NULL: as they are), row-major. */
 BufferId kernel_constant(Kernel *k, const char *name, const Tensor *t, const int64_t *padded);
 
+Stmt *st_block(Kernel *k);
+void  st_add(Kernel *k, Stmt *block, Stmt *item);             /* NULL items are skipped; blocks splice */
+Stmt *st_for(Kernel *k, LoopId l, Stmt *body);                /* l = 0: the body itself */
+Stmt *st_let(Kernel *k, TempId t, const Expr *v);
+Stmt *st_set(Kernel *k, TempId t, AssignOp op, const Expr *v);
+Stmt *st_store(Kernel *k, BufferId b, Affine index, AssignOp op, const Expr *v);
+Stmt *st_guard(Kernel *k, const Test *tests, int n, Stmt *body); /* n = 0: the body itself */
+Stmt *st_note(Kernel *k, const char *text);
+
+/* ---- expr.c ----------------------------------------------------------------------------- */
+
+/* Building folds only where the result is the same bits for every operand. An operation on a vector
+ * and a scalar is built, with the vector's type, and refused by the verifier. */
 const Expr *ex_const(Kernel *k, double v);                    /* F32 */
 const Expr *ex_index(Kernel *k, Affine a);                    /* F32 */
 const Expr *ex_temp(Kernel *k, TempId t);
@@ -234,16 +249,30 @@ const Expr *ex_fma(Kernel *k, const Expr *a, const Expr *b, const Expr *c);
 const Expr *ex_cast(Kernel *k, Elem e, const Expr *a);
 const Expr *ex_splat(Kernel *k, int lanes, const Expr *a);
 
-Stmt *st_block(Kernel *k);
-void  st_add(Kernel *k, Stmt *block, Stmt *item);             /* NULL items are skipped; blocks splice */
-Stmt *st_for(Kernel *k, LoopId l, Stmt *body);                /* l = 0: the body itself */
-Stmt *st_let(Kernel *k, TempId t, const Expr *v);
-Stmt *st_set(Kernel *k, TempId t, AssignOp op, const Expr *v);
-Stmt *st_store(Kernel *k, BufferId b, Affine index, AssignOp op, const Expr *v);
-Stmt *st_guard(Kernel *k, const Test *tests, int n, Stmt *body); /* n = 0: the body itself */
-Stmt *st_note(Kernel *k, const char *text);
+/* ex_with - a copy of `e` with these children; its type follows from theirs. */
+const Expr *ex_with(Kernel *k, const Expr *e, const Expr *a, const Expr *b, const Expr *c);
 
-/* How a rewrite sees a tree: any member may be NULL (keep). Children are rewritten first. */
+/* What an operator computes on F32; a cast to F32 or an integer type (NaN becomes 0). */
+float  eval_unary(Operator op, float a);
+float  eval_binary(Operator op, float a, float b);
+double eval_cast(Elem to, double v);
+
+/* The distinct nodes of an expression, a shared one once, children before parents: the last is the
+ * root. Walk these instead of recursing: exp(exp(exp(x))) has few nodes but many paths. */
+typedef struct ExprNodes {
+    const Expr **items;
+    size_t       n, cap;
+    uint32_t    *slots;     /* hash table of positions + 1 */
+    size_t       n_slots;
+} ExprNodes;
+ExprNodes expr_nodes(Arena *a, const Expr *root);
+size_t    expr_position(const ExprNodes *nodes, const Expr *e); /* of a node that is there */
+
+/* ---- rewrite.c -------------------------------------------------------------------------- */
+
+/* How a rewrite sees a tree: any member may be NULL (keep). Children are rewritten first. `index` is
+ * applied to every Affine, `expr` once to each distinct node of a statement's value (its type already
+ * follows its new children), `stmt` to the copy. A FOR or GUARD whose body is dropped goes with it. */
 typedef struct Rewrite {
     Kernel *k;
     void   *ctx;
@@ -256,7 +285,8 @@ Stmt       *rewrite_stmt(Rewrite *r, const Stmt *s);          /* always a fresh 
 /* stmt_subst - a copy of `s` with loop `l` replaced by `by` in every index. The FOR of `l` itself, if
  * inside, is the caller's business. */
 Stmt *stmt_subst(Kernel *k, const Stmt *s, LoopId l, const Affine *by);
-/* stmt_fresh - a copy in which the loops and temporaries defined inside are new ones. */
+/* stmt_fresh - a copy in which the loops and temporaries defined inside are new ones. A temporary is
+ * defined inside when its first mention there is a LET or a plain SET. */
 Stmt *stmt_fresh(Kernel *k, const Stmt *s);
 
 /* ---- view.c ----------------------------------------------------------------------------- */
