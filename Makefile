@@ -1,0 +1,122 @@
+# kiln - plain GNU make.
+#
+#   make              the compiler, build/kiln
+#   make test         everything that can fail, sanitizers on; ends with `N passed, N failed`
+#   make demo         a trained network as C, on 10,000 images
+#   make help         the other targets
+#
+# B is the folder built in: make B=/tmp/kiln. SANITIZE=1 builds with address and undefined-behaviour
+# checks.
+
+B      ?= build
+PREFIX ?= /usr/local
+CFLAGS ?= -O2 -g
+PYTHON  = /usr/bin/python3
+
+FLAGS = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Werror
+LIBS  = -lcjson -lm
+ifdef SANITIZE
+override CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+                   -fno-sanitize-recover=all
+endif
+
+SOURCES  := $(wildcard compiler/*.c compiler/*/*.c)
+RUNTIME  := $(sort $(wildcard runtime/*.[ch] runtime/boards/*.[ch] runtime/boards/*.ld))
+OBJECTS  := $(SOURCES:%.c=$(B)/%.o) $(B)/embedded.o
+PARTS    := $(filter-out $(B)/compiler/main.o,$(OBJECTS)) $(B)/runtime/kiln.o
+UNITS    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*_test.c))
+C_FILES  := $(SOURCES) $(wildcard compiler/*/*.h tests/unit/*.[ch]) $(filter %.c %.h,$(RUNTIME))
+SCRIPTS  := $(wildcard tools/*.sh tests/*/*.sh) .ci/run tests/run-all
+
+.PHONY: all test sanitize units demo bench generated check-format format lint install clean deps help
+.DELETE_ON_ERROR:
+
+all: $(B)/kiln
+
+$(B)/kiln: $(OBJECTS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) $(CFLAGS) -Icompiler -MMD -MP -c -o $@ $<
+
+# The runtime travels inside the compiler, so that kiln is one file wherever it is installed.
+$(B)/embedded.c: tools/embed.sh $(RUNTIME)
+	@mkdir -p $(@D)
+	tools/embed.sh $(RUNTIME) > $@
+
+$(B)/embedded.o: $(B)/embedded.c
+	$(CC) $(FLAGS) $(CFLAGS) -Icompiler -MMD -MP -c -o $@ $<
+
+$(B)/unit/%: $(B)/tests/unit/%.o $(PARTS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lpthread
+
+$(B)/tests/unit/%.o: FLAGS += -Iruntime
+
+units: $(UNITS)
+
+sanitize:
+	$(MAKE) B=$(B)/asan SANITIZE=1 all units
+
+test:
+	tools/install-deps.sh build test
+	$(MAKE) all
+	$(MAKE) sanitize
+	B=$(B) tests/run-all
+
+demo:
+	tools/install-deps.sh build demo
+	$(MAKE) all
+	B=$(B) tools/demo.sh
+
+bench:
+	tools/install-deps.sh build bench
+	$(MAKE) all
+	B=$(B) tools/bench.sh
+
+# The emitted C of one small network, kept for readers; a test checks that it is up to date.
+generated: all
+	$(B)/kiln compile models/tiny.json --target c99 -o generated/tiny.c
+
+check-format:
+	clang-format --dry-run --Werror $(C_FILES)
+
+format:
+	clang-format -i $(C_FILES)
+
+lint: $(B)/embedded.c
+	cppcheck --quiet --std=c11 --error-exitcode=1 --enable=warning,portability,performance \
+	    --inline-suppr --suppress=missingIncludeSystem --suppressions-list=tools/cppcheck.txt \
+	    -Icompiler -Iruntime $(SOURCES) $(filter %.c,$(RUNTIME))
+	clang-tidy --quiet $(SOURCES) -- $(FLAGS) -Icompiler
+	clang-tidy --quiet $(filter-out runtime/boards/%,$(filter %.c,$(RUNTIME))) -- $(FLAGS) -Iruntime
+	for s in $(SCRIPTS); do sh -n $$s || exit 1; done
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+	    $(DESTDIR)$(PREFIX)/share/kiln
+	install -m 755 $(B)/kiln $(DESTDIR)$(PREFIX)/bin/kiln
+	install -m 644 docs/kiln.1 $(DESTDIR)$(PREFIX)/share/man/man1/kiln.1
+	install -m 644 runtime/kiln.h runtime/kiln.c $(wildcard docs/*.json) \
+	    $(DESTDIR)$(PREFIX)/share/kiln
+
+deps:
+	tools/install-deps.sh build test demo
+
+clean:
+	rm -rf $(B)
+
+help:
+	@echo 'make                 the compiler, $(B)/kiln'
+	@echo 'make test            all tests, with sanitizers; ends with N passed, N failed'
+	@echo 'make demo            a trained network as C, on 10,000 images'
+	@echo 'make bench           emitted code against other runtimes'
+	@echo 'make generated       renew generated/'
+	@echo 'make format          clang-format over the sources (check-format only looks)'
+	@echo 'make lint            cppcheck and clang-tidy'
+	@echo 'make install         to $$(DESTDIR)$$(PREFIX), PREFIX=$(PREFIX)'
+	@echo 'make deps            the Debian packages for building, testing and the demo'
+	@echo 'make clean           remove $(B)'
+
+-include $(OBJECTS:.o=.d) $(wildcard $(B)/tests/unit/*.d)
