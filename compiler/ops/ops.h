@@ -5,7 +5,8 @@
  *   shape.c        what shape rules share: windows, broadcasting, complaints
  *   lower.c        what lowerings share: loads through layouts, epilogues, loops over a tensor
  *   math.c         exp, log, tanh, erf as expressions of adds and multiplies
- *   conv.c         conv2d, linear
+ *   conv.c         conv2d, linear: attributes, shapes, evaluators
+ *   conv_lower.c   conv2d, linear: their loops
  *   norm.c         batch_norm, lrn
  *   activation.c   relu ... prelu
  *   arith.c        add, sub, mul, div
@@ -88,6 +89,13 @@ typedef struct OpInfo {
     void (*lower)(Graph *g, NodeId n, Kernel *k);
 } OpInfo;
 
+/* How a family's file writes its attrs_<op> tables. */
+#define ATTR(member) offsetof(OpAttrs, member)
+#define ATTRS_END(op) const int n_attrs_##op = (int)COUNT_OF(attrs_##op)
+#define NO_ATTRS(op)                                                                            \
+    const AttrSpec attrs_##op[1] = {{0}};                                                       \
+    const int      n_attrs_##op = 0
+
 const OpInfo *op_info(Op op);
 /* op_from_name - OP_NONE when there is none (internal ops are not found). */
 Op op_from_name(const char *name);
@@ -104,6 +112,26 @@ bool shape_window(Graph *g, NodeId n, const int64_t in[2], bool ceil_mode, int64
 bool shape_broadcast(Graph *g, NodeId n, const Type *a, const Type *b, Type *out);
 /* shape_set - give n->out this plain type; checks the element count. */
 bool shape_set(Graph *g, NodeId n, Elem e, int rank, const int64_t *dims);
+/* shape_in - type of input `i`; NULL where it is absent. */
+const Type *shape_in(const Graph *g, NodeId n, int i);
+/* shape_floats - whether all inputs have an element type arithmetic takes: f32 and, for constants, any
+ * stored float type. Reports the first that has not. */
+bool shape_floats(Graph *g, NodeId n);
+bool shape_rank(Graph *g, NodeId n, int rank); /* whether input 0 has it; reported */
+/* shape_vector - whether input `i` is absent or a vector of `count` entries, one per `what`; reported. */
+bool shape_vector(Graph *g, NodeId n, int i, int64_t count, const char *what);
+/* shape_axis - attribute `axis` within [0, limit), negative ones counted from `rank`; reported. */
+bool shape_axis(Graph *g, NodeId n, int64_t axis, int rank, int limit, int *out);
+/* shape_copy - n->out has the type of input 0, plain. */
+bool shape_copy(Graph *g, NodeId n);
+/* axis_from_end - `axis` with negative ones counted from `rank`; in range, as shape rules checked. */
+int axis_from_end(int64_t axis, int rank);
+/* axis_spans - the product of the dims before, at and after `axis`: element [o, i, j] of the three is
+ * at (o * axis + i) * inner + j. */
+void axis_spans(const Type *t, int axis, int64_t *outer, int64_t *extent, int64_t *inner);
+/* broadcast_index - where element `i` (row-major) of a tensor of type `out` finds its operand in one of
+ * type `in` that broadcasts to it. */
+int64_t broadcast_index(const Type *out, const Type *in, int64_t i);
 
 /* ---- lower.c ---------------------------------------------------------------------------- */
 
