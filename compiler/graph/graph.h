@@ -3,7 +3,9 @@
  *   graph.c        nodes, values, users: building and editing
  *   tensor.c       element types, layouts, contents of constants
  *   read.c         the JSON model format -> Graph         (docs/format.md)
- *   read_value.c   attributes and constants given by formula
+ *   read_names.c   which name means which value; the order of execution
+ *   read_value.c   shapes and attributes
+ *   read_param.c   constants: from the weights file, random, by formula
  *   safetensors.c  the weights file
  *   random.c       the seeded generator of "weights": {"random": N}
  *   print.c        a graph as text (--emit graph) and as a drawing (--emit dot)
@@ -133,6 +135,7 @@ typedef struct Node {
     int         n_in;            /* the op's own inputs first, then the epilogue's operands */
     int         n_own;           /* how many of them are the op's own */
     ValueId    *in;              /* 0 marks an absent optional input */
+    uint32_t   *place;           /* this node is users[place[i]] of value in[i] */
     ValueId     out;
     OpAttrs     attrs;
     Epilogue    epilogue;
@@ -145,6 +148,7 @@ typedef struct Value {
     NodeId        producer;      /* 0 for model inputs and constants */
     const Tensor *constant;      /* contents, when known at compile time; else NULL */
     NodeId       *users;         /* one entry a use: a node that reads it twice is there twice */
+    uint32_t     *slots;         /* users[k] reads it as its in[slots[k]] */
     size_t        n_users, cap_users;
     bool          is_output, is_input;
     /* Set by plan_memory. A value lives at byte `offset` of the arena, or inside `base` (a concat
@@ -171,6 +175,7 @@ typedef struct Graph {
     uint32_t    n_nodes, n_values;
     size_t      cap_nodes, cap_values;
     NodeId      first, last;
+    uint64_t    n_fresh;         /* the next number for graph_fresh_name */
     Port       *inputs, *outputs;
     int         n_inputs, n_outputs;
     struct MemoryPlan *plan;     /* NULL before plan_memory; passes.h */
@@ -191,7 +196,10 @@ const Value *graph_input(const Graph *g, const Node *n, int i);
  * graph_fresh_name). */
 ValueId graph_add_value(Graph *g, const char *name, Type type);
 ValueId graph_add_constant(Graph *g, const char *name, const Tensor *t);
-char   *graph_fresh_name(Graph *g, const char *stem); /* "stem#7", unique */
+/* graph_fresh_name - "stem#7", unique among the values there are and will be made: its number is
+ * larger than any that ends a name behind a '#'. */
+char   *graph_fresh_name(Graph *g, const char *stem);
+void    graph_rename_value(Graph *g, ValueId v, const char *name);
 /* graph_add - a node producing a new value called `name` (of poisoned type until infer_shapes), put
  * before `before` in the order (0: at the end). Copies in[0..n_in). */
 NodeId graph_add(Graph *g, Op op, const char *name, Span where, int n_in, const ValueId *in,
@@ -214,9 +222,12 @@ Graph *graph_read(Arena *a, Diag *d, const char *path, int64_t batch);
 /* A parsed weights file. */
 typedef struct WeightsFile WeightsFile;
 WeightsFile  *safetensors_open(Arena *a, Diag *d, const char *path);
-/* safetensors_find - a tensor that points into the mapped file (or a byte-swapped/aligned copy
- * where the machine needs one); NULL: no such name. */
+/* safetensors_find - a tensor that points into the mapped file, or into a copy where that is not
+ * what the compiler works with: F16 and BF16 become F32, I64 becomes I32, unaligned data moves.
+ * NULL: no such name; or its contents cannot be used, which is reported once. */
 const Tensor *safetensors_find(WeightsFile *f, const char *name);
+bool          safetensors_has(const WeightsFile *f, const char *name);
+void          safetensors_guess(const WeightsFile *f, Guess *g); /* tries every name */
 
 /* random_fill - He-normal weights and batch-norm statistics for the constant `index` (position among
  * the model's params in file order) in role `role` ("weight", "bias", "scale", "mean", "var", ...).
