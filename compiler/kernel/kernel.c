@@ -13,7 +13,6 @@ Kernel *kernel_new(Arena *a, const char *name, const struct Target *t, FpMode fp
     k->name = arena_strdup(a, name);
     k->n_loops = k->n_temps = k->n_buffers = 1; /* id 0 is none */
     k->body = st_block(k);
-    k->schedule = (Schedule){.unroll_k = 1};
     k->notes = text_new(a);
     return k;
 }

@@ -85,9 +85,11 @@ typedef struct Loop {
     LoopAxis    axis;
 } Loop;
 
+#define MAX_LANES 64
+
 typedef struct VType {
     Elem elem;
-    int  lanes;
+    int  lanes;             /* 1: a scalar */
 } VType;
 
 #define MAX_EXPAND 6
