@@ -109,7 +109,7 @@ void st_add(Kernel *k, Stmt *block, Stmt *item)
 
 Stmt *st_for(Kernel *k, LoopId l, Stmt *body)
 {
-    if (!l)
+    if (!l || !body)
         return body;
     Stmt *s = stmt_new(k, S_FOR);
     s->loop = l;
@@ -146,7 +146,7 @@ Stmt *st_store(Kernel *k, BufferId b, Affine index, AssignOp op, const Expr *v)
 
 Stmt *st_guard(Kernel *k, const Test *tests, int n, Stmt *body)
 {
-    if (n == 0)
+    if (n == 0 || !body)
         return body;
     Stmt *s = stmt_new(k, S_GUARD);
     s->tests = arena_array(k->arena, Test, (size_t)n);

@@ -230,11 +230,12 @@ BufferId kernel_constant(Kernel *k, const char *name, const Tensor *t, const int
 
 Stmt *st_block(Kernel *k);
 void  st_add(Kernel *k, Stmt *block, Stmt *item);             /* NULL items are skipped; blocks splice */
-Stmt *st_for(Kernel *k, LoopId l, Stmt *body);                /* l = 0: the body itself */
+/* A FOR over loop 0, or a guard of no tests, is the body itself; around NULL there is nothing. */
+Stmt *st_for(Kernel *k, LoopId l, Stmt *body);
 Stmt *st_let(Kernel *k, TempId t, const Expr *v);
 Stmt *st_set(Kernel *k, TempId t, AssignOp op, const Expr *v);
 Stmt *st_store(Kernel *k, BufferId b, Affine index, AssignOp op, const Expr *v);
-Stmt *st_guard(Kernel *k, const Test *tests, int n, Stmt *body); /* n = 0: the body itself */
+Stmt *st_guard(Kernel *k, const Test *tests, int n, Stmt *body);
 Stmt *st_note(Kernel *k, const char *text);
 
 /* ---- expr.c ----------------------------------------------------------------------------- */

@@ -1,0 +1,446 @@
+/* verify.c - what must hold after every pass.
+ *
+ * - Ids are in range; indices are canonical; every loop stands inside at most one FOR of itself, and
+ *   is used only there.
+ * - Operands have the types their operation needs; arithmetic is F32, and a scalar meets a vector only
+ *   through SPLAT.
+ * - A temporary is defined before it is read, by a LET or a plain SET that is certain to have run. The
+ *   definition holds until the end of the innermost GUARD around it, or FOR it is not expanded over.
+ * - Every access lies within its buffer. Where the plain range of an index is too wide, each guard test
+ *   around it may explain part of it: with 0 <= t < bound,
+ *
+ *       index = factor * t + rest      lies in      factor * [0, bound) + range(rest)
+ *
+ *   for any factor. The factor tried for a test is the one that cancels a loop of `rest` and narrows
+ *   it most. Sound whatever factors are chosen, and exact where each test is one digit of the index,
+ *   as padding tests are. */
+#include "kernel/kernel.h"
+
+#include <string.h>
+
+enum { MAX_COMPLAINTS = 10, MAX_DEPTH = 200 };
+
+typedef struct Verifier {
+    const Kernel *k;
+    Arena        *arena;
+    Text         *why;
+    int           n_complaints;
+    int           depth;
+    bool         *inside;        /* by loop: a FOR of it is around */
+    bool         *defined;       /* by temp */
+    const Test  **tests;         /* of the guards around, outermost first */
+    int           n_tests;
+    size_t        cap_tests;
+} Verifier;
+
+static void PRINTF_LIKE(2, 3) complain(Verifier *v, const char *fmt, ...)
+{
+    if (v->n_complaints++ >= MAX_COMPLAINTS)
+        return;
+    text_printf(v->why, "kernel %s: ", v->k->name);
+    va_list args;
+    va_start(args, fmt);
+    text_vprintf(v->why, fmt, args);
+    va_end(args);
+    text_add(v->why, "\n");
+}
+
+/* ---- tables ----------------------------------------------------------------------------- */
+
+static bool type_ok(VType t)
+{
+    bool elem = t.elem == F32 || t.elem == I32 || t.elem == I8 || t.elem == U8;
+    return elem && t.lanes >= 1 && t.lanes <= MAX_LANES;
+}
+
+static bool type_same(VType a, VType b)
+{
+    return a.elem == b.elem && a.lanes == b.lanes;
+}
+
+static void verify_view(Verifier *v, const Buffer *b)
+{
+    const View *view = &b->view;
+    int64_t     count = 1;
+    bool        ok = view->tensor && view->n_dims >= 0 && view->n_dims <= MAX_TERMS;
+    for (int i = 0; ok && i < view->tensor->type.rank; i++)
+        ok = view->padded[i] >= view->tensor->type.dims[i];
+    for (int i = 0; ok && view->n_dims == 0 && i < view->tensor->type.rank; i++)
+        ok = mul_ok(count, view->padded[i], &count);
+    for (int i = 0; ok && i < view->n_dims; i++)
+        ok = view->extent[i] >= 1 && mul_ok(count, view->extent[i], &count);
+    if (!ok || count != b->count)
+        complain(v, "constant %s: its view does not have its %lld elements", b->name,
+                 (long long)b->count);
+}
+
+static void verify_buffers(Verifier *v)
+{
+    for (BufferId b = 1; b < v->k->n_buffers; b++) {
+        const Buffer *buffer = &v->k->buffers[b];
+        if (!buffer->name || !type_ok((VType){buffer->elem, 1}) || buffer->count < 1)
+            complain(v, "buffer %u has no name, type or elements", b);
+        else if (buffer->kind == BUF_CONST)
+            verify_view(v, buffer);
+    }
+}
+
+static void verify_temps(Verifier *v)
+{
+    for (TempId t = 1; t < v->k->n_temps; t++) {
+        const Temp *temp = &v->k->temps[t];
+        if (!temp->name || !type_ok(temp->type))
+            complain(v, "temporary %u has no name or type", t);
+        if (temp->n_expand < 0 || temp->n_expand > MAX_EXPAND) {
+            complain(v, "temporary %u is expanded over %d loops", t, temp->n_expand);
+            continue;
+        }
+        for (int i = 0; i < temp->n_expand; i++) {
+            bool ok = temp->expand[i] > 0 && temp->expand[i] < v->k->n_loops;
+            for (int j = 0; j < i; j++)
+                ok = ok && temp->expand[j] != temp->expand[i];
+            if (!ok)
+                complain(v, "temporary %s: expanded over loop %u", temp->name, temp->expand[i]);
+        }
+    }
+}
+
+static void verify_loops(Verifier *v)
+{
+    for (LoopId l = 1; l < v->k->n_loops; l++)
+        if (!v->k->loops[l].name || v->k->loops[l].extent < 1)
+            complain(v, "loop %u has no name or no iterations", l);
+}
+
+/* ---- indices ---------------------------------------------------------------------------- */
+
+static bool is_canonical(const Affine *a)
+{
+    if (a->n_terms < 0 || a->n_terms > MAX_TERMS)
+        return false;
+    for (int64_t i = 0; i < MAX_TERMS; i++) {
+        if (i >= a->n_terms && (a->loop[i] || a->coef[i]))
+            return false;
+        if (i < a->n_terms && (!a->coef[i] || a->loop[i] <= (i ? a->loop[i - 1] : 0)))
+            return false;
+    }
+    return true;
+}
+
+/* index_ok - canonical, and over loops that are around it. */
+static bool index_ok(Verifier *v, const Affine *a)
+{
+    if (!is_canonical(a)) {
+        complain(v, "an index is not canonical");
+        return false;
+    }
+    for (int64_t i = 0; i < a->n_terms; i++) {
+        LoopId l = a->loop[i];
+        if (l < v->k->n_loops && v->inside[l])
+            continue;
+        complain(v, "an index uses loop %u (%s) outside of it", l,
+                 l < v->k->n_loops ? v->k->loops[l].name : "unknown");
+        return false;
+    }
+    return true;
+}
+
+/* explain - take the part of *rest that `t` bounds out of it, adding its range to *known. */
+static void explain(const Verifier *v, const Test *t, Affine *rest, Range *known)
+{
+    Affine  best = *rest;
+    int64_t factor = 0;
+    Range   narrow = affine_range(v->k, rest);
+    for (int64_t i = 0; i < t->index.n_terms; i++) {
+        int64_t of_test = t->index.coef[i], of_rest = affine_coef(rest, t->index.loop[i]);
+        int64_t f = of_rest / of_test;
+        if (of_rest % of_test || !f || f == INT64_MIN)
+            continue;
+        Affine left = affine_add(*rest, affine_scale(t->index, -f));
+        Range  r = affine_range(v->k, &left);
+        /* Differences as doubles: ranges may span more than an int64_t. */
+        if ((double)r.max - (double)r.min >= (double)narrow.max - (double)narrow.min)
+            continue;
+        best = left;
+        narrow = r;
+        factor = f;
+    }
+    if (!factor)
+        return;
+    Affine part = affine_scale(affine_const(t->bound - 1), factor);
+    *rest = best;
+    known->min += part.constant < 0 ? part.constant : 0;
+    known->max += part.constant > 0 ? part.constant : 0;
+}
+
+/* range_within - whether the index stays in [0, last] given the guards around. */
+static bool range_within(const Verifier *v, const Affine *index, int64_t last)
+{
+    Range r = affine_range(v->k, index);
+    if (r.min >= 0 && r.max <= last)
+        return true;
+    Affine rest = *index;
+    Range  known = {0, 0};
+    for (int i = v->n_tests - 1; i >= 0; i--) {
+        explain(v, v->tests[i], &rest, &known);
+        if (known.min < -last || known.max > last)
+            return false; /* past the buffer by itself; also keeps the sums from overflowing */
+    }
+    r = affine_range(v->k, &rest);
+    return r.min >= -known.min && r.max <= last - known.max;
+}
+
+static void verify_access(Verifier *v, BufferId b, const Affine *index, VType type)
+{
+    if (b == 0 || b >= v->k->n_buffers) {
+        complain(v, "an access to buffer %u, which does not exist", b);
+        return;
+    }
+    const Buffer *buffer = &v->k->buffers[b];
+    if (type.elem != buffer->elem)
+        complain(v, "%s holds %s and is accessed as %s", buffer->name, elem_name(buffer->elem),
+                 elem_name(type.elem));
+    if (!index_ok(v, index) || range_within(v, index, buffer->count - type.lanes))
+        return;
+    Range r = affine_range(v->k, index);
+    complain(v, "%s has %lld elements and is accessed at %lld..%lld, %d wide", buffer->name,
+             (long long)buffer->count, (long long)r.min, (long long)r.max, type.lanes);
+}
+
+/* ---- expressions ------------------------------------------------------------------------ */
+
+/* verify_temp - whether `t` may be mentioned here: it exists, and all loops it is expanded over are
+ * around. */
+static bool verify_temp(Verifier *v, TempId t)
+{
+    if (t == 0 || t >= v->k->n_temps) {
+        complain(v, "temporary %u does not exist", t);
+        return false;
+    }
+    const Temp *temp = &v->k->temps[t];
+    for (int i = 0; i < temp->n_expand && i < MAX_EXPAND; i++) {
+        LoopId l = temp->expand[i];
+        if (l < v->k->n_loops && v->inside[l])
+            continue;
+        complain(v, "temporary %s is used outside loop %u it is expanded over", temp->name, l);
+        return false;
+    }
+    return true;
+}
+
+static void verify_read(Verifier *v, const Expr *e)
+{
+    if (!verify_temp(v, e->temp))
+        return;
+    const Temp *t = &v->k->temps[e->temp];
+    if (!type_same(e->type, t->type))
+        complain(v, "temporary %s is read as another type than its own", t->name);
+    if (!v->defined[e->temp])
+        complain(v, "temporary %s is read before it is defined", t->name);
+}
+
+/* operands_are - whether e has exactly `n` operands, each an F32 with the lanes of `e`. */
+static bool operands_are(const Expr *e, int n)
+{
+    const Expr *operand[] = {e->a, e->b, e->c};
+    for (int i = 0; i < 3; i++) {
+        if ((operand[i] != NULL) != (i < n))
+            return false;
+        if (operand[i] && !type_same(operand[i]->type, e->type))
+            return false;
+    }
+    return e->type.elem == F32;
+}
+
+static void verify_expr(Verifier *v, const Expr *e)
+{
+    bool ok = type_ok(e->type), scalar = e->type.lanes == 1;
+    switch (e->kind) {
+    case E_CONST:
+        ok = ok && scalar && (e->type.elem == F32 || eval_cast(e->type.elem, e->number) == e->number);
+        break;
+    case E_INDEX:
+        ok = ok && scalar && e->type.elem == F32;
+        index_ok(v, &e->index);
+        break;
+    case E_TEMP:
+        verify_read(v, e);
+        break;
+    case E_LOAD:
+        verify_access(v, e->buffer, &e->index, e->type);
+        break;
+    case E_SPLAT:
+        ok = ok && e->a && !e->b && e->a->type.lanes == 1 && e->a->type.elem == e->type.elem;
+        break;
+    case E_CAST:
+        ok = ok && e->a && !e->b && e->a->type.lanes == e->type.lanes;
+        break;
+    case E_UNARY:
+        ok = ok && e->op <= U_EXPONENT && operands_are(e, 1);
+        break;
+    case E_BINARY:
+        ok = ok && e->op >= B_ADD && e->op <= B_LDEXP && operands_are(e, 2) &&
+             (e->op != B_EQ || scalar);
+        break;
+    case E_FMA:
+        ok = ok && operands_are(e, 3);
+        break;
+    default:
+        ok = false;
+    }
+    if (!ok)
+        complain(v, "an expression of kind %d, operator %d has the wrong type or operands",
+                 (int)e->kind, (int)e->op);
+}
+
+/* ---- statements ------------------------------------------------------------------------- */
+
+static void verify_stmt(Verifier *v, const Stmt *s);
+
+static bool is_expanded_over(const Temp *t, LoopId l)
+{
+    for (int i = 0; i < t->n_expand; i++)
+        if (t->expand[i] == l)
+            return true;
+    return false;
+}
+
+/* verify_inner - the body of a FOR over `l`, or of a GUARD (l = 0): what it defines ends with it,
+ * except for what is expanded over the loop. */
+static void verify_inner(Verifier *v, const Stmt *body, LoopId l)
+{
+    uint32_t n = v->k->n_temps;
+    bool    *before = arena_array(v->arena, bool, n);
+    memcpy(before, v->defined, n * sizeof *before);
+    verify_stmt(v, body);
+    for (TempId t = 1; t < n; t++)
+        if (!before[t] && !(l && is_expanded_over(&v->k->temps[t], l)))
+            v->defined[t] = false;
+}
+
+static void verify_for(Verifier *v, const Stmt *s)
+{
+    if (s->loop == 0 || s->loop >= v->k->n_loops || v->inside[s->loop]) {
+        complain(v, "a FOR over loop %u, which does not exist or is around it already", s->loop);
+        return;
+    }
+    v->inside[s->loop] = true;
+    verify_inner(v, s->body, s->loop);
+    v->inside[s->loop] = false;
+}
+
+static void verify_guard(Verifier *v, const Stmt *s)
+{
+    int before = v->n_tests;
+    if (s->n_tests < 1)
+        complain(v, "a guard has no tests");
+    for (int i = 0; i < s->n_tests; i++) {
+        if (!index_ok(v, &s->tests[i].index))
+            continue;
+        if (s->tests[i].bound < 1) {
+            complain(v, "a guard test can never hold");
+            continue;
+        }
+        v->tests = arena_grow(v->arena, v->tests, (size_t)v->n_tests, &v->cap_tests,
+                              sizeof *v->tests);
+        v->tests[v->n_tests++] = &s->tests[i];
+    }
+    verify_inner(v, s->body, 0);
+    v->n_tests = before;
+}
+
+static void verify_assign(Verifier *v, const Stmt *s)
+{
+    if (!verify_temp(v, s->temp))
+        return;
+    const Temp *t = &v->k->temps[s->temp];
+    if (!type_same(s->value->type, t->type))
+        complain(v, "temporary %s is set to a value of another type", t->name);
+    if (s->kind == S_LET && v->defined[s->temp])
+        complain(v, "temporary %s is defined twice", t->name);
+    if (s->kind == S_SET && s->op != ASSIGN && !v->defined[s->temp])
+        complain(v, "temporary %s is read before it is defined", t->name);
+    if (s->op != ASSIGN && t->type.elem != F32)
+        complain(v, "temporary %s accumulates, and is not f32", t->name);
+    v->defined[s->temp] = true;
+}
+
+static void verify_store(Verifier *v, const Stmt *s)
+{
+    verify_access(v, s->buffer, &s->index, s->value->type);
+    if (s->buffer < v->k->n_buffers && v->k->buffers[s->buffer].kind != BUF_OUT)
+        complain(v, "a store to %s, which is no output", v->k->buffers[s->buffer].name);
+    if (s->op != ASSIGN && s->value->type.elem != F32)
+        complain(v, "a store accumulates, and is not f32");
+}
+
+static void verify_value(Verifier *v, const Stmt *s)
+{
+    if (!s->value || s->op > ASSIGN_MAX) {
+        complain(v, "an assignment without a value or with an unknown operator");
+        return;
+    }
+    ExprNodes nodes = expr_nodes(v->arena, s->value);
+    for (size_t i = 0; i < nodes.n; i++)
+        verify_expr(v, nodes.items[i]);
+    if (s->kind == S_STORE)
+        verify_store(v, s);
+    else
+        verify_assign(v, s);
+}
+
+static void verify_stmt(Verifier *v, const Stmt *s)
+{
+    if (!s) {
+        complain(v, "a statement is missing");
+        return;
+    }
+    if (++v->depth > MAX_DEPTH) {
+        complain(v, "statements nest deeper than %d", MAX_DEPTH);
+        v->depth--;
+        return;
+    }
+    switch (s->kind) {
+    case S_BLOCK:
+        for (int i = 0; i < s->n_items; i++)
+            verify_stmt(v, s->items[i]);
+        break;
+    case S_FOR:
+        verify_for(v, s);
+        break;
+    case S_GUARD:
+        verify_guard(v, s);
+        break;
+    case S_LET:
+    case S_SET:
+    case S_STORE:
+        verify_value(v, s);
+        break;
+    case S_NOTE:
+        if (!s->note)
+            complain(v, "a note without text");
+        break;
+    default:
+        complain(v, "a statement of unknown kind %d", (int)s->kind);
+    }
+    v->depth--;
+}
+
+bool kernel_verify(const Kernel *k, Text *why)
+{
+    Arena   *a = arena_new();
+    Verifier v = {.k = k, .arena = a, .why = why};
+    v.inside = arena_array(a, bool, k->n_loops);
+    v.defined = arena_array(a, bool, k->n_temps);
+    verify_loops(&v);
+    verify_temps(&v);
+    verify_buffers(&v);
+    if (v.n_complaints == 0) {
+        if (!k->body || k->body->kind != S_BLOCK)
+            complain(&v, "the body is no block");
+        else
+            verify_stmt(&v, k->body);
+    }
+    arena_free(a);
+    return v.n_complaints == 0;
+}
