@@ -3,6 +3,7 @@
  *   arena.c  memory that lives as long as one compilation
  *   diag.c   errors, warnings and notes, each with its place in the model file
  *   text.c   growing text, checked arithmetic
+ *   guess.c  did you mean ...?
  *   file.c   files mapped for reading, files written whole or not at all
  *   json.c, json_check.c   JSON with // comments, every value with its place
  *
@@ -71,6 +72,17 @@ char *text_identifier(Arena *a, const char *name);
  * outside ASCII as \xNN, and no comment closer or opener: safe in a C comment, a terminal or a
  * message. Longer than 80 characters: cut with "...". */
 char *text_printable(Arena *a, const char *name);
+
+/* The name closest in spelling to a misspelt one. Use: guess = guess_new(wrong); guess_try for each
+ * name there is; then guess_text, which is "; did you mean 'x'?", or "" when none comes close. */
+typedef struct Guess {
+    const char *wrong, *best;
+    size_t      distance; /* of `best`, in edits */
+} Guess;
+
+Guess       guess_new(const char *wrong);
+void        guess_try(Guess *g, const char *name);
+const char *guess_text(Arena *a, const Guess *g);
 
 /* ---- json.c ----------------------------------------------------------------------------- */
 

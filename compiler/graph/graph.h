@@ -3,6 +3,7 @@
  *   graph.c        nodes, values, users: building and editing
  *   tensor.c       element types, layouts, contents of constants
  *   read.c         the JSON model format -> Graph         (docs/format.md)
+ *   read_node.c    one node, driven by the op table
  *   read_names.c   which name means which value; the order of execution
  *   read_value.c   shapes and attributes
  *   read_param.c   constants: from the weights file, random, by formula
