@@ -36,6 +36,14 @@ typedef struct Instr {
     const char *text;    /* %a %b %c are the operands */
 } Instr;
 
+/* A small function rows may call where one instruction does not do, or where an operand is needed
+ * twice. Emitted once, ahead of the kernels, when a row used (or another function used) names it;
+ * it may name those listed before it. */
+typedef struct Support {
+    const char *name;
+    const char *text;    /* the definition, static inline */
+} Support;
+
 typedef enum { BYTES_UNKNOWN, BYTES_LITTLE, BYTES_BIG } ByteOrder;
 
 typedef struct Target {
@@ -57,12 +65,18 @@ typedef struct Target {
     int64_t      l1_bytes, l2_bytes, l3_bytes;
     const Instr *instrs;
     int          n_instrs;
+    const Support *support;
+    int          n_support;
 } Target;
+
+extern const Target target_c99, target_x86_64, target_x86_avx2, target_x86_avx512, target_aarch64;
 
 int           target_count(void);
 const Target *target_nth(int i);
 const Target *target_by_name(const char *name);  /* "native" is the best this machine runs; NULL: unknown */
 const Instr  *target_find(const Target *t, InstrKind kind, Elem elem, int lanes); /* NULL: none */
 bool          target_runs_here(const Target *t); /* directly, without an emulator */
+/* target_support - mark in used[0..n_support) the functions that `text` names, and those they name. */
+void          target_support(const Target *t, const char *text, bool *used);
 
 #endif

@@ -1,0 +1,80 @@
+/* arm.c - aarch64: 128-bit NEON, with fused multiply-add.
+ *
+ * Intrinsics as in Arm's "Arm C Language Extensions" (ACLE), section Advanced SIMD. */
+#include "target/target.h"
+
+static const Support support[] = {
+    /* vmaxq_f32 returns NaN when either operand is one; the comparison picks b, as plain C does. */
+    {"max_4", "static inline float32x4_t max_4(float32x4_t a, float32x4_t b)\n"
+              "{\n"
+              "    return vbslq_f32(vcgtq_f32(a, b), a, b);\n"
+              "}\n"},
+    {"min_4", "static inline float32x4_t min_4(float32x4_t a, float32x4_t b)\n"
+              "{\n"
+              "    return vbslq_f32(vcltq_f32(a, b), a, b);\n"
+              "}\n"},
+    /* 2^b, built from its exponent bits. */
+    {"pow2_4", "static inline float32x4_t pow2_4(float32x4_t b)\n"
+               "{\n"
+               "    const int32x4_t biased = vaddq_s32(vcvtq_s32_f32(b), vdupq_n_s32(127));\n"
+               "    return vreinterpretq_f32_s32(vshlq_n_s32(biased, 23));\n"
+               "}\n"},
+    {"exponent_4", "static inline float32x4_t exponent_4(float32x4_t a)\n"
+                   "{\n"
+                   "    const int32x4_t biased = vshrq_n_s32(vreinterpretq_s32_f32(a), 23);\n"
+                   "    return vcvtq_f32_s32(vsubq_s32(biased, vdupq_n_s32(127)));\n"
+                   "}\n"},
+    {"floor_1", "static inline float floor_1(float a)\n"
+                "{\n"
+                "    return vget_lane_f32(vrndm_f32(vdup_n_f32(a)), 0);\n"
+                "}\n"},
+};
+
+static const Instr instrs[] = {
+    /* kind     elem lanes  C text */
+    {I_LOAD,     F32, 4, "vld1q_f32(%a)"},
+    {I_STORE,    F32, 4, "vst1q_f32(%a, %b)"},
+    {I_SPLAT,    F32, 4, "vdupq_n_f32(%a)"},
+    {I_ADD,      F32, 4, "vaddq_f32(%a, %b)"},
+    {I_SUB,      F32, 4, "vsubq_f32(%a, %b)"},
+    {I_MUL,      F32, 4, "vmulq_f32(%a, %b)"},
+    {I_DIV,      F32, 4, "vdivq_f32(%a, %b)"},
+    {I_MAX,      F32, 4, "max_4(%a, %b)"},
+    {I_MIN,      F32, 4, "min_4(%a, %b)"},
+    {I_FMA,      F32, 4, "vfmaq_f32(%c, %a, %b)"},
+    {I_NEG,      F32, 4, "vnegq_f32(%a)"},
+    {I_ABS,      F32, 4, "vabsq_f32(%a)"},
+    {I_FLOOR,    F32, 4, "vrndmq_f32(%a)"},
+    {I_ROUND,    F32, 4, "vrndnq_f32(%a)"},
+    {I_LDEXP,    F32, 4, "vmulq_f32(%a, pow2_4(%b))"},
+    {I_EXPONENT, F32, 4, "exponent_4(%a)"},
+    {I_FMA,      F32, 1, "__builtin_fmaf(%a, %b, %c)"},
+    {I_ABS,      F32, 1, "__builtin_fabsf(%a)"},
+    {I_FLOOR,    F32, 1, "floor_1(%a)"},
+    {I_ROUND,    F32, 1, "vrndns_f32(%a)"},
+};
+
+const Target target_aarch64 = {
+    .name = "aarch64",
+    .about = "64-bit Arm with NEON, 128-bit vectors, fused multiply-add",
+    .lanes = 4,
+    .vector_regs = 32,
+    .has_fma = true,
+    .vector_type = "float32x4_t",
+    .header = "arm_neon.h",
+    .guard = "defined(__aarch64__) && defined(__ARM_NEON)",
+    .guard_hint = "compile for 64-bit Arm with NEON, the default of aarch64 compilers",
+    .c_flags = "-O3",
+    .cross_cc = "aarch64-linux-gnu-gcc",
+    .machine = "aarch64",
+    .emulator = "qemu-aarch64 -L /usr/aarch64-linux-gnu",
+    .byte_order = BYTES_LITTLE,
+    .halo = true,
+    .l1_bytes = 32 << 10,
+    .l2_bytes = 512 << 10,
+    .l3_bytes = 4 << 20,
+    .instrs = instrs,
+    .n_instrs = (int)COUNT_OF(instrs),
+    .support = support,
+    .n_support = (int)COUNT_OF(support),
+};

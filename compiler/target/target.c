@@ -1,0 +1,90 @@
+/* target.c - the list of targets, lookup, and which of them this machine runs. */
+#include "target/target.h"
+
+#include <string.h>
+#include <sys/utsname.h>
+
+/* Best first: `native` is the first one that runs here. */
+static const Target *const targets[] = {
+    &target_x86_avx512, &target_x86_avx2, &target_x86_64, &target_aarch64, &target_c99,
+};
+
+int target_count(void)
+{
+    return (int)COUNT_OF(targets);
+}
+
+const Target *target_nth(int i)
+{
+    return targets[i];
+}
+
+static bool machine_is(const char *name)
+{
+    struct utsname u;
+    return uname(&u) == 0 && !strcmp(u.machine, name);
+}
+
+/* cpu_has - whether the processor has what the target's instructions need; the machine is right. */
+static bool cpu_has(const Target *t)
+{
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (t == &target_x86_avx512)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("fma");
+    if (t == &target_x86_avx2)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#endif
+    (void)t;
+    return true;
+}
+
+bool target_runs_here(const Target *t)
+{
+    return !t->machine || (machine_is(t->machine) && cpu_has(t));
+}
+
+const Target *target_by_name(const char *name)
+{
+    bool native = !strcmp(name, "native");
+    for (size_t i = 0; i < COUNT_OF(targets); i++)
+        if (native ? target_runs_here(targets[i]) : !strcmp(name, targets[i]->name))
+            return targets[i];
+    return NULL;
+}
+
+const Instr *target_find(const Target *t, InstrKind kind, Elem elem, int lanes)
+{
+    for (int i = 0; i < t->n_instrs; i++) {
+        const Instr *r = &t->instrs[i];
+        if (r->kind == kind && r->elem == elem && r->lanes == lanes)
+            return r;
+    }
+    return NULL;
+}
+
+/* names_call - whether `text` calls `name`: the name as a whole word before a parenthesis. */
+static bool names_call(const char *text, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *s = strstr(text, name); s; s = strstr(s + 1, name)) {
+        char before = s > text ? s[-1] : ' ';
+        bool inside = before == '_' || (before >= '0' && before <= '9') ||
+                      (before >= 'a' && before <= 'z') || (before >= 'A' && before <= 'Z');
+        if (!inside && s[n] == '(')
+            return true;
+    }
+    return false;
+}
+
+void target_support(const Target *t, const char *text, bool *used)
+{
+    for (int i = t->n_support - 1; i >= 0; i--)
+        if (names_call(text, t->support[i].name))
+            used[i] = true;
+    /* From the last to the first, so that what a used one names is still to come. */
+    for (int i = t->n_support - 1; i > 0; i--)
+        for (int j = 0; used[i] && j < i; j++)
+            if (names_call(t->support[i].text, t->support[j].name))
+                used[j] = true;
+}

@@ -1,0 +1,241 @@
+/* x86.c - x86-64 in three steps: SSE2 (every such processor), AVX2 with FMA, AVX-512F.
+ *
+ * MAXPS and MINPS return their second operand when either is NaN: exactly a > b ? a : b.
+ * Intrinsics as in Intel's Intrinsics Guide. */
+#include "target/target.h"
+
+/* ---- SSE2 ------------------------------------------------------------------------------- */
+
+static const Support sse2_support[] = {
+    {"negate_4", "static inline __m128 negate_4(__m128 a)\n"
+                 "{\n"
+                 "    return _mm_xor_ps(a, _mm_set1_ps(-0.0f));\n"
+                 "}\n"},
+    /* There is no rounding instruction. Below 2^23 adding and taking away 2^23 leaves the nearest
+     * integer, ties to even; from there on every float is one. The sign is kept for -0. */
+    {"round_4", "static inline __m128 round_4(__m128 a)\n"
+                "{\n"
+                "    const __m128 sign = _mm_and_ps(a, _mm_set1_ps(-0.0f));\n"
+                "    const __m128 size = _mm_andnot_ps(_mm_set1_ps(-0.0f), a);\n"
+                "    const __m128 two23 = _mm_set1_ps(8388608.0f);\n"
+                "    const __m128 nearest = _mm_sub_ps(_mm_add_ps(size, two23), two23);\n"
+                "    const __m128 below = _mm_cmplt_ps(size, two23);\n"
+                "    return _mm_or_ps(_mm_and_ps(below, _mm_or_ps(nearest, sign)),\n"
+                "                     _mm_andnot_ps(below, a));\n"
+                "}\n"},
+    {"floor_4", "static inline __m128 floor_4(__m128 a)\n"
+                "{\n"
+                "    const __m128 nearest = round_4(a);\n"
+                "    const __m128 above = _mm_cmpgt_ps(nearest, a);\n"
+                "    return _mm_sub_ps(nearest, _mm_and_ps(above, _mm_set1_ps(1.0f)));\n"
+                "}\n"},
+    /* 2^b, built from its exponent bits. */
+    {"pow2_4", "static inline __m128 pow2_4(__m128 b)\n"
+               "{\n"
+               "    const __m128i biased = _mm_add_epi32(_mm_cvtps_epi32(b), _mm_set1_epi32(127));\n"
+               "    return _mm_castsi128_ps(_mm_slli_epi32(biased, 23));\n"
+               "}\n"},
+    {"exponent_4", "static inline __m128 exponent_4(__m128 a)\n"
+                   "{\n"
+                   "    const __m128i biased = _mm_srli_epi32(_mm_castps_si128(a), 23);\n"
+                   "    return _mm_cvtepi32_ps(_mm_sub_epi32(biased, _mm_set1_epi32(127)));\n"
+                   "}\n"},
+};
+
+static const Instr sse2[] = {
+    /* kind     elem lanes  C text */
+    {I_LOAD,     F32, 4, "_mm_loadu_ps(%a)"},
+    {I_STORE,    F32, 4, "_mm_storeu_ps(%a, %b)"},
+    {I_SPLAT,    F32, 4, "_mm_set1_ps(%a)"},
+    {I_ADD,      F32, 4, "_mm_add_ps(%a, %b)"},
+    {I_SUB,      F32, 4, "_mm_sub_ps(%a, %b)"},
+    {I_MUL,      F32, 4, "_mm_mul_ps(%a, %b)"},
+    {I_DIV,      F32, 4, "_mm_div_ps(%a, %b)"},
+    {I_MAX,      F32, 4, "_mm_max_ps(%a, %b)"},
+    {I_MIN,      F32, 4, "_mm_min_ps(%a, %b)"},
+    {I_NEG,      F32, 4, "negate_4(%a)"},
+    {I_ABS,      F32, 4, "_mm_andnot_ps(_mm_set1_ps(-0.0f), %a)"},
+    {I_FLOOR,    F32, 4, "floor_4(%a)"},
+    {I_ROUND,    F32, 4, "round_4(%a)"},
+    {I_LDEXP,    F32, 4, "_mm_mul_ps(%a, pow2_4(%b))"},
+    {I_EXPONENT, F32, 4, "exponent_4(%a)"},
+    {I_ABS,      F32, 1, "__builtin_fabsf(%a)"},
+};
+
+const Target target_x86_64 = {
+    .name = "x86-64",
+    .about = "any 64-bit x86: SSE2, 128-bit vectors",
+    .lanes = 4,
+    .vector_regs = 16,
+    .has_fma = false,
+    .vector_type = "__m128",
+    .header = "emmintrin.h",
+    .guard = "defined(__SSE2__)",
+    .guard_hint = "compile for x86-64, or with -msse2",
+    .c_flags = "-O3",
+    .cross_cc = "x86_64-linux-gnu-gcc",
+    .machine = "x86_64",
+    .emulator = "qemu-x86_64",
+    .byte_order = BYTES_LITTLE,
+    .halo = true,
+    .l1_bytes = 32 << 10,
+    .l2_bytes = 256 << 10,
+    .l3_bytes = 8 << 20,
+    .instrs = sse2,
+    .n_instrs = (int)COUNT_OF(sse2),
+    .support = sse2_support,
+    .n_support = (int)COUNT_OF(sse2_support),
+};
+
+/* ---- AVX2 ------------------------------------------------------------------------------- */
+
+static const Support avx2_support[] = {
+    {"pow2_8", "static inline __m256 pow2_8(__m256 b)\n"
+               "{\n"
+               "    const __m256i n = _mm256_cvtps_epi32(b);\n"
+               "    const __m256i biased = _mm256_add_epi32(n, _mm256_set1_epi32(127));\n"
+               "    return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));\n"
+               "}\n"},
+    {"exponent_8", "static inline __m256 exponent_8(__m256 a)\n"
+                   "{\n"
+                   "    const __m256i biased = _mm256_srli_epi32(_mm256_castps_si256(a), 23);\n"
+                   "    return _mm256_cvtepi32_ps(_mm256_sub_epi32(biased, _mm256_set1_epi32(127)));\n"
+                   "}\n"},
+    /* The first operand of ROUNDSS only gives the lanes that are dropped. */
+    {"round_1", "static inline float round_1(float a)\n"
+                "{\n"
+                "    const __m128 v = _mm_set_ss(a);\n"
+                "    return _mm_cvtss_f32(_mm_round_ss(v, v, _MM_FROUND_TO_NEAREST_INT));\n"
+                "}\n"},
+    {"floor_1", "static inline float floor_1(float a)\n"
+                "{\n"
+                "    const __m128 v = _mm_set_ss(a);\n"
+                "    return _mm_cvtss_f32(_mm_floor_ss(v, v));\n"
+                "}\n"},
+};
+
+static const Instr avx2[] = {
+    /* kind     elem lanes  C text */
+    {I_LOAD,     F32, 8, "_mm256_loadu_ps(%a)"},
+    {I_STORE,    F32, 8, "_mm256_storeu_ps(%a, %b)"},
+    {I_SPLAT,    F32, 8, "_mm256_set1_ps(%a)"},
+    {I_ADD,      F32, 8, "_mm256_add_ps(%a, %b)"},
+    {I_SUB,      F32, 8, "_mm256_sub_ps(%a, %b)"},
+    {I_MUL,      F32, 8, "_mm256_mul_ps(%a, %b)"},
+    {I_DIV,      F32, 8, "_mm256_div_ps(%a, %b)"},
+    {I_MAX,      F32, 8, "_mm256_max_ps(%a, %b)"},
+    {I_MIN,      F32, 8, "_mm256_min_ps(%a, %b)"},
+    {I_FMA,      F32, 8, "_mm256_fmadd_ps(%a, %b, %c)"},
+    {I_NEG,      F32, 8, "_mm256_xor_ps(%a, _mm256_set1_ps(-0.0f))"},
+    {I_ABS,      F32, 8, "_mm256_andnot_ps(_mm256_set1_ps(-0.0f), %a)"},
+    {I_FLOOR,    F32, 8, "_mm256_floor_ps(%a)"},
+    {I_ROUND,    F32, 8, "_mm256_round_ps(%a, _MM_FROUND_TO_NEAREST_INT)"},
+    {I_LDEXP,    F32, 8, "_mm256_mul_ps(%a, pow2_8(%b))"},
+    {I_EXPONENT, F32, 8, "exponent_8(%a)"},
+    {I_FMA,      F32, 1, "__builtin_fmaf(%a, %b, %c)"},
+    {I_ABS,      F32, 1, "__builtin_fabsf(%a)"},
+    {I_FLOOR,    F32, 1, "floor_1(%a)"},
+    {I_ROUND,    F32, 1, "round_1(%a)"},
+};
+
+const Target target_x86_avx2 = {
+    .name = "x86-avx2",
+    .about = "x86 since 2013: AVX2 and FMA, 256-bit vectors",
+    .lanes = 8,
+    .vector_regs = 16,
+    .has_fma = true,
+    .vector_type = "__m256",
+    .header = "immintrin.h",
+    .guard = "defined(__AVX2__) && defined(__FMA__)",
+    .guard_hint = "compile with -mavx2 -mfma",
+    .c_flags = "-O3 -mavx2 -mfma",
+    .cross_cc = "x86_64-linux-gnu-gcc",
+    .machine = "x86_64",
+    .byte_order = BYTES_LITTLE,
+    .halo = true,
+    .l1_bytes = 32 << 10,
+    .l2_bytes = 256 << 10,
+    .l3_bytes = 8 << 20,
+    .instrs = avx2,
+    .n_instrs = (int)COUNT_OF(avx2),
+    .support = avx2_support,
+    .n_support = (int)COUNT_OF(avx2_support),
+};
+
+/* ---- AVX-512F --------------------------------------------------------------------------- */
+
+/* Without optimization gcc has these two as macros, with a sign conversion in them that
+ * -Wconversion would lay at the caller's door. */
+#define QUIET(text)                                                                                \
+    "#pragma GCC diagnostic push\n"                                                                \
+    "#pragma GCC diagnostic ignored \"-Wsign-conversion\"\n" text "#pragma GCC diagnostic pop\n"
+
+static const Support avx512_support[] = {
+    {"round_16", QUIET("static inline __m512 round_16(__m512 a)\n"
+                       "{\n"
+                       "    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT);\n"
+                       "}\n")},
+    {"exponent_16", QUIET("static inline __m512 exponent_16(__m512 a)\n"
+                          "{\n"
+                          "    return _mm512_getexp_ps(a);\n"
+                          "}\n")},
+    {"round_1", "static inline float round_1(float a)\n"
+                "{\n"
+                "    const __m128 v = _mm_set_ss(a);\n"
+                "    return _mm_cvtss_f32(_mm_round_ss(v, v, _MM_FROUND_TO_NEAREST_INT));\n"
+                "}\n"},
+    {"floor_1", "static inline float floor_1(float a)\n"
+                "{\n"
+                "    const __m128 v = _mm_set_ss(a);\n"
+                "    return _mm_cvtss_f32(_mm_floor_ss(v, v));\n"
+                "}\n"},
+};
+
+static const Instr avx512[] = {
+    /* kind     elem lanes  C text */
+    {I_LOAD,     F32, 16, "_mm512_loadu_ps(%a)"},
+    {I_STORE,    F32, 16, "_mm512_storeu_ps(%a, %b)"},
+    {I_SPLAT,    F32, 16, "_mm512_set1_ps(%a)"},
+    {I_ADD,      F32, 16, "_mm512_add_ps(%a, %b)"},
+    {I_SUB,      F32, 16, "_mm512_sub_ps(%a, %b)"},
+    {I_MUL,      F32, 16, "_mm512_mul_ps(%a, %b)"},
+    {I_DIV,      F32, 16, "_mm512_div_ps(%a, %b)"},
+    {I_MAX,      F32, 16, "_mm512_max_ps(%a, %b)"},
+    {I_MIN,      F32, 16, "_mm512_min_ps(%a, %b)"},
+    {I_FMA,      F32, 16, "_mm512_fmadd_ps(%a, %b, %c)"},
+    /* The bitwise forms need AVX-512DQ; -0 - a is -a for zeros of either sign too. */
+    {I_NEG,      F32, 16, "_mm512_sub_ps(_mm512_set1_ps(-0.0f), %a)"},
+    {I_ABS,      F32, 16, "_mm512_abs_ps(%a)"},
+    {I_FLOOR,    F32, 16, "_mm512_floor_ps(%a)"},
+    {I_ROUND,    F32, 16, "round_16(%a)"},
+    {I_LDEXP,    F32, 16, "_mm512_scalef_ps(%a, %b)"},
+    {I_EXPONENT, F32, 16, "exponent_16(%a)"},
+    {I_FMA,      F32, 1,  "__builtin_fmaf(%a, %b, %c)"},
+    {I_ABS,      F32, 1,  "__builtin_fabsf(%a)"},
+    {I_FLOOR,    F32, 1,  "floor_1(%a)"},
+    {I_ROUND,    F32, 1,  "round_1(%a)"},
+};
+
+const Target target_x86_avx512 = {
+    .name = "x86-avx512",
+    .about = "x86 with AVX-512F and FMA, 512-bit vectors",
+    .lanes = 16,
+    .vector_regs = 32,
+    .has_fma = true,
+    .vector_type = "__m512",
+    .header = "immintrin.h",
+    .guard = "defined(__AVX512F__) && defined(__FMA__)",
+    .guard_hint = "compile with -mavx512f -mfma",
+    .c_flags = "-O3 -mavx512f -mfma",
+    .cross_cc = "x86_64-linux-gnu-gcc",
+    .machine = "x86_64",
+    .byte_order = BYTES_LITTLE,
+    .halo = true,
+    .l1_bytes = 32 << 10,
+    .l2_bytes = 1 << 20,
+    .l3_bytes = 16 << 20,
+    .instrs = avx512,
+    .n_instrs = (int)COUNT_OF(avx512),
+    .support = avx512_support,
+    .n_support = (int)COUNT_OF(avx512_support),
+};

@@ -1,0 +1,297 @@
+/* instr_test - every row of every target's instruction table computes what target.h says.
+ *
+ * For each target a C compiler can build for here: one function a row, compiled with the target's
+ * flags; no undefined symbol may be left in the object (a row must not turn into a library call); run
+ * on random numbers, NaN, infinities, zeros of both signs and denormals, through the emulator where
+ * the machine is another one; compared bit for bit with plain scalar C. */
+#include "target/target.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { N = 1024 }; /* numbers each row is tried on; a multiple of every lane count */
+
+static char dir[] = "/tmp/instr_test_XXXXXX";
+static int  n_passed, n_failed;
+
+static void check(bool ok, const char *target, const char *what)
+{
+    if (ok)
+        n_passed++;
+    else
+        n_failed++;
+    if (!ok)
+        printf("FAIL: %s: %s\n", target, what);
+}
+
+static int PRINTF_LIKE(1, 2) run(const char *fmt, ...)
+{
+    char    command[2048];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(command, sizeof command, fmt, args);
+    va_end(args);
+    return system(command);
+}
+
+static FILE *open_here(const char *name, const char *mode)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    FILE *f = fopen(path, mode);
+    if (!f) {
+        perror(path);
+        exit(1);
+    }
+    return f;
+}
+
+/* ---- inputs and what they must become ---------------------------------------------------- */
+
+static uint32_t next_bits(void)
+{
+    static uint32_t state = 2463534242u;
+    state ^= state << 13;
+    state ^= state >> 17;
+    state ^= state << 5;
+    return state;
+}
+
+static float any_float(void)
+{
+    static const float special[] = {0.0f,      -0.0f,     INFINITY,    -INFINITY,  NAN,     1e-40f,
+                                    0.5f,      1.5f,      2.5f,        -0.5f,      -2.5f,   0.49999997f,
+                                    8388607.5f, 8388608.0f, -8388609.0f, 3e38f, 1.0f, -1.0f};
+    uint32_t pick = next_bits() >> 8;
+    if (pick % 4 == 0)
+        return special[pick / 4 % COUNT_OF(special)];
+    if (pick % 4 == 1)
+        return (float)(int32_t)next_bits() / 65536.0f;
+    uint32_t bits = next_bits();
+    float    f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+/* fill - operands a row may be given: those of I_LDEXP and I_EXPONENT are restricted. */
+static void fill(InstrKind kind, float *a, float *b, float *c)
+{
+    for (int i = 0; i < N; i++) {
+        a[i] = any_float();
+        b[i] = any_float();
+        c[i] = any_float();
+        while (kind == I_EXPONENT && !(isnormal(a[i]) && a[i] > 0.0f))
+            a[i] = fabsf(any_float());
+        if (kind == I_LDEXP)
+            b[i] = (float)((int)(next_bits() >> 8) % 254 - 126);
+    }
+}
+
+static float expected(InstrKind kind, float a, float b, float c)
+{
+    int e;
+    switch (kind) {
+    case I_LOAD:
+    case I_SPLAT:
+        return a;
+    case I_STORE:
+        return b;
+    case I_ADD:
+        return a + b;
+    case I_SUB:
+        return a - b;
+    case I_MUL:
+        return a * b;
+    case I_DIV:
+        return a / b;
+    case I_MAX:
+        return a > b ? a : b;
+    case I_MIN:
+        return a < b ? a : b;
+    case I_FMA:
+        return fmaf(a, b, c);
+    case I_NEG:
+        return -a;
+    case I_ABS:
+        return fabsf(a);
+    case I_FLOOR:
+        return floorf(a);
+    case I_ROUND:
+        return nearbyintf(a);
+    case I_LDEXP:
+        return ldexpf(a, (int)b);
+    case I_EXPONENT:
+        frexpf(a, &e);
+        return (float)(e - 1);
+    case I_NONE:
+        break;
+    }
+    return NAN;
+}
+
+static bool same_bits(float x, float y)
+{
+    return (isnan(x) && isnan(y)) || !memcmp(&x, &y, sizeof x);
+}
+
+/* ---- the program made for a target ------------------------------------------------------- */
+
+/* write_text - an instruction's text with %a %b %c replaced. */
+static void write_text(FILE *f, const char *text, const char *a, const char *b, const char *c)
+{
+    for (const char *s = text; *s; s++)
+        if (*s == '%' && s[1] >= 'a' && s[1] <= 'c')
+            fputs(*++s == 'a' ? a : *s == 'b' ? b : c, f);
+        else
+            fputc(*s, f);
+}
+
+/* write_row - a function of pointers: operands come in through the LOAD row, unaligned, and the
+ * result leaves through the STORE row. */
+static void write_row(FILE *f, const Target *t, int i)
+{
+    const Instr *r = &t->instrs[i];
+    fprintf(f, "void row_%d(const float *a, const float *b, const float *c, float *out);\n", i);
+    fprintf(f, "void row_%d(const float *a, const float *b, const float *c, float *out)\n{\n", i);
+    fprintf(f, "    (void)a, (void)b, (void)c;\n    ");
+    if (r->lanes == 1) {
+        fprintf(f, "*out = ");
+        write_text(f, r->text, "*a", "*b", "*c");
+    } else {
+        for (const char *name = "abc"; *name; name++) {
+            char address[2] = {*name, 0};
+            fprintf(f, "const %s v%c = ", t->vector_type, *name);
+            write_text(f, target_find(t, I_LOAD, F32, r->lanes)->text, address, "", "");
+            fprintf(f, ";\n    ");
+        }
+        fprintf(f, "(void)va, (void)vb, (void)vc;\n    const %s y = ", t->vector_type);
+        const char *first = r->kind == I_LOAD ? "a" : r->kind == I_SPLAT ? "*a" : "va";
+        write_text(f, r->kind == I_STORE ? "%b" : r->text, first, "vb", "vc");
+        fprintf(f, ";\n    ");
+        write_text(f, target_find(t, I_STORE, F32, r->lanes)->text, "out", "y", "");
+    }
+    fprintf(f, ";\n}\n");
+}
+
+static void write_rows(const Target *t)
+{
+    FILE *f = open_here("rows.c", "w");
+    fprintf(f, "#if !(%s)\n#error \"%s\"\n#endif\n#include <%s>\n", t->guard, t->guard_hint,
+            t->header);
+    for (int i = 0; i < t->n_support; i++)
+        fputs(t->support[i].text, f);
+    for (int i = 0; i < t->n_instrs; i++)
+        write_row(f, t, i);
+    fclose(f);
+}
+
+static void write_main(const Target *t)
+{
+    FILE *f = open_here("main.c", "w");
+    fprintf(f, "#include <stdio.h>\n"
+               "typedef void Row(const float *, const float *, const float *, float *);\n");
+    for (int i = 0; i < t->n_instrs; i++)
+        fprintf(f, "Row row_%d;\n", i);
+    fprintf(f, "static float in[3][%d], out[%d];\n"
+               "static void run(Row *row, int lanes)\n{\n"
+               "    if (fread(in, 1, sizeof in, stdin) != sizeof in)\n        return;\n"
+               "    for (int i = 0; i < %d; i += lanes)\n"
+               "        row(in[0] + i, in[1] + i, in[2] + i, out + i);\n"
+               "    fwrite(out, 1, sizeof out, stdout);\n}\n"
+               "int main(void)\n{\n", N, N, N);
+    for (int i = 0; i < t->n_instrs; i++)
+        fprintf(f, "    run(row_%d, %d);\n", i, t->instrs[i].lanes);
+    fprintf(f, "    return 0;\n}\n");
+    fclose(f);
+}
+
+/* ---- one target with one compiler --------------------------------------------------------- */
+
+static void check_row(const Target *t, int i, FILE *in, FILE *out, const char *cc)
+{
+    static float a[N], b[N], c[N], got[N];
+    const Instr *r = &t->instrs[i];
+    char what[512];
+    snprintf(what, sizeof what, "%s: %s", cc, r->text);
+    bool read = fread(a, sizeof *a, N, in) == N && fread(b, sizeof *b, N, in) == N &&
+                fread(c, sizeof *c, N, in) == N && fread(got, sizeof *got, N, out) == N;
+    check(read, t->name, "the program's output is short");
+    for (int k = 0; read && k < N; k++) {
+        float x = r->kind == I_SPLAT ? a[k - k % r->lanes] : a[k];
+        float want = expected(r->kind, x, b[k], c[k]);
+        if (!same_bits(got[k], want)) {
+            printf("%s: %s of (%a, %a, %a): got %a, expected %a\n", t->name, r->text, (double)x,
+                   (double)b[k], (double)c[k], (double)got[k], (double)want);
+            check(false, t->name, what);
+            return;
+        }
+    }
+    check(true, t->name, what);
+}
+
+static void write_inputs(const Target *t)
+{
+    static float a[N], b[N], c[N];
+    FILE *f = open_here("in.bin", "wb");
+    for (int i = 0; i < t->n_instrs; i++) {
+        fill(t->instrs[i].kind, a, b, c);
+        fwrite(a, sizeof *a, N, f);
+        fwrite(b, sizeof *b, N, f);
+        fwrite(c, sizeof *c, N, f);
+    }
+    fclose(f);
+}
+
+static void test_target(const Target *t, const char *cc, const char *emulator)
+{
+    write_rows(t);
+    write_main(t);
+    write_inputs(t);
+    const char *strict = "-Wall -Wextra -Wconversion -Wshadow -pedantic -Werror";
+    for (const char *opt = "03"; *opt; opt++) {
+        int rc = run("cd %s && %s -std=c99 %s %s -O%c -ffp-contract=off -c rows.c", dir, cc,
+                     t->c_flags, strict, *opt);
+        check(rc == 0, t->name, "the rows compile without a warning");
+        check(run("cd %s && test -z \"$(nm -u rows.o)\"", dir) == 0, t->name,
+              "a row turned into a library call");
+    }
+    int rc = run("cd %s && %s main.c rows.o -o program && %s ./program < in.bin > out.bin", dir, cc,
+                 emulator);
+    check(rc == 0, t->name, "the program runs");
+    FILE *in = open_here("in.bin", "rb"), *out = open_here("out.bin", "rb");
+    for (int i = 0; i < t->n_instrs && rc == 0; i++)
+        check_row(t, i, in, out, cc);
+    fclose(in);
+    fclose(out);
+}
+
+static bool have(const char *program)
+{
+    return run("command -v %s > /dev/null", program) == 0;
+}
+
+int main(void)
+{
+    if (!mkdtemp(dir)) {
+        perror(dir);
+        return 1;
+    }
+    for (int i = 0; i < target_count(); i++) {
+        const Target *t = target_nth(i);
+        if (t->n_instrs == 0)
+            continue;
+        const bool here = target_runs_here(t);
+        if (!here && !(t->emulator && have(t->cross_cc))) {
+            printf("SKIP: %s: nothing here runs it\n", t->name);
+            continue;
+        }
+        test_target(t, here ? "cc" : t->cross_cc, here ? "" : t->emulator);
+        if (here && have("clang"))
+            test_target(t, "clang", "");
+    }
+    run("rm -rf %s", dir);
+    printf("%d passed, %d failed\n", n_passed, n_failed);
+    return n_failed != 0;
+}
