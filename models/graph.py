@@ -7,8 +7,6 @@ and return its name, which is also the name of its value.
 import json
 import os
 
-DEFAULTS = {"strides": [1, 1], "padding": [0, 0, 0, 0], "dilations": [1, 1], "groups": 1}
-
 
 def pair(value):
     return list(value) if isinstance(value, (list, tuple)) else [value, value]

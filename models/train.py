@@ -88,8 +88,7 @@ def scaled(images):
 
 @torch.no_grad()
 def accuracy(model, images, labels, batch=100):
-    """Share of the images a model ranks right; the model takes them at 28 x 28."""
-    model.eval()
+    """Share of the images, given at 28 x 28, that a model ranks right."""
     right = 0
     for x, y in zip(images.split(batch), labels.split(batch)):
         right += (model(scaled(x)).argmax(1) == y).sum().item()
@@ -169,6 +168,7 @@ def train(name):
         loss = train_epoch(recipe, epoch, model, optimizer, images, labels)
         seconds = time.time() - start
         save_checkpoint(name, epoch + 1, network, optimizer)
+        model.eval()
         share = accuracy(model, test_images[:2000], test_labels[:2000])
         print(f"{name}: epoch {epoch + 1}/{recipe.epochs}  loss {loss:.4f}  "
               f"first 2000 test images {share:.4f}  {seconds:.0f} s, "
@@ -194,19 +194,11 @@ def evaluate(name):
     tensors = safetensors_io.read(model_path(name, ".safetensors"))
     network = Network(graphs.read(model_path(name, ".json"), tensors))
     network.load_tensors(tensors)
+    network.eval()
     size = network.graph.shapes[network.graph.input][2]
-    share = accuracy(ResizedNetwork(network, size), *load("test"))
+    share = accuracy(lambda x: network(resize(x, size)), *load("test"))
     print(f"{name}: test accuracy {share:.4f} "
           f"({os.path.getsize(model_path(name, '.safetensors'))} bytes of weights)", flush=True)
-
-
-class ResizedNetwork(torch.nn.Module):
-    def __init__(self, network, size):
-        super().__init__()
-        self.network, self.size = network, size
-
-    def forward(self, x):
-        return self.network(resize(x, self.size))
 
 
 def keep_freed_memory():
@@ -230,12 +222,16 @@ def main():
 
     keep_freed_memory()
     torch.set_num_threads(args.threads)
-    for name in args.names:
-        if not args.export and not args.evaluate:
-            train(name)
-        if not args.evaluate:
-            export(name)
-        evaluate(name)
+    try:
+        for name in args.names:
+            if not args.export and not args.evaluate:
+                train(name)
+            if not args.evaluate:
+                export(name)
+            evaluate(name)
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        return 3
     return 0
 
 
