@@ -4,6 +4,8 @@
  *   ops.c          the table, built from ops.def
  *   shape.c        what shape rules share: windows, broadcasting, complaints
  *   lower.c        what lowerings share: loads through layouts, epilogues, loops over a tensor
+ *   element.c      nests over the elements of a tensor of any rank
+ *   elementwise.c  the scalar functions of elementwise ops
  *   math.c         exp, log, tanh, erf as expressions of adds and multiplies
  *   conv.c         conv2d, linear: attributes, shapes, evaluators
  *   conv_lower.c   conv2d, linear: their loops
@@ -168,6 +170,29 @@ Stmt *lower_store_plain(Graph *g, Kernel *k, ValueId v, const Affine *index, con
 /* lower_zero_halo - nests that zero the halo of value `v`, when it has one. Appends to `k`. */
 void lower_zero_halo(Graph *g, Kernel *k, ValueId v);
 
+/* ---- element.c, elementwise.c ----------------------------------------------------------- */
+
+/* One element of a value of any rank, inside parallel loops over all of them in the order of memory:
+ * ranks 0, 1, 2 and 4 through `at`, others (always plain) through `index`. */
+typedef struct Element {
+    bool   is_nchw;
+    At     at;
+    Affine index[MAX_RANK];
+    LoopId loops[MAX_RANK];      /* outermost first; 0: none */
+    int    n_loops;
+} Element;
+
+Element element_loops(Graph *g, Kernel *k, ValueId v);
+/* element_load - input `v` at the element of a value of type `shape`, broadcast as NumPy does. */
+const Expr *element_load(Graph *g, Kernel *k, ValueId v, const Type *shape, const Element *e);
+/* element_load_along - entry of the vector `v` that belongs to the element's index along dimension `axis`
+ * of `shape`; of a vector of one entry, that one. */
+const Expr *element_load_along(Graph *g, Kernel *k, ValueId v, const Type *shape, int axis,
+                               const Element *e);
+/* element_store - append the nest that stores `value`, with the epilogue of `n` applied, as the element of
+ * n->out; its halo is zeroed first. */
+void element_store(Graph *g, Kernel *k, const Node *n, const Element *e, const Expr *value);
+
 /* lower_elementwise - the scalar function of an elementwise op (OPF_UNARY, OPF_BINARY; b NULL for
  * unary). Written once, used by the op's own lowering and by epilogues. */
 const Expr *lower_elementwise(Kernel *k, Op op, const OpAttrs *attrs, const Expr *a, const Expr *b);
@@ -177,6 +202,7 @@ double eval_elementwise(Op op, const OpAttrs *attrs, double a, double b);
 /* ---- math.c: expressions within a few ulp, no libm, the same bits on every target ---------- */
 
 const Expr *math_exp(Kernel *k, const Expr *x);      /* clamped: no overflow, 0 below about -87.3 */
+const Expr *math_expm1(Kernel *k, const Expr *x);    /* exp(x) - 1, also near 0; x <= 88 */
 const Expr *math_log(Kernel *k, const Expr *x);      /* x > 0 */
 const Expr *math_tanh(Kernel *k, const Expr *x);
 const Expr *math_sigmoid(Kernel *k, const Expr *x);

@@ -1,0 +1,179 @@
+/* vectorize.c - the VECTOR loop becomes vector expressions.
+ *
+ *     for ol in 16 { acc[ol] += x[..] * w[.. + ol] }     ->     acc += splat(x[..]) * w[.. : 16]
+ *
+ * The loop's extent is the number of lanes; every load has stride 0 (one scalar for all lanes) or 1, every
+ * store stride 1. tile.c asks vectorize_can before it marks a loop. */
+#include "kernel/kernel.h"
+#include "target/target.h"
+
+/* ---- what can be ------------------------------------------------------------------------- */
+
+static InstrKind instr_of(Operator op)
+{
+    switch (op) {
+    case U_NEG:
+        return I_NEG;
+    case U_ABS:
+        return I_ABS;
+    case U_FLOOR:
+        return I_FLOOR;
+    case U_ROUND:
+        return I_ROUND;
+    case U_EXPONENT:
+        return I_EXPONENT;
+    case B_ADD:
+        return I_ADD;
+    case B_SUB:
+        return I_SUB;
+    case B_MUL:
+        return I_MUL;
+    case B_DIV:
+        return I_DIV;
+    case B_MAX:
+        return I_MAX;
+    case B_MIN:
+        return I_MIN;
+    case B_LDEXP:
+        return I_LDEXP;
+    case B_EQ:
+        break;
+    }
+    return I_NONE;
+}
+
+typedef struct Check {
+    LoopId loop;
+    bool   ok;
+} Check;
+
+static const Expr *check_expr(Rewrite *r, const Expr *e)
+{
+    Check  *c = r->ctx;
+    Kernel *k = r->k;
+    int64_t coef = affine_coef(&e->index, c->loop);
+    switch (e->kind) {
+    case E_LOAD:
+        c->ok &= e->type.elem == F32;
+        c->ok &= coef == 0 || coef == 1 || k->buffers[e->buffer].kind == BUF_CONST;
+        break;
+    case E_INDEX:
+        c->ok &= coef == 0;
+        break;
+    case E_UNARY:
+    case E_BINARY:
+        c->ok &= target_find(k->target, instr_of(e->op), F32, k->target->lanes) != NULL;
+        break;
+    case E_CONST:
+    case E_TEMP:
+    case E_SPLAT:
+    case E_FMA:
+        break;
+    case E_CAST:
+        c->ok = false;
+        break;
+    }
+    c->ok &= e->type.elem == F32 && e->type.lanes == 1;
+    return e;
+}
+
+static Stmt *check_stmt(Rewrite *r, Stmt *s)
+{
+    Check *c = r->ctx;
+    for (int i = 0; s->kind == S_GUARD && i < s->n_tests; i++)
+        c->ok &= affine_coef(&s->tests[i].index, c->loop) == 0;
+    if (s->kind == S_STORE)
+        c->ok &= affine_coef(&s->index, c->loop) == 1;
+    return s;
+}
+
+bool vectorize_can(const Kernel *k, const Stmt *body, LoopId l)
+{
+    const Target *t = k->target;
+    if (t->lanes == 1 || k->loops[l].extent < t->lanes)
+        return false;
+    Check   c = {l, true};
+    Rewrite r = {.k = (Kernel *)(uintptr_t)k, .ctx = &c, .expr = check_expr, .stmt = check_stmt};
+    rewrite_stmt(&r, body);
+    return c.ok;
+}
+
+/* ---- doing it ---------------------------------------------------------------------------- */
+
+typedef struct Vectorize {
+    LoopId loop;
+    int    lanes;
+} Vectorize;
+
+static const Expr *widen(Kernel *k, const Expr *e, int lanes)
+{
+    return e->type.lanes == lanes ? e : ex_splat(k, lanes, e);
+}
+
+static const Expr *vector_node(Rewrite *r, const Expr *e)
+{
+    const Vectorize *v = r->ctx;
+    Kernel          *k = r->k;
+    if (e->kind == E_LOAD && affine_coef(&e->index, v->loop) == 1) {
+        Affine zero = affine_const(0);
+        Expr  *wide = arena_struct(k->arena, Expr);
+        *wide = *e;
+        wide->index = affine_subst(&e->index, v->loop, &zero);
+        wide->type.lanes = v->lanes;
+        return wide;
+    }
+    if (e->kind == E_TEMP)
+        return ex_temp(k, e->temp); /* its type may have become a vector */
+    if (e->kind != E_BINARY || e->a->type.lanes == e->b->type.lanes)
+        return e;
+    return ex_binary(k, e->op, widen(k, e->a, v->lanes), widen(k, e->b, v->lanes));
+}
+
+static void widen_temp(Kernel *k, TempId id, LoopId l, int lanes)
+{
+    Temp *t = &k->temps[id];
+    for (int i = 0; i < t->n_expand; i++) {
+        if (t->expand[i] != l)
+            continue;
+        t->type.lanes = lanes;
+        t->n_expand--;
+        for (int j = i; j < t->n_expand; j++)
+            t->expand[j] = t->expand[j + 1];
+        return;
+    }
+}
+
+static Stmt *vector_stmt(Rewrite *r, Stmt *s)
+{
+    Vectorize *v = r->ctx;
+    Kernel    *k = r->k;
+    if (s->kind == S_STORE) {
+        Affine zero = affine_const(0);
+        s->value = widen(k, s->value, v->lanes);
+        s->index = affine_subst(&s->index, v->loop, &zero);
+    }
+    if (s->kind == S_SET || s->kind == S_LET)
+        s->value = widen(k, s->value, k->temps[s->temp].type.lanes);
+    return s;
+}
+
+static Stmt *find_vector(Rewrite *r, Stmt *s)
+{
+    Kernel *k = r->k;
+    if (s->kind != S_FOR || k->loops[s->loop].mark != VECTOR)
+        return s;
+    *(bool *)r->ctx = true;
+    Vectorize v = {s->loop, (int)k->loops[s->loop].extent};
+    for (TempId t = 1; t < k->n_temps; t++)
+        widen_temp(k, t, v.loop, v.lanes);
+    Rewrite inside = {.k = k, .ctx = &v, .expr = vector_node, .stmt = vector_stmt};
+    return rewrite_stmt(&inside, s->body);
+}
+
+bool kpass_vectorize(Kernel *k)
+{
+    bool    changed = false;
+    Rewrite r = {.k = k, .ctx = &changed, .stmt = find_vector};
+    k->body = rewrite_stmt(&r, k->body);
+    return changed;
+}

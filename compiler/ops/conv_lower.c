@@ -1,0 +1,236 @@
+/* conv_lower.c - conv2d and linear as loops.
+ *
+ * One nest serves every case: output channels in blocks of `by` lanes, input channels in blocks of
+ * `bx`, both 1 on a target without vectors.
+ *
+ *     for n, g, ocb, oh, ow, ocl
+ *         acc = bias[oc]
+ *         for icb, kh, kw, icl
+ *             acc += x[n, ic, oh*stride + kh*dilation - pad, ..] * w[oc, ic, kh, kw]
+ *         y[n, oc, oh, ow] = epilogue(acc)
+ *
+ * Groups: with whole blocks a group (or without blocks) g is a loop of its own. Narrow groups that
+ * share a block are made dense: within one block of L channels the weights between groups are zero, so
+ * a block becomes a group of L. Depthwise (one channel a group) multiplies lane by lane. */
+#include "ops/ops.h"
+
+#include <string.h>
+
+/* How the channels are cut into loops. */
+typedef struct Cut {
+    int64_t groups;              /* extent of loop g, whole blocks each; 1: no loop */
+    int64_t oc, ic;              /* channels of a group, padded to blocks           */
+    int64_t by, bx;              /* lanes of y and x                                */
+    bool    depthwise;           /* g is the channel block; lane by lane            */
+    const Tensor *weight;        /* possibly made dense                             */
+} Cut;
+
+static int64_t round_up(int64_t v, int64_t b)
+{
+    return (v + b - 1) / b * b;
+}
+
+/* Weights of one block of `lanes` channels as a full matrix, zero between the groups inside it:
+ * [O, cg, KH, KW] becomes [O, lanes, KH, KW]. */
+static const Tensor *dense_groups(Arena *a, const Tensor *w, int64_t lanes)
+{
+    const int64_t *d = w->type.dims;
+    int64_t        cg = d[1], taps = d[2] * d[3];
+    Tensor        *t = tensor_new(a, F32, 4, (int64_t[]){d[0], lanes, d[2], d[3]});
+    const float   *from = w->data;
+    float         *to = (float *)(uintptr_t)t->data;
+    for (int64_t o = 0; o < d[0]; o++) {
+        int64_t first = o % lanes / cg * cg; /* the group's first channel within the block */
+        memcpy(to + (o * lanes + first) * taps, from + o * cg * taps, (size_t)(cg * taps) * sizeof *to);
+    }
+    return t;
+}
+
+static Cut conv_cut(const Graph *g, const Node *n, Arena *a)
+{
+    const Type   *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
+    const Tensor *w = value_get(g, n->in[1])->constant;
+    int64_t       groups = n->attrs.groups, ocg = y->dims[1] / groups, icg = x->dims[1] / groups;
+    int64_t       by = y->layout.block, bx = x->layout.block;
+    Cut           c = {groups, ocg, icg, by, bx, false, w};
+    if (by == 1)
+        return c;
+    if (groups > 1 && ocg == 1 && icg == 1) {
+        c.depthwise = true;
+        c.groups = round_up(y->dims[1], by) / by;
+        c.oc = by;
+        c.ic = 1;
+    } else if (groups > 1 && icg % bx != 0) {
+        c.weight = dense_groups(a, w, by);
+        c.groups = y->dims[1] / by;
+        c.oc = c.ic = by;
+    } else {
+        c.oc = round_up(ocg, by);
+        c.ic = round_up(icg, bx);
+    }
+    return c;
+}
+
+typedef struct ConvLoops {
+    LoopId n, g, ocb, oh, ow, ocl;   /* parallel */
+    LoopId icb, kh, kw, icl;         /* reduce   */
+} ConvLoops;
+
+static ConvLoops conv_loops(Kernel *k, const Cut *c, const Type *y, const int64_t kernel[2])
+{
+    ConvLoops l;
+    /* Without vectors or input blocks the taps are innermost; unroll_k is about the innermost loop. */
+    LoopAxis kw_axis = c->bx == 1 ? AXIS_K : AXIS_NONE;
+    l.n = kernel_loop_if(k, "n", y->dims[0], PARALLEL, AXIS_NONE);
+    l.g = kernel_loop_if(k, "g", c->groups, PARALLEL, AXIS_NONE);
+    l.ocb = kernel_loop_if(k, "oc", c->oc / c->by, PARALLEL, AXIS_N);
+    l.oh = kernel_loop_if(k, "oh", y->dims[2], PARALLEL, AXIS_NONE);
+    l.ow = kernel_loop_if(k, "ow", y->dims[3], PARALLEL, AXIS_M);
+    l.ocl = kernel_loop_if(k, "ol", c->by, PARALLEL, AXIS_LANE);
+    l.icb = kernel_loop_if(k, "ic", c->depthwise ? 1 : c->ic / c->bx, REDUCE, AXIS_NONE);
+    l.kh = kernel_loop_if(k, "kh", kernel[0], REDUCE, AXIS_NONE);
+    l.kw = kernel_loop_if(k, "kw", kernel[1], REDUCE, kw_axis);
+    l.icl = c->depthwise ? 0 : kernel_loop_if(k, "il", c->bx, REDUCE, AXIS_K);
+    return l;
+}
+
+/* Where the step reads x; and the tests that keep it off the padding, where the halo does not. */
+static At conv_x_at(const Node *n, const Cut *c, const ConvLoops *l)
+{
+    const OpAttrs *a = &n->attrs;
+    At             at = {.block = c->bx, .n = affine_loop(l->n)};
+    at.cb = affine_add(affine_scale(affine_loop(l->g), c->depthwise ? 1 : c->ic / c->bx),
+                       affine_loop(l->icb));
+    at.cl = affine_loop(c->depthwise ? l->ocl : l->icl);
+    at.h = affine_add(affine_scale(affine_loop(l->oh), a->strides[0]),
+                      affine_scale(affine_loop(l->kh), a->dilations[0]));
+    at.w = affine_add(affine_scale(affine_loop(l->ow), a->strides[1]),
+                      affine_scale(affine_loop(l->kw), a->dilations[1]));
+    at.h = affine_offset(at.h, -a->padding[0]);
+    at.w = affine_offset(at.w, -a->padding[1]);
+    return at;
+}
+
+/* A guard around `body`, unless `index` stays within [-before, bound + after) anyway. */
+static Stmt *conv_guard(Kernel *k, Affine index, int64_t bound, int64_t before, int64_t after, Stmt *body)
+{
+    Range r = affine_range(k, &index);
+    if (r.min >= -before && r.max < bound + after)
+        return body;
+    return st_guard(k, &(Test){index, bound}, 1, body);
+}
+
+/* The weight of one step: row-major over the padded [O, I/groups, KH, KW]. */
+static const Expr *conv_weight(Kernel *k, ValueId v, const Cut *c, const ConvLoops *l)
+{
+    const int64_t *d = c->weight->type.dims;
+    int64_t padded[4] = {c->groups * c->oc, c->depthwise ? 1 : c->ic, d[2], d[3]};
+    BufferId w = kernel_constant(k, "w", c->weight, padded);
+    k->buffers[w].value = v;
+    Affine o = affine_add(affine_scale(affine_loop(l->g), c->oc),
+                          affine_add(affine_scale(affine_loop(l->ocb), c->by), affine_loop(l->ocl)));
+    Affine i = affine_add(affine_scale(affine_loop(l->icb), c->bx), affine_loop(l->icl));
+    Affine at = affine_add(affine_scale(o, padded[1]), i);
+    at = affine_add(affine_scale(at, d[2]), affine_loop(l->kh));
+    return ex_load(k, w, affine_add(affine_scale(at, d[3]), affine_loop(l->kw)));
+}
+
+/* The reduce loops around the step. Padding is tested outside the loops over channels that the tests
+ * do not depend on. `--fp exact` fixes one order of summation for all targets: kh, kw, ic. */
+static Stmt *conv_reduce(Kernel *k, const Graph *g, const Node *n, const ConvLoops *l, const At *xa,
+                         Stmt *step)
+{
+    const Type   *x = &value_get(g, n->in[0])->type;
+    const Layout *xl = &x->layout;
+    bool          channels_last = k->fp == FP_EXACT;
+    Stmt         *s = st_for(k, l->icl, step);
+    if (channels_last)
+        s = st_for(k, l->icb, s);
+    s = conv_guard(k, xa->w, x->dims[3], xl->left, xl->right, s);
+    s = st_for(k, l->kw, s);
+    s = conv_guard(k, xa->h, x->dims[2], xl->top, xl->bottom, s);
+    s = st_for(k, l->kh, s);
+    return channels_last ? s : st_for(k, l->icb, s);
+}
+
+/* The element of `y` that accumulator number `at` becomes; bias is the accumulator's first value. */
+static Stmt *init_bias(Kernel *k, Graph *g, const Node *n, TempId acc, const At *ya)
+{
+    const Expr *first = ex_const(k, 0.0);
+    if (n->n_own > 2 && n->in[2]) {
+        Type per_channel = {F32, 2, {1, value_get(g, n->out)->type.dims[1]}, {1, 0, 0, 0, 0}};
+        first = lower_load(g, k, n->in[2], &per_channel, ya);
+    }
+    return st_set(k, acc, ASSIGN, first);
+}
+
+void lower_conv2d(Graph *g, NodeId id, Kernel *k)
+{
+    const Node *n = node_get(g, id);
+    const Type *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
+    Cut         c = conv_cut(g, n, k->arena);
+    ConvLoops   l = conv_loops(k, &c, y, c.weight->type.dims + 2);
+    At          xa = conv_x_at(n, &c, &l);
+    At ya = {.block = c.by, .n = affine_loop(l.n), .cl = affine_loop(l.ocl)};
+    ya.cb = affine_add(affine_scale(affine_loop(l.g), c.oc / c.by), affine_loop(l.ocb));
+    ya.h = affine_loop(l.oh);
+    ya.w = affine_loop(l.ow);
+    k->macs = type_count(y) * (x->dims[1] / n->attrs.groups) * c.weight->type.dims[2] *
+              c.weight->type.dims[3];
+
+    lower_zero_halo(g, k, n->out);
+    TempId      acc = kernel_temp(k, "acc", (VType){F32, 1});
+    const Expr *product = ex_binary(k, B_MUL, lower_load(g, k, n->in[0], x, &xa),
+                                    conv_weight(k, n->in[1], &c, &l));
+    Stmt *leaf = st_block(k);
+    st_add(k, leaf, init_bias(k, g, n, acc, &ya));
+    st_add(k, leaf, conv_reduce(k, g, n, &l, &xa, st_set(k, acc, ASSIGN_ADD, product)));
+    st_add(k, leaf, lower_store(g, k, n->out, &ya, lower_epilogue(g, k, n, ex_temp(k, acc), &ya)));
+    const LoopId parallel[] = {l.n, l.g, l.ocb, l.oh, l.ow, l.ocl};
+    st_add(k, k->body, lower_nest(k, parallel, 6, leaf));
+}
+
+/* linear reads x in the order of its memory: x may be [N, I] or a stored [N, C, H, W] whose flattened
+ * channels, rows and columns are the weight's columns. */
+void lower_linear(Graph *g, NodeId id, Kernel *k)
+{
+    const Node   *n = node_get(g, id);
+    const Type   *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
+    const Tensor *w = value_get(g, n->in[1])->constant;
+    int64_t       xd[4], by = y->layout.block, bx = x->layout.block;
+    dims_nchw(x, xd);
+    LoopId batch = kernel_loop_if(k, "n", xd[0], PARALLEL, AXIS_M);
+    LoopId ob = kernel_loop_if(k, "oc", round_up(y->dims[1], by) / by, PARALLEL, AXIS_N);
+    LoopId ol = kernel_loop_if(k, "ol", by, PARALLEL, AXIS_LANE);
+    LoopId ic = kernel_loop_if(k, "ic", round_up(xd[1], bx) / bx, REDUCE, AXIS_K);
+    LoopId ih = kernel_loop_if(k, "ih", xd[2], REDUCE, AXIS_NONE);
+    LoopId iw = kernel_loop_if(k, "iw", xd[3], REDUCE, AXIS_NONE);
+    LoopId il = kernel_loop_if(k, "il", bx, REDUCE, AXIS_NONE);
+    At xa = {bx, affine_loop(batch), affine_loop(ic), affine_loop(il), affine_loop(ih), affine_loop(iw)};
+    At ya = {by, affine_loop(batch), affine_loop(ob), affine_loop(ol), affine_const(0), affine_const(0)};
+    k->macs = type_count(y) * xd[1] * xd[2] * xd[3];
+
+    /* The weight's columns as [C, H, W], so that whole channels can be padded to blocks. */
+    Tensor *view = arena_struct(k->arena, Tensor);
+    *view = (Tensor){type_plain(F32, 4, (int64_t[]){w->type.dims[0], xd[1], xd[2], xd[3]}), w->data};
+    int64_t padded[4] = {round_up(y->dims[1], by), round_up(xd[1], bx), xd[2], xd[3]};
+    BufferId wb = kernel_constant(k, "w", view, padded);
+    k->buffers[wb].value = n->in[1];
+    Affine at = affine_add(affine_scale(affine_loop(ob), by), affine_loop(ol));
+    at = affine_add(affine_scale(at, padded[1]),
+                    affine_add(affine_scale(affine_loop(ic), bx), affine_loop(il)));
+    at = affine_add(affine_scale(at, xd[2]), affine_loop(ih));
+    at = affine_add(affine_scale(at, xd[3]), affine_loop(iw));
+
+    TempId      acc = kernel_temp(k, "acc", (VType){F32, 1});
+    const Expr *product = ex_binary(k, B_MUL, lower_load(g, k, n->in[0], x, &xa), ex_load(k, wb, at));
+    Stmt       *reduce = st_set(k, acc, ASSIGN_ADD, product);
+    /* --fp exact: the row-major order of the flattened input, whatever its layout. */
+    const LoopId by_memory[] = {ic, ih, iw, il}, by_shape[] = {ic, il, ih, iw};
+    reduce = lower_nest(k, k->fp == FP_EXACT ? by_shape : by_memory, 4, reduce);
+    Stmt *leaf = st_block(k);
+    st_add(k, leaf, init_bias(k, g, n, acc, &ya));
+    st_add(k, leaf, reduce);
+    st_add(k, leaf, lower_store(g, k, n->out, &ya, lower_epilogue(g, k, n, ex_temp(k, acc), &ya)));
+    st_add(k, k->body, lower_nest(k, (LoopId[]){batch, ob, ol}, 3, leaf));
+}

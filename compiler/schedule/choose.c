@@ -1,0 +1,128 @@
+/* choose.c - a schedule from a kernel's loops and the target's data.
+ *
+ * The register tile of a sum is tile_m rows (pixels) by tile_n columns (vectors of output channels). Per
+ * step it costs tile_m * tile_n multiply-adds and tile_m + tile_n loads, and needs a register for each
+ * accumulator, each column and one row. The tile chosen is the one with the lowest estimated cycles for
+ * the whole extents, counting the tiles as tile.c will cut them: evenly, so a width of 7 prefers 7. */
+#include "schedule/schedule.h"
+
+#include "kernel/kernel.h"
+#include "target/target.h"
+
+/* What the machine does in a cycle: two multiply-adds and two loads, each multiply-add taking four. These
+ * hold for x86-64 since 2013 and for the larger arm64 cores. A core without vectors issues one at a time. */
+#define PIPES   2
+#define LATENCY 4
+#define MAX_TILE_M 14
+#define MAX_TILE_N 8
+
+typedef struct Extents {
+    int64_t m, n;       /* 1: no such loop */
+    int64_t k;          /* of the AXIS_K loop */
+    bool    sums;       /* there is a reduction */
+} Extents;
+
+static Extents kernel_extents(const Kernel *k)
+{
+    Extents e = {1, 1, 1, false};
+    for (LoopId l = 1; l < k->n_loops; l++) {
+        const Loop *loop = &k->loops[l];
+        if (loop->role == REDUCE)
+            e.sums = true;
+        if (loop->axis == AXIS_M && loop->extent > e.m)
+            e.m = loop->extent;
+        if (loop->axis == AXIS_N && loop->extent > e.n)
+            e.n = loop->extent;
+        if (loop->axis == AXIS_K && loop->extent > e.k)
+            e.k = loop->extent;
+    }
+    return e;
+}
+
+/* Estimated cycles of one reduction step of an m x n tile. The last two terms break ties: columns are
+ * streamed from the second-level cache, rows come from the first. */
+static double step_cycles(const Target *t, int m, int n)
+{
+    if (t->lanes == 1)
+        return m * n + m + n + 3.0; /* loads and loop overhead issue like the sums */
+    double sums = (double)m * n / PIPES, loads = (m + n) / (double)PIPES;
+    double busiest = sums > loads ? sums : loads;
+    if (busiest < LATENCY)
+        busiest = LATENCY;
+    return busiest + 0.25 * n + 0.05 * m;
+}
+
+static int registers(const Target *t, int m, int n)
+{
+    return m * n + n + (t->has_fma || t->lanes == 1 ? 1 : 2); /* without FMA a product needs one too */
+}
+
+/* Cycles for `extent` rows (or columns) cut evenly into tiles of at most `size`: the counts of full and
+ * of shorter tiles. */
+static void even_cut(int64_t extent, int size, int64_t count[2], int sizes[2])
+{
+    int64_t n = (extent + size - 1) / size;
+    sizes[0] = (int)((extent + n - 1) / n);
+    sizes[1] = sizes[0] - 1;
+    count[1] = n * sizes[0] - extent;
+    count[0] = n - count[1];
+}
+
+static double tile_cycles(const Target *t, const Extents *e, int m, int n)
+{
+    int64_t cm[2], cn[2];
+    int     sm[2], sn[2];
+    even_cut(e->m, m, cm, sm);
+    even_cut(e->n, n, cn, sn);
+    double total = 0;
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 2; j++)
+            if (cm[i] && cn[j])
+                total += (double)(cm[i] * cn[j]) * step_cycles(t, sm[i], sn[j]);
+    return total;
+}
+
+static void choose_tile(Kernel *k, const Extents *e)
+{
+    const Target *t = k->target;
+    int    max_m = t->lanes == 1 ? 4 : MAX_TILE_M, max_n = t->lanes == 1 ? 4 : MAX_TILE_N;
+    int    fixed_m = k->schedule.tile_m, fixed_n = k->schedule.tile_n;
+    double best = 0;
+    for (int n = fixed_n ? fixed_n : 1; n <= (fixed_n ? fixed_n : max_n) && n <= e->n; n++)
+        for (int m = fixed_m ? fixed_m : 1; m <= (fixed_m ? fixed_m : max_m) && m <= e->m; m++) {
+            double cycles = tile_cycles(t, e, m, n);
+            bool   fits = registers(t, m, n) <= t->vector_regs || (fixed_m && fixed_n);
+            if (!fits || (best > 0 && cycles >= best))
+                continue;
+            best = cycles;
+            k->schedule.tile_m = m;
+            k->schedule.tile_n = n;
+        }
+    k->schedule.tile_m = k->schedule.tile_m ? k->schedule.tile_m : 1;
+    k->schedule.tile_n = k->schedule.tile_n ? k->schedule.tile_n : 1;
+    text_printf(&k->notes, "tile %dx%d: %d of %d registers\n", k->schedule.tile_m, k->schedule.tile_n,
+                registers(t, k->schedule.tile_m, k->schedule.tile_n), t->vector_regs);
+}
+
+/* Where nothing is shared between rows, a few rows at once hide the latency of the sums. */
+#define ROWS_WITHOUT_COLUMNS 7
+
+bool kpass_schedule(Kernel *k)
+{
+    Extents   e = kernel_extents(k);
+    Schedule *s = &k->schedule;
+    if (s->unroll_k == 0)
+        s->unroll_k = 1;
+    if (s->tile_m && s->tile_n)
+        return false;
+    if (e.sums && e.n > 1) {
+        choose_tile(k, &e);
+        return true;
+    }
+    int64_t rows = e.sums && k->target->lanes > 1 ? ROWS_WITHOUT_COLUMNS : 1;
+    if (!s->tile_m)
+        s->tile_m = (int)(rows < e.m ? rows : e.m);
+    if (!s->tile_n)
+        s->tile_n = 1;
+    return true;
+}
