@@ -18,13 +18,12 @@
 
 typedef struct Extents {
     int64_t m, n;       /* 1: no such loop */
-    int64_t k;          /* of the AXIS_K loop */
     bool    sums;       /* there is a reduction */
 } Extents;
 
 static Extents kernel_extents(const Kernel *k)
 {
-    Extents e = {1, 1, 1, false};
+    Extents e = {1, 1, false};
     for (LoopId l = 1; l < k->n_loops; l++) {
         const Loop *loop = &k->loops[l];
         if (loop->role == REDUCE)
@@ -33,8 +32,6 @@ static Extents kernel_extents(const Kernel *k)
             e.m = loop->extent;
         if (loop->axis == AXIS_N && loop->extent > e.n)
             e.n = loop->extent;
-        if (loop->axis == AXIS_K && loop->extent > e.k)
-            e.k = loop->extent;
     }
     return e;
 }
@@ -104,9 +101,6 @@ static void choose_tile(Kernel *k, const Extents *e)
                 registers(t, k->schedule.tile_m, k->schedule.tile_n), t->vector_regs);
 }
 
-/* Where nothing is shared between rows, a few rows at once hide the latency of the sums. */
-#define ROWS_WITHOUT_COLUMNS 7
-
 bool kpass_schedule(Kernel *k)
 {
     Extents   e = kernel_extents(k);
@@ -115,14 +109,11 @@ bool kpass_schedule(Kernel *k)
         s->unroll_k = 1;
     if (s->tile_m && s->tile_n)
         return false;
-    if (e.sums && e.n > 1) {
+    if (e.sums && (e.m > 1 || e.n > 1)) {
         choose_tile(k, &e);
         return true;
     }
-    int64_t rows = e.sums && k->target->lanes > 1 ? ROWS_WITHOUT_COLUMNS : 1;
-    if (!s->tile_m)
-        s->tile_m = (int)(rows < e.m ? rows : e.m);
-    if (!s->tile_n)
-        s->tile_n = 1;
+    s->tile_m = s->tile_m ? s->tile_m : 1;
+    s->tile_n = s->tile_n ? s->tile_n : 1;
     return true;
 }
