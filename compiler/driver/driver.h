@@ -1,15 +1,21 @@
 /* driver.h - the commands.
  *
- *   options.c   the command line: one table of options, which command takes which, --help
+ *   option_table.c  the commands and the options, which command takes which
+ *   options.c   the command line
+ *   help.c      --help, and the nearest word to a mistyped one
  *   model.c     read, run the passes, compile: what all commands share
  *   compile.c   kiln compile
  *   build.c     kiln build: the C compiler, the runtime, boards
  *   run.c       kiln run: the reference evaluator
- *   verify.c    kiln verify: built program against evaluator, with an a-priori bound
+ *   board.c     microcontroller boards: a table, and how an image for one is linked
+ *   verify.c    kiln verify: built program against evaluator
+ *   rounding.c  the a-priori bound on rounding errors behind it
  *   bench.c     kiln bench
  *   inspect.c   kiln inspect
  *   targets.c   kiln targets
  *   npy.c       .npy files
+ *   ports.c     inputs and outputs as the caller has them: batches, NHWC
+ *   process.c   other programs, and temporary folders
  *   table.c     tables that line up
  *   progress.c  progress on a terminal */
 #ifndef KILN_DRIVER_H
@@ -35,8 +41,7 @@ typedef struct Options {
     WeightsForm   weights;
     const char   *name;           /* --name; NULL: the model's */
     int64_t       batch;          /* 0: as the model says */
-    int           threads;
-    bool          threads_given;
+    int64_t       threads;        /* 0: no thread code */
     bool          arena_by_caller;
     const char   *emit;           /* "c", "graph", "loops", "dot" */
     PassOptions   passes;
@@ -47,9 +52,12 @@ typedef struct Options {
     int           n_inputs;
     const char   *cc;             /* $CC or the target's default */
     int64_t       seed, runs;
+    double        seconds;
+    const char   *how;            /* the command that emits the same C; no path, no default left out */
 } Options;
 
-/* options_parse - 0 and *o filled; or an exit code after printing help or a complaint. */
+/* options_parse - 0 and *o filled; or an exit code after printing help or a complaint. When there
+ * is nothing more to do (--help) it is EXIT_DONE and o->command is NULL. */
 int options_parse(int argc, char **argv, Arena *a, Options *o);
 
 /* A model taken as far as a command needs it. */
@@ -58,13 +66,21 @@ typedef struct Compilation {
     Diag    *diag;
     Graph   *graph;
     Program *program;
+    Text     printed;             /* --print-after */
+    ScheduleFile *schedules;      /* NULL: none */
 } Compilation;
 
 Graph   *model_read(Compilation *c, const Options *o);         /* NULL: reported */
 bool     model_passes(Compilation *c, const Options *o);
 bool     model_compile(Compilation *c, const Options *o);      /* read, passes, program */
-void     model_emit_options(const Compilation *c, const Options *o, EmitOptions *e);
+/* model_emit_options - what the emitter is to know; `stem` names the files beside each other. */
+void     model_emit_options(Compilation *c, const Options *o, const char *stem, EmitOptions *e);
+/* model_emit - write the compiled program as `path`, which ends in .c. */
+bool     model_emit(Compilation *c, const Options *o, const char *path);
+/* model_macs - multiply-accumulates of a node of a graph with shapes; 0 for ops without any. */
+int64_t  model_macs(const Graph *g, const Node *n);
 
+/* Each returns an exit code; messages are in c->diag. */
 int command_compile(Compilation *c, const Options *o);
 int command_build(Compilation *c, const Options *o);
 int command_run(Compilation *c, const Options *o);
@@ -73,9 +89,108 @@ int command_bench(Compilation *c, const Options *o);
 int command_inspect(Compilation *c, const Options *o);
 int command_targets(Compilation *c, const Options *o);
 
+/* One command: what it is called, takes and does. */
+typedef struct Command {
+    const char *name, *usage, *about;
+    const char *more;             /* a paragraph for its --help */
+    int (*run)(Compilation *c, const Options *o);
+} Command;
+extern const Command commands[];
+extern const int     n_commands;
+
+/* ---- help.c ----------------------------------------------------------------------------- */
+
+/* What an option's argument is, and where it goes. */
+typedef enum {
+    OPT_FLAG,       /* bool                                      */
+    OPT_TEXT,       /* const char *                              */
+    OPT_NAME,       /* const char *, a C identifier              */
+    OPT_WORD,       /* const char *, one of `choices`            */
+    OPT_CHOICE,     /* int, index into `choices`                 */
+    OPT_CHOICE_BOOL,/* bool, index into `choices`                */
+    OPT_INT,        /* int64_t in [min, max]                     */
+    OPT_SECONDS,    /* double in [min, max]                      */
+    OPT_TARGET,     /* const Target *                            */
+    OPT_INPUT,      /* NAME=FILE, appended to Options.inputs     */
+    OPT_DISABLE,    /* appended to Options.passes.disabled       */
+    OPT_HELP,
+    OPT_VERSION,
+} OptionKind;
+
+typedef struct OptionSpec {
+    const char *name;             /* without the dashes */
+    char        letter;           /* 0: none */
+    const char *arg;              /* NULL: none */
+    unsigned    commands;         /* bit i: commands[i] takes it */
+    OptionKind  kind;
+    size_t      offset;           /* in Options */
+    int64_t     min, max;
+    const char *const *choices;   /* NULL-terminated */
+    bool        in_how;           /* the emitted C depends on it */
+    const char *help;
+} OptionSpec;
+extern const OptionSpec option_specs[];
+extern const int        n_option_specs;
+
+void help_all(FILE *out);
+void help_command(int command, FILE *out);
+/* help_nearest - the word most like `word`, or NULL when none is near. words(i) is NULL at the end. */
+const char *help_nearest(const char *word, const char *(*words)(int i));
+
+/* ---- build.c ---------------------------------------------------------------------------- */
+
+/* Texts of runtime/, compiled into kiln; names are relative to that folder. */
+typedef struct EmbeddedFile {
+    const char *name, *text;
+} EmbeddedFile;
+extern const EmbeddedFile embedded_files[];
+extern const int          n_embedded_files;
+
 /* build_program - write the C under `dir` as model.c, compile it with the runtime's main into
  * `program`. False: reported. What verify and bench stand on. */
 bool build_program(Compilation *c, const Options *o, const char *dir, const char *program);
+
+/* build_runner - the start of a command line that runs `program`: the target's emulator where this is
+ * another machine, then the program. Its length; argv has room for 16. */
+int build_runner(Compilation *c, const Options *o, const char *program, const char **argv);
+
+/* ---- board.c ---------------------------------------------------------------------------- */
+
+typedef struct Board {
+    const char *name, *about;
+    const char *cc, *c_flags;
+    uint32_t    flash_origin, flash_bytes, ram_origin, ram_bytes;
+    const char *machine;          /* qemu-system-arm -M */
+} Board;
+const Board *board_by_name(const char *name); /* NULL: unknown */
+const char  *board_name(int i);               /* NULL at the end */
+/* board_flags - appends what the compiler needs to link an image for the board. Its count. */
+int board_flags(Arena *a, const Board *b, const char *dir, const char **argv, int room);
+
+/* ---- rounding.c ------------------------------------------------------------------------- */
+
+/* rounding_bounds - run the graph in double, then again with errors of the size that single precision
+ * makes; exact[i] and bound[i] belong to g->outputs[i]. Needs shapes; the graph as written. */
+void rounding_bounds(const Graph *g, const Array *inputs, uint64_t seed, Array *exact, double *bound,
+                     Arena *a, void (*step)(int done, int total));
+
+/* ---- process.c -------------------------------------------------------------------------- */
+
+/* process_run - run argv[0] (found on PATH) to its end without input; what it prints is in *out and
+ * *err (NULL: it goes where ours goes). *status is its exit code, 128 + signal when killed. False
+ * (reported) when it cannot be started. */
+bool process_run(Arena *a, Diag *d, const char *const *argv, int *status, Text *out, Text *err);
+
+/* temp_folder - a new folder, removed with everything in it by temp_clean, which also runs when a
+ * signal ends kiln. One at a time. NULL: reported. */
+const char *temp_folder(Arena *a, Diag *d);
+/* temp_file - a path in that folder, removed with it. */
+const char *temp_file(Arena *a, const char *name);
+void temp_clean(void);
+/* signals_catch - from now on SIGINT, SIGTERM and SIGHUP clean up first. */
+void signals_catch(void);
+/* signals_hold - put such signals off while files are written, or take what has come. */
+void signals_hold(bool hold);
 
 /* ---- npy.c ------------------------------------------------------------------------------ */
 
@@ -87,7 +202,19 @@ typedef struct Npy {
 } Npy;
 bool   npy_open(Diag *d, const char *path, Npy *out);
 double npy_get(const Npy *n, int64_t i);
+/* npy_write - whole or not at all. `shape` gives dims, `as` the element type (floats as F32). */
 bool   npy_write(Arena *a, Diag *d, const char *path, const Type *shape, const double *data, Elem as);
+
+/* ---- ports.c ---------------------------------------------------------------------------- */
+
+/* port_type - the type as the caller sees it: NHWC where the port says so. */
+Type port_type(const Graph *g, const Port *p);
+/* port_permute - between the caller's order and NCHW; a copy where the port is NHWC, else nothing. */
+void port_to_nchw(const Graph *g, const Port *p, const double *outside, double *inside);
+void port_from_nchw(const Graph *g, const Port *p, const double *inside, double *outside);
+/* port_files - open a file for every input of the graph and find how many runs they hold. False:
+ * reported. files[i] belongs to g->inputs[i]. */
+bool port_files(Compilation *c, const Options *o, Npy *files, int64_t *runs);
 
 /* ---- table.c, progress.c ---------------------------------------------------------------- */
 

@@ -1,0 +1,74 @@
+/* compile.c - kiln compile. */
+#include "driver/driver.h"
+
+#include <string.h>
+
+/* write_text - to the file of -o, or to standard output. */
+static int write_text(Compilation *c, const Options *o, const Text *text)
+{
+    OutFile *f = file_create(c->arena, c->diag, o->out && strcmp(o->out, "-") ? o->out
+                                                                               : "/dev/stdout");
+    if (!f)
+        return EXIT_MACHINE;
+    signals_hold(true);
+    file_write(f, text->data, text->len);
+    bool ok = file_commit(f);
+    signals_hold(false);
+    return ok ? EXIT_DONE : EXIT_MACHINE;
+}
+
+static int compile_graph(Compilation *c, const Options *o)
+{
+    Text text = text_new(c->arena);
+    if (!model_read(c, o) || !model_passes(c, o))
+        return diag_status(c->diag);
+    if (!strcmp(o->emit, "dot"))
+        graph_print_dot(c->graph, &text);
+    else
+        graph_print(c->graph, &text);
+    return write_text(c, o, &text);
+}
+
+static int compile_loops(Compilation *c, const Options *o)
+{
+    Text text = text_new(c->arena);
+    if (!model_compile(c, o))
+        return diag_status(c->diag);
+    program_print(c->program, &text);
+    return write_text(c, o, &text);
+}
+
+static void describe_result(Compilation *c, const char *path)
+{
+    Text text = text_new(c->arena);
+    plan_print(c->graph, c->graph->plan, &text);
+    fprintf(stderr, "%s%s: %d steps, %d kernels, %lld bytes of weights, %lld bytes of arena\n",
+            text.data ? text.data : "", path, c->program->n_steps, c->program->n_kernels,
+            (long long)blob_bytes(c->program->blob), (long long)c->graph->plan->bytes);
+}
+
+static int compile_c(Compilation *c, const Options *o)
+{
+    size_t n = o->out ? strlen(o->out) : 0;
+    if (o->out && (n < 3 || strcmp(o->out + n - 2, ".c") != 0)) {
+        fprintf(stderr, "kiln: error: -o '%s': the output is a .c file, with a .h file beside it\n",
+                o->out);
+        return EXIT_USAGE;
+    }
+    if (!model_compile(c, o))
+        return diag_status(c->diag);
+    const char *name = o->name ? o->name : text_identifier(c->arena, c->graph->name);
+    const char *path = o->out ? o->out : arena_printf(c->arena, "%s.c", name);
+    if (!model_emit(c, o, path))
+        return diag_status(c->diag);
+    if (o->verbose)
+        describe_result(c, path);
+    return EXIT_DONE;
+}
+
+int command_compile(Compilation *c, const Options *o)
+{
+    if (!strcmp(o->emit, "c"))
+        return compile_c(c, o);
+    return strcmp(o->emit, "loops") ? compile_graph(c, o) : compile_loops(c, o);
+}

@@ -1,0 +1,112 @@
+/* model.c - read, run the passes, compile, emit: what the commands share. */
+#include "driver/driver.h"
+
+#include <string.h>
+
+/* Each exact search of a pass ends after this long on a slow machine; see PassContext. */
+#define SEARCH_SECONDS 3.0
+
+Graph *model_read(Compilation *c, const Options *o)
+{
+    c->graph = graph_read(c->arena, c->diag, o->model, o->batch);
+    return c->graph;
+}
+
+/* is_kernel_pass - --disable-pass and --print-after name passes of both levels. */
+static bool is_kernel_pass(const char *name)
+{
+    for (int i = 0; i < n_kernel_passes; i++)
+        if (!strcmp(kernel_passes[i].name, name))
+            return true;
+    return false;
+}
+
+/* show_printed - what --print-after asked for, to standard error as compilers do. */
+static void show_printed(Compilation *c)
+{
+    if (c->printed.len)
+        fwrite(c->printed.data, 1, c->printed.len, stderr);
+    c->printed = text_new(c->arena);
+}
+
+bool model_passes(Compilation *c, const Options *o)
+{
+    PassContext context = {o->target, o->arena_by_caller, SEARCH_SECONDS};
+    PassOptions p = {.only = o->passes.only, .printed = &c->printed};
+    c->printed = text_new(c->arena);
+    if (o->passes.print_after && !is_kernel_pass(o->passes.print_after))
+        p.print_after = o->passes.print_after;
+    for (int i = 0; i < o->passes.n_disabled; i++)
+        if (!is_kernel_pass(o->passes.disabled[i]))
+            p.disabled[p.n_disabled++] = o->passes.disabled[i];
+    bool ok = passes_run(c->graph, &context, &p);
+    show_printed(c);
+    return ok;
+}
+
+void model_emit_options(Compilation *c, const Options *o, const char *stem, EmitOptions *e)
+{
+    const char **disabled = arena_array(c->arena, const char *, COUNT_OF(o->passes.disabled));
+    *e = (EmitOptions){
+        .target = o->target,
+        .fp = o->fp,
+        .weights = o->weights,
+        .arena_by_caller = o->arena_by_caller,
+        .threads = (int)o->threads,
+        .self_test = o->self_test,
+        .profile = o->profile,
+        .prefix = o->name ? o->name : text_identifier(c->arena, c->graph->name),
+        .command = o->how,
+        .stem = stem,
+        .schedules = c->schedules,
+        .printed = &c->printed,
+        .disabled = disabled,
+    };
+    const char *after = o->passes.print_after;
+    if (after && (is_kernel_pass(after) || !strcmp(after, "all")))
+        e->print_after = after;
+    for (int i = 0; i < o->passes.n_disabled; i++)
+        if (is_kernel_pass(o->passes.disabled[i]))
+            disabled[e->n_disabled++] = o->passes.disabled[i];
+}
+
+bool model_compile(Compilation *c, const Options *o)
+{
+    EmitOptions e;
+    if (o->schedule && !(c->schedules = schedule_read(c->arena, c->diag, o->schedule)))
+        return false;
+    if (!model_read(c, o) || !model_passes(c, o))
+        return false;
+    if (!c->graph->plan) {
+        diag_error(c->diag, (Span){0}, "without the pass plan-memory there is no code to emit; "
+                                       "--emit graph shows what the passes made");
+        return false;
+    }
+    model_emit_options(c, o, "", &e);
+    c->program = program_compile(c->graph, &e);
+    show_printed(c);
+    if (c->program && c->schedules)
+        schedule_check_used(c->schedules, c->diag);
+    return c->program && !diag_errors(c->diag);
+}
+
+bool model_emit(Compilation *c, const Options *o, const char *path)
+{
+    EmitOptions e;
+    const char *slash = strrchr(path, '/');
+    const char *file = slash ? slash + 1 : path;
+    model_emit_options(c, o, arena_strndup(c->arena, file, strlen(file) - strlen(".c")), &e);
+    signals_hold(true);
+    bool ok = emit_model(c->program, &e, path, c->diag);
+    signals_hold(false);
+    return ok;
+}
+
+int64_t model_macs(const Graph *g, const Node *n)
+{
+    if (n->op != OP_conv2d && n->op != OP_linear)
+        return 0;
+    const Type *weight = &graph_input(g, n, 1)->type;
+    const Type *out = &value_get(g, n->out)->type;
+    return type_count(out) * (type_count(weight) / weight->dims[0]);
+}
