@@ -1,0 +1,115 @@
+"""Writes kiln models (JSON + safetensors), builds them with kiln, runs the programs."""
+import json
+import os
+import shlex
+import struct
+import subprocess
+
+import numpy as np
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+KILN = os.path.join(ROOT, os.environ.get("KILN", os.path.join(os.environ.get("B", "build"), "kiln")))
+
+TYPES = {"float32": ("F32", "f32"), "float16": ("F16", "f16"), "int8": ("I8", "i8"),
+         "uint8": ("U8", "u8"), "int32": ("I32", "i32")}
+
+
+def write_safetensors(path, tensors):
+    """tensors: {name: array}. Contents one after the other, the header padded to 8 bytes."""
+    header, offset = {}, 0
+    for name, a in tensors.items():
+        header[name] = {"dtype": TYPES[a.dtype.name][0], "shape": list(a.shape),
+                        "data_offsets": [offset, offset + a.nbytes]}
+        offset += a.nbytes
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as f:
+        f.write(struct.pack("<Q", len(text)) + text)
+        for a in tensors.values():
+            f.write(np.ascontiguousarray(a).tobytes())
+
+
+class Model:
+    """A kiln model in the making."""
+
+    def __init__(self, name):
+        self.name = name
+        self.inputs, self.nodes, self.outputs, self.tensors = [], [], [], {}
+
+    def input(self, name, array_or_shape, elem="f32", layout=None):
+        shape = list(getattr(array_or_shape, "shape", array_or_shape))
+        entry = {"name": name, "shape": shape, "type": elem}
+        if layout:
+            entry["layout"] = layout
+        self.inputs.append(entry)
+        return name
+
+    def node(self, name, op, inputs, params=None, **attrs):
+        """params: {role: array}; the tensor is stored as NAME.ROLE."""
+        entry = {"name": name, "op": op, "inputs": list(inputs)}
+        if params:
+            entry["params"] = {}
+            for role, a in params.items():
+                key = f"{name}.{role}"
+                self.tensors[key] = np.asarray(a)
+                entry["params"][role] = key
+        if attrs:
+            entry["attrs"] = attrs
+        self.nodes.append(entry)
+        return name
+
+    def output(self, *names):
+        self.outputs.extend(names)
+
+    def write(self, folder):
+        os.makedirs(folder, exist_ok=True)
+        graph = {"format": "kiln-graph", "version": 1, "name": self.name}
+        if self.tensors:
+            graph["weights"] = self.name + ".safetensors"
+            write_safetensors(os.path.join(folder, graph["weights"]), self.tensors)
+        graph.update(inputs=self.inputs, nodes=self.nodes, outputs=self.outputs)
+        path = os.path.join(folder, self.name + ".json")
+        with open(path, "w") as f:
+            json.dump(graph, f, indent=1)
+        return path
+
+
+def run(command, **kwargs):
+    """Runs a command; its output. A failure says the command and what it printed."""
+    p = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **kwargs)
+    if p.returncode != 0:
+        raise RuntimeError(f"exit {p.returncode}: {shlex.join(command)}\n{p.stdout[-3000:]}")
+    return p.stdout
+
+
+def targets():
+    """{name: emulator command} of the targets whose programs this machine can run."""
+    found = {"c99": []}
+    with open("/proc/cpuinfo") as f:
+        flags = f.read().split()
+    if os.uname().machine == "x86_64":
+        found["x86-64"] = []
+        if "avx2" in flags and "fma" in flags:
+            found["x86-avx2"] = []
+        if "avx512f" in flags:
+            found["x86-avx512"] = []
+        found["aarch64"] = ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"]
+    else:
+        found["aarch64"] = []
+    return found
+
+
+def build_and_run(path, inputs, folder, target, *options):
+    """Builds the model for a target and runs it on {name: array}; {output: array}."""
+    os.makedirs(folder, exist_ok=True)
+    program = os.path.join(folder, "program-" + target)
+    run([KILN, "build", path, "-q", "--target", target, "-o", program, *options])
+    command = targets()[target] + [program]
+    for name, a in inputs.items():
+        file = os.path.join(folder, name + ".in.npy")
+        np.save(file, a)
+        command += ["--in", f"{name}={file}"]
+    out = os.path.join(folder, "out-" + target)
+    os.makedirs(out, exist_ok=True)
+    run(command + ["--out", out])
+    return {f[:-4]: np.load(os.path.join(out, f)) for f in sorted(os.listdir(out)) if f.endswith(".npy")}
