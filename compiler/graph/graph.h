@@ -238,7 +238,19 @@ void random_fill(Tensor *t, uint64_t seed, uint64_t index, const char *role);
 
 /* ---- print.c, verify.c, eval.c ---------------------------------------------------------- */
 
+/* graph_print - a line for each input, node, output and constant:
+ *
+ *     graph @lenet5
+ *         input  %image : f32[1, 1, 28, 28]
+ *         %relu1 = conv2d(%image, @w) {padding = [2, 2, 2, 2]} then relu : f32[1, 6, 28, 28]
+ *         output %relu1
+ *         const  @w : f32[6, 1, 5, 5]
+ *
+ * Distinct names print as distinct text. */
 void graph_print(const Graph *g, Text *out);
+/* attrs_print - " {strides = [2, 2]}" for those not at their defaults, or nothing. Equal text means
+ * equal attributes. */
+void attrs_print(Op op, const OpAttrs *attrs, Text *out);
 void graph_print_dot(const Graph *g, Text *out);
 
 /* graph_verify - true when the graph is sound: ids, users, order (producers before users), arity,

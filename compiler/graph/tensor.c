@@ -8,17 +8,13 @@
 
 static const struct {
     const char *name, *stored; /* in the model file; in safetensors and in messages about them */
-    size_t      bytes;
-    bool        is_float;
+    size_t bytes;
+    bool is_float;
 } elems[] = {
-    [ELEM_POISON] = {"?", "?", 0, false},
-    [F32] = {"f32", "F32", 4, true},
-    [F16] = {"f16", "F16", 2, true},
-    [BF16] = {"bf16", "BF16", 2, true},
-    [I8] = {"i8", "I8", 1, false},
-    [U8] = {"u8", "U8", 1, false},
-    [I32] = {"i32", "I32", 4, false},
-    [F64] = {"f64", "F64", 8, true},
+    [ELEM_POISON] = {"?", "?", 0, false}, [F32] = {"f32", "F32", 4, true},
+    [F16] = {"f16", "F16", 2, true},      [BF16] = {"bf16", "BF16", 2, true},
+    [I8] = {"i8", "I8", 1, false},        [U8] = {"u8", "U8", 1, false},
+    [I32] = {"i32", "I32", 4, false},     [F64] = {"f64", "F64", 8, true},
 };
 
 size_t elem_bytes(Elem e)
@@ -113,14 +109,16 @@ char *type_text(Arena *a, const Type *t)
     const Layout *l = &t->layout;
     text_printf(&text, ":c%d", (int)l->block);
     if (l->top || l->left || l->bottom || l->right)
-        text_printf(&text, "+%d.%d.%d.%d", (int)l->top, (int)l->left, (int)l->bottom, (int)l->right);
+        text_printf(&text, "+%d.%d.%d.%d", (int)l->top, (int)l->left, (int)l->bottom,
+                    (int)l->right);
     return text.data;
 }
 
 /* ---- 16-bit floats ---------------------------------------------------------------------- */
 
-/* small_float - `v` as sign, exponent and `m` bits of mantissa, rounded to nearest even; too large a
- * number becomes infinity. `bias` is that of the exponent, whose largest value is 2 * bias + 1. */
+/* small_float - `v` as sign, exponent and `m` bits of mantissa, rounded to nearest even; too large
+ * a number becomes infinity. `bias` is that of the exponent, whose largest value is 2 * bias + 1.
+ */
 static uint16_t small_float(double v, int m, int bias)
 {
     uint16_t sign = signbit(v) ? 0x8000 : 0;
@@ -149,7 +147,7 @@ float f16_to_f32(uint16_t h)
     }
     exponent = exponent == 0x1f ? 0xff : exponent + 127 - 15;
     uint32_t bits = (uint32_t)(h & 0x8000) << 16 | exponent << 23 | mantissa << 13;
-    float    f;
+    float f;
     memcpy(&f, &bits, sizeof f);
     return f;
 }
@@ -162,7 +160,7 @@ uint16_t f32_to_f16(float f)
 float bf16_to_f32(uint16_t h)
 {
     uint32_t bits = (uint32_t)h << 16;
-    float    f;
+    float f;
     memcpy(&f, &bits, sizeof f);
     return f;
 }
