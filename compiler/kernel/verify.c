@@ -167,10 +167,13 @@ static void explain(const Verifier *v, const Test *t, Affine *rest, Range *known
     }
     if (!factor)
         return;
+    /* Affine arithmetic saturates; that of int64_t would not. */
     Affine part = affine_scale(affine_const(t->bound - 1), factor);
     *rest = best;
-    known->min += part.constant < 0 ? part.constant : 0;
-    known->max += part.constant > 0 ? part.constant : 0;
+    if (factor < 0)
+        known->min = affine_offset(part, known->min).constant;
+    else
+        known->max = affine_offset(part, known->max).constant;
 }
 
 /* range_within - whether the index stays in [0, last] given the guards around. */
