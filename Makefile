@@ -22,7 +22,7 @@ endif
 
 SOURCES  := $(wildcard compiler/*.c compiler/*/*.c)
 RUNTIME  := $(sort $(wildcard runtime/*.[ch] runtime/boards/*.[ch] runtime/boards/*.ld))
-OBJECTS  := $(SOURCES:%.c=$(B)/%.o) $(B)/embedded.o
+OBJECTS  := $(SOURCES:%.c=$(B)/%.o) $(B)/runtime/npy.o $(B)/embedded.o
 PARTS    := $(filter-out $(B)/compiler/main.o,$(OBJECTS)) $(B)/runtime/kiln.o
 UNITS    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*_test.c))
 C_FILES  := $(SOURCES) $(wildcard compiler/*/*.h tests/unit/*.[ch]) $(filter %.c %.h,$(RUNTIME))
@@ -38,7 +38,7 @@ $(B)/kiln: $(OBJECTS)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(CFLAGS) -Icompiler -MMD -MP -c -o $@ $<
+	$(CC) $(FLAGS) $(CFLAGS) -Icompiler -Iruntime -MMD -MP -c -o $@ $<
 
 # The runtime travels inside the compiler, so that kiln is one file wherever it is installed.
 $(B)/embedded.c: tools/embed.sh $(RUNTIME)
@@ -46,13 +46,11 @@ $(B)/embedded.c: tools/embed.sh $(RUNTIME)
 	tools/embed.sh $(RUNTIME) > $@
 
 $(B)/embedded.o: $(B)/embedded.c
-	$(CC) $(FLAGS) $(CFLAGS) -Icompiler -MMD -MP -c -o $@ $<
+	$(CC) $(FLAGS) $(CFLAGS) -Icompiler -Iruntime -MMD -MP -c -o $@ $<
 
 $(B)/unit/%: $(B)/tests/unit/%.o $(PARTS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lpthread
-
-$(B)/tests/unit/%.o: FLAGS += -Iruntime
 
 units: $(UNITS)
 
@@ -89,7 +87,7 @@ lint: $(B)/embedded.c
 	cppcheck --quiet --std=c11 --error-exitcode=1 --enable=warning,portability,performance \
 	    --inline-suppr --suppress=missingIncludeSystem --suppressions-list=tools/cppcheck.txt \
 	    -Icompiler -Iruntime $(SOURCES) $(filter %.c,$(RUNTIME))
-	clang-tidy --quiet $(SOURCES) -- $(FLAGS) -Icompiler
+	clang-tidy --quiet $(SOURCES) -- $(FLAGS) -Icompiler -Iruntime
 	clang-tidy --quiet $(filter-out runtime/boards/%,$(filter %.c,$(RUNTIME))) -- $(FLAGS) -Iruntime
 	for s in $(SCRIPTS); do sh -n $$s || exit 1; done
 

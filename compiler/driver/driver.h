@@ -22,6 +22,7 @@
 #define KILN_DRIVER_H
 
 #include "emit/emit.h"
+#include "npy.h"
 #include "passes/passes.h"
 
 #define KILN_VERSION "0.1.0"
@@ -194,27 +195,30 @@ void signals_hold(bool hold);
 
 /* ---- npy.c ------------------------------------------------------------------------------ */
 
+/* A file of numbers; the parser is the runtime's. */
 typedef struct Npy {
-    Elem    elem;                 /* F32, F64, I8, U8, I32 (i64 that fit) */
-    int     rank;
-    int64_t dims[MAX_RANK + 1];   /* a leading batch may stand before the model's own rank */
-    const unsigned char *data;    /* C order, little-endian, in the mapped file */
+    kiln_npy             head;
+    const unsigned char *data;    /* of element 0, in the mapped file */
 } Npy;
 bool   npy_open(Diag *d, const char *path, Npy *out);
 double npy_get(const Npy *n, int64_t i);
-/* npy_write - whole or not at all. `shape` gives dims, `as` the element type (floats as F32). */
-bool   npy_write(Arena *a, Diag *d, const char *path, const Type *shape, const double *data, Elem as);
+/* npy_write - whole or not at all: dims from `shape`, with a leading dimension of `lead` where that
+ * is not 0; `as` is F32, F64, I8, U8 or I32 (other floats are written as F32). */
+bool   npy_write(Arena *a, Diag *d, const char *path, const Type *shape, int64_t lead,
+                 const double *data, Elem as);
 
 /* ---- ports.c ---------------------------------------------------------------------------- */
 
 /* port_type - the type as the caller sees it: NHWC where the port says so. */
 Type port_type(const Graph *g, const Port *p);
-/* port_permute - between the caller's order and NCHW; a copy where the port is NHWC, else nothing. */
-void port_to_nchw(const Graph *g, const Port *p, const double *outside, double *inside);
-void port_from_nchw(const Graph *g, const Port *p, const double *inside, double *outside);
+/* port_in - the caller's elements as the evaluator wants them, NCHW; port_out - and back. */
+void port_in(const Graph *g, const Port *p, const double *outside, double *inside);
+void port_out(const Graph *g, const Port *p, const double *inside, double *outside);
 /* port_files - open a file for every input of the graph and find how many runs they hold. False:
  * reported. files[i] belongs to g->inputs[i]. */
 bool port_files(Compilation *c, const Options *o, Npy *files, int64_t *runs);
+/* port_file - the name of an output's file: NAME.npy, with what a file name cannot hold as %XX. */
+char *port_file(Arena *a, const Port *p);
 
 /* ---- table.c, progress.c ---------------------------------------------------------------- */
 
