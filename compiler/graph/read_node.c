@@ -42,7 +42,7 @@ static void check_params(Reader *r, const Json *params, const OpInfo *op)
             guess_try(&guess, slot->name);
         }
         if (!known)
-            read_error(r, &params->items[i], "%s has no param '%s'%s", op->name,
+            read_error(r, &params->items[i], "unknown param '%s'%s",
                        text_printable(r->arena, key), guess_text(r->arena, &guess));
     }
 }

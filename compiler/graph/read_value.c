@@ -291,7 +291,7 @@ static void check_attr_names(Reader *r, const Json *j, const OpInfo *op)
             guess_try(&guess, op->attrs[k].name);
         }
         if (!known)
-            read_error(r, &j->items[i], "%s has no attribute '%s'%s", op->name,
+            read_error(r, &j->items[i], "unknown attribute '%s'%s",
                        text_printable(r->arena, key), guess_text(r->arena, &guess));
     }
 }
