@@ -1,0 +1,184 @@
+#!/usr/bin/python3
+"""Every operator against PyTorch in double, on every target this machine runs; --fp exact must give the
+same bits on all of them. Ends with `N passed, N failed`."""
+import os
+import shutil
+import sys
+import tempfile
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from cases import Maker
+from kiln_model import Model, build_and_run, targets
+
+
+def sums(k):
+    yield k.conv("plain", (1, 3, 7, 9), 5, (3, 3))
+    yield k.conv("one", (1, 1, 1, 1), 1, (1, 1))
+    yield k.conv("lanes_less", (1, 15, 5, 5), 15, (3, 3), pad=(1, 1, 1, 1))
+    yield k.conv("lanes", (1, 16, 7, 7), 32, (3, 3), pad=(1, 1, 1, 1), then=("relu",))
+    yield k.conv("lanes_more", (1, 17, 6, 11), 33, (3, 3), pad=(1, 1, 1, 1), bias=False)
+    yield k.conv("pointwise", (1, 32, 7, 7), 48, (1, 1), then=("residual", "relu"))
+    yield k.conv("stem", (1, 3, 31, 29), 32, (7, 7), (2, 2), (3, 3, 3, 3), then=("relu",))
+    yield k.conv("odd_pad", (1, 8, 9, 13), 16, (5, 3), (2, 1), (2, 0, 1, 2))
+    yield k.conv("skip", (1, 16, 11, 11), 16, (2, 2), (3, 4))
+    yield k.conv("dilated", (1, 16, 13, 13), 16, (3, 3), (1, 1), (2, 2, 2, 2), (2, 2))
+    yield k.conv("wide", (1, 16, 3, 59), 16, (3, 3), pad=(1, 1, 1, 1))
+    yield k.conv("tall", (1, 16, 37, 1), 16, (3, 1), pad=(1, 0, 1, 0))
+    yield k.conv("batch", (3, 16, 5, 6), 32, (3, 3), pad=(1, 1, 1, 1), then=("residual",))
+    yield k.conv("depthwise", (1, 32, 9, 9), 32, (3, 3), pad=(1, 1, 1, 1), groups=32, then=("relu",))
+    yield k.conv("depthwise_odd", (1, 13, 8, 8), 13, (3, 3), (2, 2), (1, 1, 1, 1), groups=13)
+    yield k.conv("multiplier", (1, 6, 5, 5), 12, (3, 3), groups=6)
+    yield k.conv("groups4", (1, 32, 6, 6), 32, (3, 3), pad=(1, 1, 1, 1), groups=8, then=("relu",))
+    yield k.conv("groups16", (1, 64, 6, 6), 64, (3, 3), pad=(1, 1, 1, 1), groups=4)
+    yield k.conv("groups_odd", (1, 9, 6, 6), 15, (3, 3), pad=(1, 1, 1, 1), groups=3)
+    yield k.conv("chain", (1, 16, 8, 8), 16, (3, 3), pad=(1, 1, 1, 1), then=("scale", "residual", "relu", "scale"))
+    yield k.conv("sigmoid_end", (1, 16, 5, 5), 24, (1, 1), then=("sigmoid",))
+    yield k.conv("big_pad", (1, 4, 3, 3), 4, (5, 5), pad=(4, 4, 4, 4))
+    yield k.linear("fc", 1, 37, 10)
+    yield k.linear("fc_batch", 5, 64, 48)
+    yield k.linear("fc_one", 1, 1, 1, bias=False)
+    yield k.linear("fc_wide", 1, 512, 129)
+    yield k.batch_norm("bn", (1, 17, 5, 3))
+    yield k.batch_norm("bn2", (2, 16))
+
+
+def pools(k):
+    yield k.max_pool("mp", (1, 16, 8, 8), 2, 2)
+    yield k.max_pool("mp_pad", (1, 32, 9, 7), 3, 2, 1)
+    yield k.max_pool("mp_ceil", (1, 5, 8, 8), 3, 2, 0, 1, True)
+    yield k.max_pool("mp_dil", (2, 17, 9, 9), 2, 1, 0, 3)
+    yield k.max_pool("mp_skip", (1, 4, 11, 11), 2, 5)
+    yield k.avg_pool("ap", (1, 16, 8, 8), (2, 2), (2, 2))
+    yield k.avg_pool("ap_pad", (1, 16, 7, 9), (3, 3), (2, 2), (1, 1))
+    yield k.avg_pool("ap_inc", (1, 7, 7, 9), (3, 3), (2, 2), (1, 1), False, True)
+    yield k.avg_pool("ap_ceil", (1, 16, 8, 8), (3, 3), (2, 2), (1, 1), True, True)
+    yield k.avg_pool("ap_ceil2", (1, 3, 8, 10), (3, 2), (2, 3), (0, 0), True, False)
+    yield k.reduce("gap", "global_avg_pool", (1, 33, 7, 7), lambda t: t.mean((2, 3), keepdim=True), 49)
+    yield k.reduce("gmp", "global_max_pool", (2, 16, 5, 7), lambda t: t.amax((2, 3), keepdim=True), 1)
+    yield k.reduce("aap", "adaptive_avg_pool", (1, 16, 7, 10), lambda t: F.adaptive_avg_pool2d(t, (3, 4)), 12,
+                   output=[3, 4])
+    yield k.reduce("mean", "reduce_mean", (2, 5, 3, 7), lambda t: t.mean((1, 3), keepdim=False), 35,
+                   axes=[1, 3], keepdims=False)
+    yield k.reduce("mean_hw", "reduce_mean", (1, 16, 3, 7), lambda t: t.mean((2, 3), keepdim=True), 21, axes=[2, 3])
+    yield k.reduce("mean3", "reduce_mean", (4, 5, 3), lambda t: t.mean(-1, keepdim=True), 3, axes=[-1])
+
+
+def activations(k):
+    s = (1, 19, 5, 3)
+    yield k.unary("relu", "relu", s, F.relu)
+    yield k.unary("relu6", "relu6", s, F.relu6)
+    yield k.unary("sigmoid", "sigmoid", s, torch.sigmoid, scale=10.0)
+    yield k.unary("tanh", "tanh", s, torch.tanh)
+    yield k.unary("tanh_small", "tanh", s, torch.tanh, scale=1e-3)
+    yield k.unary("hswish", "hard_swish", s, F.hardswish, floor=1e-6)
+    yield k.unary("silu", "silu", s, F.silu)
+    yield k.unary("leaky", "leaky_relu", s, lambda t: F.leaky_relu(t, 0.2), alpha=0.2)
+    yield k.unary("elu", "elu", s, lambda t: F.elu(t, 1.3), floor=1e-7, alpha=1.3)
+    yield k.unary("hsig", "hard_sigmoid", s, lambda t: (t * 0.2 + 0.5).clamp(0, 1), floor=2e-7, alpha=0.2, beta=0.5)
+    yield k.unary("gelu", "gelu", s, F.gelu, floor=1e-6)
+    yield k.unary("gelu_tanh", "gelu", s, lambda t: F.gelu(t, approximate="tanh"), floor=1e-6, approximate="tanh")
+    yield k.unary("clip", "clip", s, lambda t: t.clamp(-0.5, 1.25), min=-0.5, max=1.25)
+    slope = k.array(19)
+    yield k.unary("prelu", "prelu", s, lambda t: F.prelu(t, torch.from_numpy(slope).double()), params={"slope": slope})
+    yield k.unary("relu_vec", "relu", (1, 257), F.relu)
+    yield k.unary("tanh3", "tanh", (3, 5, 7), torch.tanh)
+    yield k.unary("softmax", "softmax", (2, 11), lambda t: t.softmax(-1), ulps=8)
+    yield k.unary("softmax_c", "softmax", (1, 5, 3, 4), lambda t: t.softmax(1), ulps=8, axis=1)
+    yield k.unary("logsm", "log_softmax", (1, 100), lambda t: t.log_softmax(-1), ulps=8, floor=2e-6)
+    yield k.unary("lrn", "lrn", (1, 7, 4, 4), lambda t: F.local_response_norm(t, 5, 1e-4, 0.75, 1.0), ulps=8, size=5,
+                  alpha=1e-4, beta=0.75, bias=1.0)
+
+
+def arithmetic(k):
+    full = (1, 16, 5, 7)
+    yield k.binary("add", "add", full, full, torch.add)
+    yield k.binary("sub_c", "sub", full, (16, 1, 1), torch.sub, True)
+    yield k.binary("mul_s", "mul", full, (1,), torch.mul, True)
+    yield k.binary("div", "div", (1, 5, 3, 3), (1, 5, 3, 3), torch.div)
+    yield k.binary("div_w", "div", full, (7,), torch.div, True)
+    yield k.binary("mul_se", "mul", full, (1, 16, 1, 1), torch.mul)
+    yield k.binary("add_grow", "add", (3, 1, 5), (4, 1), torch.add)
+    yield k.binary("sub_full", "sub", (1, 3, 5, 7), (1, 3, 5, 7), torch.sub, True)
+
+
+def movement(k):
+    x = (1, 6, 5, 7)
+    yield k.exact("concat", "concat", None, lambda *a: np.concatenate(a, 1),
+                  [k.array(1, c, 5, 3) for c in (16, 3, 32)], axis=1)
+    yield k.exact("concat_w", "concat", None, lambda *a: np.concatenate(a, 3),
+                  [k.array(2, 3, 4, w) for w in (1, 5)], axis=-1)
+    yield k.exact("flatten", "flatten", x, lambda a: a.reshape(1, -1), axis=1)
+    yield k.exact("reshape", "reshape", x, lambda a: a.reshape(1, 3, -1, 5), shape=[0, 3, -1, 5])
+    yield k.exact("transpose", "transpose", x, lambda a: a.transpose(0, 2, 3, 1), perm=[0, 2, 3, 1])
+    yield k.exact("transpose3", "transpose", (3, 4, 5), lambda a: a.transpose(2, 0, 1), perm=[2, 0, 1])
+    yield k.exact("pad", "pad", x, lambda a: np.pad(a, ((0, 0), (0, 0), (1, 3), (2, 0)), constant_values=1.5),
+                  padding=[1, 2, 3, 0], value=1.5)
+    yield k.exact("reflect", "pad", x, lambda a: np.pad(a, ((0, 0), (0, 0), (2, 1), (3, 2)), "reflect"),
+                  padding=[2, 3, 1, 2], mode="reflect")
+    yield k.exact("edge", "pad", x, lambda a: np.pad(a, ((0, 0), (0, 0), (2, 4), (1, 2)), "edge"),
+                  padding=[2, 1, 4, 2], mode="edge")
+    yield k.exact("slice", "slice", x, lambda a: a[:, 1:5:2, ::-1, -4:], axes=[1, 2, 3], starts=[1, -1, -4],
+                  ends=[5, -100, 100], steps=[2, -1, 1])
+    yield k.exact("upsample", "upsample", x, lambda a: a.repeat(2, 2).repeat(3, 3), scales=[2, 3])
+    yield k.exact("shuffle", "channel_shuffle", x, lambda a: a.reshape(1, 3, 2, 5, 7).swapaxes(1, 2).reshape(a.shape),
+                  groups=3)
+    yield k.exact("argmax", "arg_max", (2, 7, 3), lambda a: a.argmax(1).astype(np.int32), axis=1)
+    yield k.exact("argmax_keep", "arg_max", (1, 10), lambda a: a.argmax(1)[:, None].astype(np.int32), axis=1, keepdims=True)
+    yield k.exact("identity", "identity", x, lambda a: a)
+
+
+GROUPS = {"sums": sums, "pools": pools, "activations": activations, "arithmetic": arithmetic, "movement": movement}
+
+
+def check(case, got):
+    """What is wrong with one output; None when it is right."""
+    if got.shape != case.want.shape:
+        return f"shape {got.shape}, expected {case.want.shape}"
+    error = np.abs(got.astype(np.float64) - case.want)
+    if not np.all(error <= case.bound):
+        at = np.unravel_index(np.argmax(error - case.bound), error.shape)
+        return f"at {at}: {got[at]!r}, expected {case.want[at]!r}, bound {case.bound[at]:.3g}"
+    return None
+
+
+def run_group(name, make, folder, counts):
+    cases = list(make(Maker(sum(name.encode()))))
+    model = Model(name)
+    model.output(*[c.add(model) for c in cases])
+    path = model.write(folder)
+    inputs = {k: v for c in cases for k, v in c.inputs.items()}
+    exact = {}
+    for target in targets():
+        for fp in ("strict", "exact"):
+            try:
+                out = build_and_run(path, inputs, os.path.join(folder, fp), target, "--fp", fp)
+            except (RuntimeError, OSError) as e:
+                print(f"FAIL ops/{name} {target} {fp}: {e}")
+                counts[1] += len(cases)
+                continue
+            for case, key in zip(cases, model.outputs):
+                wrong = check(case, out[key])
+                if fp == "exact" and exact.setdefault(key, out[key]).tobytes() != out[key].tobytes():
+                    wrong = wrong or "other bits than on " + next(iter(targets()))
+                counts[bool(wrong)] += 1
+                if wrong:
+                    print(f"FAIL ops/{name}/{case.name} {target} {fp}: {wrong}")
+
+
+def main():
+    torch.manual_seed(0)
+    counts, only = [0, 0], sys.argv[1:]
+    folder = tempfile.mkdtemp(prefix="kiln-ops-")
+    for name, make in GROUPS.items():
+        if not only or name in only:
+            run_group(name, make, os.path.join(folder, name), counts)
+    shutil.rmtree(folder)
+    print(f"{counts[0]} passed, {counts[1]} failed")
+    return 1 if counts[1] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
