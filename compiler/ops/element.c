@@ -70,6 +70,14 @@ const Expr *element_load_along(Graph *g, Kernel *k, ValueId v, const Type *shape
     return ex_load(k, lower_buffer(g, k, v), element_index(e, shape, axis));
 }
 
+const Expr *element_vector(Kernel *k, const char *name, const Tensor *t, const Type *shape, int axis,
+                           const Element *e)
+{
+    int64_t block = e->is_nchw ? e->at.block : 1;
+    int64_t padded = (t->type.dims[0] + block - 1) / block * block;
+    return ex_load(k, kernel_constant(k, name, t, &padded), element_index(e, shape, axis));
+}
+
 /* The epilogue of a node whose value is not seen as N, C, H, W. */
 static const Expr *plain_epilogue(Graph *g, Kernel *k, const Node *n, const Expr *acc,
                                   const Element *e)

@@ -12,9 +12,11 @@
  *   norm.c         batch_norm, lrn
  *   activation.c   relu ... prelu
  *   arith.c        add, sub, mul, div
- *   pool.c         max, average, global, adaptive pooling
+ *   pool.c         max_pool, avg_pool
+ *   pool_global.c  global and adaptive pooling
  *   softmax.c      softmax, log_softmax, arg_max, reduce_mean
  *   movement.c     concat, flatten, reshape, transpose, upsample, channel_shuffle, relayout
+ *   box.c          copies of boxes between layouts, which movement.c and slice_pad.c stand on
  *   slice_pad.c    slice, pad
  *   quant.c        quantize, dequantize */
 #ifndef KILN_OPS_H
@@ -189,6 +191,9 @@ const Expr *element_load(Graph *g, Kernel *k, ValueId v, const Type *shape, cons
  * of `shape`; of a vector of one entry, that one. */
 const Expr *element_load_along(Graph *g, Kernel *k, ValueId v, const Type *shape, int axis,
                                const Element *e);
+/* element_vector - the same of numbers made by the lowering: one per index along `axis`. */
+const Expr *element_vector(Kernel *k, const char *name, const Tensor *t, const Type *shape, int axis,
+                           const Element *e);
 /* element_store - append the nest that stores `value`, with the epilogue of `n` applied, as the element of
  * n->out; its halo is zeroed first. */
 void element_store(Graph *g, Kernel *k, const Node *n, const Element *e, const Expr *value);
@@ -198,6 +203,21 @@ void element_store(Graph *g, Kernel *k, const Node *n, const Element *e, const E
 const Expr *lower_elementwise(Kernel *k, Op op, const OpAttrs *attrs, const Expr *a, const Expr *b);
 /* eval_elementwise - the same in double, for eval and constant folding. */
 double eval_elementwise(Op op, const OpAttrs *attrs, double a, double b);
+
+/* ---- box.c ------------------------------------------------------------------------------ */
+
+/* A box of a value, its extents in N, C, H, W: y[to + i] = x[from + step * i]. The step of C is 1. */
+typedef struct Box {
+    int64_t extent[4], to[4], from[4], step[4];
+} Box;
+
+/* box_copy - nests that copy a box of `x` into `y`; both of rank 1, 2 or 4, in any layouts. Channels are
+ * cut where a block of either ends. An empty box is no nest. */
+void box_copy(Graph *g, Kernel *k, ValueId x, ValueId y, const Box *box);
+/* box_fill - y[to + i] = value, in whole blocks of channels: box->to[1] is the start of one. */
+void box_fill(Graph *g, Kernel *k, ValueId y, const Box *box, double value);
+/* box_zero_channels - zero the channels past C in the last block of `y`, if there are any. */
+void box_zero_channels(Graph *g, Kernel *k, ValueId y);
 
 /* ---- math.c: expressions within a few ulp, no libm, the same bits on every target ---------- */
 
