@@ -14,8 +14,12 @@
  *   alias_concat.c     concat written in place by its producers
  *   order_nodes.c      the order of execution with the lowest peak
  *   plan_memory.c      in-place reuse; an offset for every value, proven minimal
- *   plan_search.c      the exact search behind it
- *   plan_check.c       an independent check of the plan */
+ *   plan_storage.c     which values share memory, which may take over another's
+ *   plan_search.c      offsets for blocks: bound, parts, the hunt for the smallest size
+ *   plan_greedy.c      good placements quickly
+ *   plan_exact.c       whether a size can hold the blocks: branch and bound
+ *   plan_check.c       an independent check of the plan
+ *   plan_print.c       the plan as a table, with its certificate */
 #ifndef KILN_PASSES_H
 #define KILN_PASSES_H
 
@@ -108,6 +112,39 @@ void plan_place(MemoryPlan *p, Arena *scratch, int64_t max_states);
 bool plan_check(const MemoryPlan *p, Text *why);
 /* plan_print - a table of blocks and the certificate. */
 void plan_print(const Graph *g, const MemoryPlan *p, Text *out);
+
+/* ---- inside plan_place ------------------------------------------------------------------- */
+
+/* Blocks that have to be seen together, in units that divide all their sizes. Time is cut into
+ * sections, the steps at which a block begins: two blocks meet if and only if they share one. */
+typedef struct PlaceProblem {
+    Arena   *arena;
+    int      n, n_sections;
+    int64_t *size;
+    int     *first, *last;        /* sections, both inclusive; first ascending */
+    int64_t *live;                /* of each section: units alive */
+    int     *near;                /* blocks that meet block i: near[near_at[i] .. near_at[i + 1]), */
+    size_t  *near_at;             /* ascending; NULL: too many to list */
+} PlaceProblem;
+
+typedef struct PlaceScratch {
+    void *room;
+} PlaceScratch;
+PlaceScratch place_scratch(Arena *a, int n);
+/* place_lowest - the lowest offset at which block `b` is clear of the placed blocks it meets. */
+int64_t place_lowest(const PlaceProblem *p, int b, const bool *placed, const int64_t *offset,
+                     PlaceScratch *s);
+/* place_greedy - the best placement quick rules find, into `offset`; stops at size `goal`. `work`
+ * bounds the steps of repeated tries. Its size. */
+int64_t place_greedy(const PlaceProblem *p, int64_t goal, int64_t work, int64_t *offset);
+
+typedef enum { FITS, FITS_NEVER, FITS_UNKNOWN } Fits;
+/* place_fits - whether the blocks fit into `size` units; if so, `offset` says how. *states counts up
+ * to max_states; past it the answer is unknown. */
+Fits place_fits(const PlaceProblem *p, int64_t size, int64_t *offset, int64_t max_states,
+                int64_t *states);
+
+/* ---- where values live ------------------------------------------------------------------- */
 
 /* value_home - where value `v` lives: the block's value (after following base), and the element offset
  * inside it. Model inputs, outputs and constants are homes of their own. */
