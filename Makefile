@@ -22,7 +22,8 @@ endif
 
 SOURCES  := $(wildcard compiler/*.c compiler/*/*.c)
 RUNTIME  := $(sort $(wildcard runtime/*.[ch] runtime/boards/*.[ch] runtime/boards/*.ld))
-OBJECTS  := $(SOURCES:%.c=$(B)/%.o) $(B)/runtime/npy.o $(B)/embedded.o
+OBJECTS  := $(SOURCES:%.c=$(B)/%.o) $(B)/runtime/npy.o $(B)/runtime/npy_elements.o \
+            $(B)/embedded.o
 PARTS    := $(filter-out $(B)/compiler/main.o,$(OBJECTS)) $(B)/runtime/kiln.o
 UNITS    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*_test.c))
 C_FILES  := $(SOURCES) $(wildcard compiler/*/*.h tests/unit/*.[ch]) $(filter %.c %.h,$(RUNTIME))

@@ -1,11 +1,5 @@
-/* npy.c - .npy headers and elements, without any library. */
+/* npy.c - .npy headers, without any library. */
 #include "npy.h"
-
-#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-#define IS_BIG_ENDIAN 1
-#else
-#define IS_BIG_ENDIAN 0
-#endif
 
 /* Element types by their code; bool is kept as a byte of 0 or 1. */
 static const struct {
@@ -142,7 +136,7 @@ static const char *take_descr(Reader *r, kiln_npy *out)
         if (order != '<' && order != '>' && order != '|' && order != '=')
             break;
         out->elem = codes[i].elem;
-        out->big_endian = order == '>' || (order == '=' && IS_BIG_ENDIAN);
+        out->big_endian = order == '>' || (order == '=' && KILN_BIG_ENDIAN);
         return NULL;
     }
     return "the element type is not supported";
@@ -222,57 +216,19 @@ const char *kiln_npy_parse(kiln_npy *out, const unsigned char *data, size_t head
     return NULL;
 }
 
-/* ---- elements --------------------------------------------------------------------------- */
-
-static double from_f16(uint32_t h)
+int64_t kiln_npy_runs(const kiln_npy *n, int rank, const int64_t *dims)
 {
-    union {
-        uint32_t u;
-        float    f;
-    } v;
-    uint32_t sign = (h & 0x8000u) << 16, exponent = h >> 10 & 31u, fraction = h & 1023u;
-    if (exponent == 0) {
-        float tiny = (float)fraction * (1.0f / 16777216.0f);
-        return sign ? -tiny : tiny;
-    }
-    v.u = sign | (exponent == 31 ? 0xffu : exponent + 112u) << 23 | fraction << 13;
-    return v.f;
-}
-
-double kiln_npy_get(const kiln_npy *n, const unsigned char *data, int64_t i)
-{
-    size_t bytes = kiln_elem_bytes(n->elem);
-    union {
-        uint64_t u;
-        double   d;
-    } v = {0};
-    union {
-        uint32_t u;
-        float    f;
-    } single;
-    data += (size_t)i * bytes;
-    for (size_t k = 0; k < bytes; k++)
-        v.u |= (uint64_t)data[n->big_endian ? bytes - 1 - k : k] << 8 * k;
-    switch (n->elem) {
-    case KILN_F32:
-        single.u = (uint32_t)v.u;
-        return single.f;
-    case KILN_F64: return v.d;
-    case KILN_F16: return from_f16((uint32_t)v.u);
-    case KILN_I8: return (int8_t)v.u;
-    case KILN_I16: return (int16_t)v.u;
-    case KILN_I32: return (int32_t)v.u;
-    case KILN_I64: return (double)(int64_t)v.u;
-    case KILN_U8:
-    case KILN_U16:
-    case KILN_U32: break;
-    }
-    return (double)v.u;
-}
-
-int kiln_npy_native(const kiln_npy *n)
-{
-    return kiln_elem_bytes(n->elem) == 1 || n->big_endian == IS_BIG_ENDIAN;
+    int extra = n->rank - rank; /* dimensions in front of those of the type */
+    if (extra < -1 || extra > 1 || rank == 0)
+        return extra == 0 || extra == 1 ? n->count : 0;
+    for (int i = 1; i < rank; i++)
+        if (n->dims[i + extra] != dims[i])
+            return 0;
+    if (extra == 0)
+        return n->dims[0] % dims[0] == 0 ? n->dims[0] / dims[0] : 0;
+    if (extra == 1)
+        return n->dims[1] == dims[0] ? n->dims[0] : 0;
+    return dims[0] == 1;
 }
 
 /* ---- writing ---------------------------------------------------------------------------- */
@@ -305,7 +261,7 @@ size_t kiln_npy_make_header(unsigned char out[KILN_NPY_OUT_HEADER], kiln_elem e,
             code[2] = (char)('0' + codes[i].size);
         }
     if (code[2] != '1')
-        code[0] = IS_BIG_ENDIAN ? '>' : '<';
+        code[0] = KILN_BIG_ENDIAN ? '>' : '<';
     size_t at = put(out, 0, "\x93NUMPY\x01");
     out[at] = 0;
     at = put(out, 10, "{'descr': '");

@@ -202,6 +202,8 @@ typedef struct Npy {
 } Npy;
 bool   npy_open(Diag *d, const char *path, Npy *out);
 double npy_get(const Npy *n, int64_t i);
+/* npy_elem - what elements of type `e` are in a file or in emitted C: F16 and BF16 are F32 there. */
+kiln_elem npy_elem(Elem e);
 /* npy_write - whole or not at all: dims from `shape`, with a leading dimension of `lead` where that
  * is not 0; `as` is F32, F64, I8, U8 or I32 (other floats are written as F32). */
 bool   npy_write(Arena *a, Diag *d, const char *path, const Type *shape, int64_t lead,

@@ -29,7 +29,7 @@ double npy_get(const Npy *n, int64_t i)
     return kiln_npy_get(&n->head, n->data, i);
 }
 
-static kiln_elem stored_as(Elem e)
+kiln_elem npy_elem(Elem e)
 {
     switch (e) {
     case F64: return KILN_F64;
@@ -55,7 +55,7 @@ static void put(unsigned char *at, kiln_elem e, double v)
 bool npy_write(Arena *a, Diag *d, const char *path, const Type *shape, int64_t lead,
                const double *data, Elem as)
 {
-    kiln_elem     e = stored_as(as);
+    kiln_elem     e = npy_elem(as);
     unsigned char header[KILN_NPY_OUT_HEADER], buffer[4096];
     int64_t       dims[KILN_NPY_MAX_RANK], count = type_count(shape) * (lead ? lead : 1);
     size_t        bytes = kiln_elem_bytes(e), used = 0;

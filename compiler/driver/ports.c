@@ -64,33 +64,6 @@ static const char *dims_text(Arena *a, int rank, const int64_t *dims)
     return t.data;
 }
 
-/* runs_in - how many inputs of type `t` an array holds: its dims are those of `t`, but the first may
- * be a multiple, or one more dimension may stand in front, or a leading 1 may be missing. 0: none. */
-static int64_t runs_in(const kiln_npy *n, const Type *t)
-{
-    if (n->rank == t->rank && t->rank > 0 && n->dims[0] % t->dims[0] == 0 &&
-        !memcmp(n->dims + 1, t->dims + 1, (size_t)(t->rank - 1) * sizeof *t->dims))
-        return n->dims[0] / t->dims[0];
-    if (n->rank == t->rank + 1 &&
-        !memcmp(n->dims + 1, t->dims, (size_t)t->rank * sizeof *t->dims))
-        return n->dims[0];
-    if (n->rank + 1 == t->rank && t->dims[0] == 1 &&
-        !memcmp(n->dims, t->dims + 1, (size_t)n->rank * sizeof *t->dims))
-        return 1;
-    return 0;
-}
-
-static bool elements_fit(const Npy *n, Elem e)
-{
-    switch (n->head.elem) {
-    case KILN_I8: return e == I8 || e == I32 || elem_is_float(e);
-    case KILN_U8: return e == U8 || e == I32 || elem_is_float(e);
-    case KILN_I32:
-    case KILN_I64: return e == I32 || elem_is_float(e);
-    default: return elem_is_float(e);
-    }
-}
-
 static const char *file_of(const Options *o, const char *name)
 {
     for (int i = 0; i < o->n_inputs; i++)
@@ -113,12 +86,12 @@ static bool open_port(Compilation *c, const Options *o, const Port *port, Npy *f
         return false;
     Source source = {path, NULL, 0};
     Span   where = {.source = &source};
-    *runs = runs_in(&file->head, &t);
+    *runs = kiln_npy_runs(&file->head, t.rank, t.dims);
     if (!*runs)
         diag_error(c->diag, where, "shape is %s, but input '%s' is %s",
                    dims_text(c->arena, file->head.rank, file->head.dims), name,
                    dims_text(c->arena, t.rank, t.dims));
-    else if (!elements_fit(file, t.elem))
+    else if (!kiln_npy_fits(&file->head, npy_elem(t.elem)))
         diag_error(c->diag, where, "the elements do not fit input '%s', which is %s", name,
                    elem_name(t.elem));
     else

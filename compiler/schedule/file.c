@@ -5,6 +5,7 @@
  * Members that are not given keep what schedule_choose found. */
 #include "schedule/schedule.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct Override {
@@ -16,7 +17,7 @@ typedef struct Override {
 
 struct ScheduleFile {
     Source    source;
-    Override *items;
+    Override *items;      /* by node name */
     size_t    n;
 };
 
@@ -66,6 +67,11 @@ static void read_override(Arena *a, Diag *d, const Source *source, const Json *j
         read_member(a, d, source, &j->items[i], &out->given);
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const Override *)a)->node, ((const Override *)b)->node);
+}
+
 ScheduleFile *schedule_read(Arena *a, Diag *d, const char *path)
 {
     Bytes bytes;
@@ -87,22 +93,21 @@ ScheduleFile *schedule_read(Arena *a, Diag *d, const char *path)
     f->items = arena_array(a, Override, f->n);
     for (size_t i = 0; i < f->n; i++)
         read_override(a, d, &f->source, &root->items[i], &f->items[i]);
+    qsort(f->items, f->n, sizeof *f->items, by_name);
     return diag_errors(d) == before ? f : NULL;
 }
 
 bool schedule_override(ScheduleFile *f, const char *node, Schedule *s)
 {
-    for (size_t i = 0; i < f->n; i++) {
-        Override *o = &f->items[i];
-        if (strcmp(o->node, node) != 0)
-            continue;
-        o->used = true;
-        for (size_t k = 0; k < COUNT_OF(members); k++)
-            if (*member_of(&o->given, k) >= 0)
-                *member_of(s, k) = *member_of(&o->given, k);
-        return true;
-    }
-    return false;
+    Override  key = {.node = node};
+    Override *o = f->n ? bsearch(&key, f->items, f->n, sizeof key, by_name) : NULL;
+    if (!o)
+        return false;
+    o->used = true;
+    for (size_t k = 0; k < COUNT_OF(members); k++)
+        if (*member_of(&o->given, k) >= 0)
+            *member_of(s, k) = *member_of(&o->given, k);
+    return true;
 }
 
 void schedule_check_used(ScheduleFile *f, Diag *d)
