@@ -115,9 +115,10 @@ static void prepare_memory(Machine *m, void *const *memory)
     m->memory = arena_array(m->arena, char *, m->k->n_buffers);
     for (BufferId b = 1; b < m->k->n_buffers; b++) {
         const Buffer *buffer = &m->k->buffers[b];
-        m->memory[b] = memory[b];
-        if (buffer->kind != BUF_CONST)
+        if (buffer->kind != BUF_CONST) {
+            m->memory[b] = memory[b];
             continue;
+        }
         m->memory[b] = arena_array_(m->arena, (size_t)buffer->count, elem_bytes(buffer->elem));
         view_read(buffer, 0, buffer->count, m->memory[b]);
     }

@@ -305,7 +305,8 @@ void kernel_print(const Kernel *k, Text *out);
  * guards taken into account), loops used only inside their FOR. Failures go to `why`. */
 bool kernel_verify(const Kernel *k, Text *why);
 /* kernel_interp - run it: memory[b] holds buffer b's stored elements (in its own elem type) for IN
- * and OUT; constants are read through their views. Float arithmetic as the emitted C would have it. */
+ * and OUT; constants are read through their views, and memory[b] is not looked at for them. Float
+ * arithmetic as the emitted C would have it. */
 void kernel_interp(const Kernel *k, void *const *memory, Arena *a);
 
 /* ---- passes: each returns true when it changed something ---------------------------------- */

@@ -71,23 +71,39 @@ static const char *name_of(const char **names, uint32_t n, uint32_t id)
 
 /* ---- indices ---------------------------------------------------------------------------- */
 
+static uint64_t magnitude(int64_t v)
+{
+    return v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+}
+
+/* by_size - positions of the terms, largest coefficients first: the order of memory. */
+static void by_size(const Affine *a, int64_t *order)
+{
+    for (int64_t i = 0; i < a->n_terms && i < MAX_TERMS; i++) {
+        int64_t at = i;
+        for (; at > 0 && magnitude(a->coef[order[at - 1]]) < magnitude(a->coef[i]); at--)
+            order[at] = order[at - 1];
+        order[at] = i;
+    }
+}
+
 static void print_index(Printer *p, const Affine *a)
 {
-    for (int64_t i = 0; i < a->n_terms; i++) {
-        int64_t     coef = a->coef[i];
+    int64_t order[MAX_TERMS];
+    by_size(a, order);
+    for (int64_t i = 0; i < a->n_terms && i < MAX_TERMS; i++) {
+        int64_t     coef = a->coef[order[i]];
         const char *minus = i ? " - " : "-";
         text_add(p->out, coef < 0 ? minus : i ? " + " : "");
-        text_add(p->out, name_of(p->loops, p->k->n_loops, a->loop[i]));
-        uint64_t size = coef < 0 ? 0 - (uint64_t)coef : (uint64_t)coef;
-        if (size != 1)
-            text_printf(p->out, " * %llu", (unsigned long long)size);
+        text_add(p->out, name_of(p->loops, p->k->n_loops, a->loop[order[i]]));
+        if (magnitude(coef) != 1)
+            text_printf(p->out, " * %llu", (unsigned long long)magnitude(coef));
     }
     if (a->n_terms == 0)
         text_printf(p->out, "%lld", (long long)a->constant);
     else if (a->constant)
         text_printf(p->out, " %c %llu", a->constant < 0 ? '-' : '+',
-                    (unsigned long long)(a->constant < 0 ? 0 - (uint64_t)a->constant
-                                                         : (uint64_t)a->constant));
+                    (unsigned long long)magnitude(a->constant));
 }
 
 static void print_access(Printer *p, BufferId b, const Affine *index, int lanes)

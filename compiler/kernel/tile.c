@@ -205,10 +205,12 @@ static Stmt *tile_stmt(Tiler *t, Stmt *s, Pending p)
 static Stmt *unroll_k(Rewrite *r, Stmt *s)
 {
     Kernel    *k = r->k;
+    Tiler     *t = r->ctx;
     const Loop old = s->kind == S_FOR ? k->loops[s->loop] : (Loop){0};
     int64_t    copies = k->schedule.unroll_k;
     if (old.role != REDUCE || old.axis != AXIS_K || copies <= 1 || old.extent % copies)
         return s;
+    t->changed = true;
     LoopId o = kernel_loop_if(k, arena_printf(k->arena, "%s0", old.name), old.extent / copies, REDUCE, AXIS_NONE);
     LoopId i = kernel_loop(k, arena_printf(k->arena, "%s1", old.name), copies, REDUCE, AXIS_NONE);
     k->loops[i].mark = UNROLL;
@@ -219,7 +221,7 @@ static Stmt *unroll_k(Rewrite *r, Stmt *s)
 bool kpass_tile(Kernel *k)
 {
     Tiler   t = {k, false};
-    Rewrite r = {.k = k, .stmt = unroll_k};
+    Rewrite r = {.k = k, .ctx = &t, .stmt = unroll_k};
     k->body = rewrite_stmt(&r, tile_stmt(&t, k->body, (Pending){0}));
     return t.changed;
 }

@@ -13,7 +13,7 @@
  *
  *   for any factor. The factor tried for a test is the one that cancels a loop of `rest` and narrows
  *   it most. Sound whatever factors are chosen, and exact where each test is one digit of the index,
- *   as padding tests are. */
+ *   as padding tests are. Under a test whose own range lies outside [0, bound) nothing is run. */
 #include "kernel/kernel.h"
 
 #include <string.h>
@@ -31,6 +31,7 @@ typedef struct Verifier {
     const Test  **tests;         /* of the guards around, outermost first */
     int           n_tests;
     size_t        cap_tests;
+    int           n_dead;        /* of the guards around: those that never hold */
 } Verifier;
 
 static void PRINTF_LIKE(2, 3) complain(Verifier *v, const char *fmt, ...)
@@ -203,7 +204,7 @@ static void verify_access(Verifier *v, BufferId b, const Affine *index, VType ty
     if (type.elem != buffer->elem)
         complain(v, "%s holds %s and is accessed as %s", buffer->name, elem_name(buffer->elem),
                  elem_name(type.elem));
-    if (!index_ok(v, index) || range_within(v, index, buffer->count - type.lanes))
+    if (!index_ok(v, index) || v->n_dead || range_within(v, index, buffer->count - type.lanes))
         return;
     Range r = affine_range(v->k, index);
     complain(v, "%s has %lld elements and is accessed at %lld..%lld, %d wide", buffer->name,
@@ -334,22 +335,21 @@ static void verify_for(Verifier *v, const Stmt *s)
 
 static void verify_guard(Verifier *v, const Stmt *s)
 {
-    int before = v->n_tests;
+    int before = v->n_tests, dead = v->n_dead;
     if (s->n_tests < 1)
         complain(v, "a guard has no tests");
     for (int i = 0; i < s->n_tests; i++) {
         if (!index_ok(v, &s->tests[i].index))
             continue;
-        if (s->tests[i].bound < 1) {
-            complain(v, "a guard test can never hold");
-            continue;
-        }
+        Range r = affine_range(v->k, &s->tests[i].index);
+        v->n_dead += r.max < 0 || r.min >= s->tests[i].bound;
         v->tests = arena_grow(v->arena, v->tests, (size_t)v->n_tests, &v->cap_tests,
                               sizeof *v->tests);
         v->tests[v->n_tests++] = &s->tests[i];
     }
     verify_inner(v, s->body, 0);
     v->n_tests = before;
+    v->n_dead = dead;
 }
 
 static void verify_assign(Verifier *v, const Stmt *s)

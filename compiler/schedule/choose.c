@@ -9,6 +9,8 @@
 #include "kernel/kernel.h"
 #include "target/target.h"
 
+#include <string.h>
+
 /* What the machine does in a cycle: two multiply-adds and two loads, each multiply-add taking four. These
  * hold for x86-64 since 2013 and for the larger arm64 cores. A core without vectors issues one at a time. */
 #define PIPES   2
@@ -103,17 +105,14 @@ static void choose_tile(Kernel *k, const Extents *e)
 
 bool kpass_schedule(Kernel *k)
 {
-    Extents   e = kernel_extents(k);
-    Schedule *s = &k->schedule;
+    Extents        e = kernel_extents(k);
+    Schedule      *s = &k->schedule;
+    const Schedule before = *s;
     if (s->unroll_k == 0)
         s->unroll_k = 1;
-    if (s->tile_m && s->tile_n)
-        return false;
-    if (e.sums && (e.m > 1 || e.n > 1)) {
+    if ((s->tile_m == 0 || s->tile_n == 0) && e.sums && (e.m > 1 || e.n > 1))
         choose_tile(k, &e);
-        return true;
-    }
     s->tile_m = s->tile_m ? s->tile_m : 1;
     s->tile_n = s->tile_n ? s->tile_n : 1;
-    return true;
+    return memcmp(&before, s, sizeof before) != 0;
 }
