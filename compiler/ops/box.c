@@ -26,9 +26,10 @@ static void at_channels(At *at, int64_t block, int64_t c0, int64_t period, LoopI
 {
     at->block = block;
     at->cb = affine_offset(affine_scale(affine_loop(p), period / block), c0 / block);
-    at->cl = affine_const(0);
     if (block > 1)
         at->cl = affine_offset(affine_loop(cl), c0 % block);
+    else
+        at->cb = affine_add(at->cb, affine_loop(cl));
 }
 
 /* The innermost loop whose steps are neighbours in memory on both sides becomes vectors. */
@@ -51,10 +52,9 @@ static void copy_run(Graph *g, Kernel *k, ValueId xv, ValueId yv, const Box *box
                              kernel_loop_if(k, "h", box->extent[2], PARALLEL, AXIS_NONE),
                              kernel_loop_if(k, "w", box->extent[3], PARALLEL, AXIS_NONE),
                              kernel_loop_if(k, "cl", run->count, PARALLEL, AXIS_NONE)};
-    const int    loop_of[4] = {0, 1, 2, 3};
     Affine       from[4], to[4];
     for (int i = 0; i < 4; i++) {
-        Affine l = affine_loop(loops[loop_of[i]]);
+        Affine l = affine_loop(loops[i]);
         from[i] = affine_offset(affine_scale(l, box->step[i]), box->from[i]);
         to[i] = affine_offset(l, box->to[i]);
     }

@@ -15,7 +15,8 @@
  *   pool.c         max_pool, avg_pool
  *   pool_global.c  global and adaptive pooling
  *   softmax.c      softmax, log_softmax, arg_max, reduce_mean
- *   movement.c     concat, flatten, reshape, transpose, upsample, channel_shuffle, relayout
+ *   movement.c     concat, flatten, reshape, transpose, relayout
+ *   resample.c     upsample, channel_shuffle
  *   box.c          copies of boxes between layouts, which movement.c and slice_pad.c stand on
  *   slice_pad.c    slice, pad
  *   quant.c        quantize, dequantize */

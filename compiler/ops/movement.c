@@ -1,0 +1,314 @@
+/* movement.c - ops that move elements and compute nothing: concat, flatten, reshape, transpose, upsample,
+ * channel_shuffle, relayout. */
+#include "ops/ops.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define MAX_AXIS   ((double)(MAX_RANK - 1))
+#define MAX_EXTENT ((double)((int64_t)1 << 40))
+
+/* A box of all of `t`, at the same place on both sides. */
+static Box whole_box(const Type *t)
+{
+    Box box = {.step = {1, 1, 1, 1}};
+    dims_nchw(t, box.extent);
+    return box;
+}
+
+/* ---- concat ----------------------------------------------------------------------------- */
+
+const AttrSpec attrs_concat[] = {
+    {.name = "axis", .kind = ATTR_INT, .offset = ATTR(axis), .fallback = 1,
+     .min = -MAX_RANK, .max = MAX_AXIS},
+};
+ATTRS_END(concat);
+
+/* Whether input `i` has the type of input 0, but for the extent of `axis`. */
+static bool concat_fits(Graph *g, NodeId n, int i, int axis)
+{
+    const Type *first = shape_in(g, n, 0), *t = shape_in(g, n, i);
+    bool        fits = t->rank == first->rank && t->elem == first->elem;
+    for (int d = 0; fits && d < t->rank; d++)
+        fits = d == axis || t->dims[d] == first->dims[d];
+    if (fits)
+        return true;
+    return shape_error(g, n, "input %d is %s and input 0 %s, expected the same but for axis %d", i,
+                       type_text(g->arena, t), type_text(g->arena, first), axis);
+}
+
+bool shape_concat(Graph *g, NodeId n)
+{
+    Type out = *shape_in(g, n, 0);
+    int  axis, n_in = node_get(g, n)->n_own;
+    if (!shape_axis(g, n, node_get(g, n)->attrs.axis, out.rank, out.rank, &axis))
+        return false;
+    out.dims[axis] = 0;
+    for (int i = 0; i < n_in; i++) {
+        int64_t extent = shape_in(g, n, i)->dims[axis];
+        if (!concat_fits(g, n, i, axis))
+            return false;
+        if (out.dims[axis] > INT64_MAX - extent)
+            return shape_error(g, n, "axis %d of the output is past 2^63", axis);
+        out.dims[axis] += extent;
+    }
+    return shape_set(g, n, out.elem, out.rank, out.dims);
+}
+
+void eval_concat(const Node *n, const Array *const in[], Array *out)
+{
+    int     axis = axis_from_end(n->attrs.axis, out->type.rank);
+    int64_t outer, total, inner, first = 0;
+    axis_spans(&out->type, axis, &outer, &total, &inner);
+    for (int i = 0; i < n->n_own; i++) {
+        int64_t run = in[i]->type.dims[axis] * inner;
+        for (int64_t o = 0; o < outer; o++)
+            memcpy(out->data + o * total * inner + first, in[i]->data + o * run,
+                   (size_t)run * sizeof(double));
+        first += run;
+    }
+}
+
+/* One input of ranks that have no layout: `outer` runs of consecutive elements. */
+static void concat_plain(Graph *g, Kernel *k, ValueId x, ValueId y, int axis, int64_t first)
+{
+    int64_t outer, extent, total, inner;
+    axis_spans(&value_get(g, y)->type, axis, &outer, &total, &inner);
+    axis_spans(&value_get(g, x)->type, axis, &outer, &extent, &inner);
+    LoopId o = kernel_loop_if(k, "o", outer, PARALLEL, AXIS_NONE);
+    LoopId i = kernel_loop_if(k, "i", extent * inner, PARALLEL, AXIS_LANE);
+    Affine from = affine_add(affine_scale(affine_loop(o), extent * inner), affine_loop(i));
+    Affine to = affine_add(affine_scale(affine_loop(o), total * inner), affine_loop(i));
+    to = affine_offset(to, first * inner);
+    Stmt *store = st_store(k, lower_buffer(g, k, y), to, ASSIGN, ex_load(k, lower_buffer(g, k, x), from));
+    st_add(k, k->body, lower_nest(k, (LoopId[]){o, i}, 2, store));
+}
+
+/* Inputs that were written into the output in the first place are skipped. */
+void lower_concat(Graph *g, NodeId id, Kernel *k)
+{
+    const Node *n = node_get(g, id);
+    const Type *y = &value_get(g, n->out)->type;
+    int         axis = axis_from_end(n->attrs.axis, y->rank);
+    int         place = y->rank == 1 ? 1 : axis; /* a vector is seen as channels */
+    int64_t     first = 0, nchw[4];
+    bool        is_nchw = dims_nchw(y, nchw);
+    lower_zero_halo(g, k, n->out);
+    if (is_nchw)
+        box_zero_channels(g, k, n->out);
+    for (int i = 0; i < n->n_own; i++) {
+        const Value *x = value_get(g, n->in[i]);
+        Box          box = whole_box(&x->type);
+        box.to[place] = first;
+        if (x->base != n->out && is_nchw)
+            box_copy(g, k, n->in[i], n->out, &box);
+        else if (x->base != n->out)
+            concat_plain(g, k, n->in[i], n->out, axis, first);
+        first += x->type.dims[axis];
+    }
+}
+
+/* ---- flatten, reshape ------------------------------------------------------------------- */
+
+const AttrSpec attrs_flatten[] = {
+    {.name = "axis", .kind = ATTR_INT, .offset = ATTR(axis), .fallback = 1,
+     .min = -MAX_RANK, .max = MAX_RANK},
+};
+ATTRS_END(flatten);
+
+bool shape_flatten(Graph *g, NodeId n)
+{
+    Type    x = *shape_in(g, n, 0);
+    int     axis;
+    int64_t dims[2] = {1, 1};
+    if (!shape_axis(g, n, node_get(g, n)->attrs.axis, x.rank, x.rank + 1, &axis))
+        return false;
+    for (int i = 0; i < x.rank; i++)
+        dims[i >= axis] *= x.dims[i];
+    return shape_set(g, n, x.elem, 2, dims);
+}
+
+const AttrSpec attrs_reshape[] = {
+    {.name = "shape", .kind = ATTR_LIST, .offset = ATTR(list), .required = true,
+     .min = -1, .max = MAX_EXTENT},
+};
+ATTRS_END(reshape);
+
+bool shape_reshape(Graph *g, NodeId n)
+{
+    IntList shape = node_get(g, n)->attrs.list;
+    Type    x = *shape_in(g, n, 0);
+    int64_t known = 1, count = type_count(&x);
+    int     inferred = -1;
+    for (int i = 0; i < shape.n; i++) {
+        if (shape.v[i] == 0 && i >= x.rank)
+            return shape_error(g, n, "entry %d of shape is 0 (copy), but the input has rank %d", i, x.rank);
+        if (shape.v[i] == -1 && inferred >= 0)
+            return shape_error(g, n, "shape has two entries -1, expected at most one");
+        if (shape.v[i] == -1) {
+            inferred = i;
+            continue;
+        }
+        shape.v[i] = shape.v[i] == 0 ? x.dims[i] : shape.v[i];
+        if (!mul_ok(known, shape.v[i], &known))
+            return shape_error(g, n, "shape has more than 2^63 elements");
+    }
+    if (inferred >= 0)
+        shape.v[inferred] = count / known;
+    if (inferred >= 0 ? count % known != 0 : count != known)
+        return shape_error(g, n, "%s has %" PRId64 " elements, which shape cannot hold: its known "
+                           "entries multiply to %" PRId64, type_text(g->arena, &x), count, known);
+    return shape_set(g, n, x.elem, shape.n, shape.v);
+}
+
+static void eval_copy(const Array *x, Array *y)
+{
+    memcpy(y->data, x->data, (size_t)type_count(&y->type) * sizeof(double));
+}
+
+void eval_flatten(const Node *n, const Array *const in[], Array *out)
+{
+    (void)n;
+    eval_copy(in[0], out);
+}
+
+void eval_reshape(const Node *n, const Array *const in[], Array *out)
+{
+    (void)n;
+    eval_copy(in[0], out);
+}
+
+/* From a stored layout to row-major: channel by channel, so that no padding lane is written. */
+static void gather_channels(Graph *g, Kernel *k, ValueId xv, ValueId yv)
+{
+    const Type *x = &value_get(g, xv)->type;
+    int64_t     d[4], block = x->layout.block;
+    dims_nchw(x, d);
+    for (int tail = 0; tail < 2; tail++) {
+        int64_t blocks = tail ? 1 : d[1] / block, lanes = tail ? d[1] % block : block;
+        if (blocks == 0 || lanes == 0)
+            continue;
+        LoopId loops[5] = {kernel_loop_if(k, "n", d[0], PARALLEL, AXIS_NONE),
+                           kernel_loop_if(k, "c", blocks, PARALLEL, AXIS_NONE),
+                           kernel_loop_if(k, "cl", lanes, PARALLEL, AXIS_NONE),
+                           kernel_loop_if(k, "h", d[2], PARALLEL, AXIS_NONE),
+                           kernel_loop_if(k, "w", d[3], PARALLEL, AXIS_NONE)};
+        At     at = {block, affine_loop(loops[0]), affine_loop(loops[1]), affine_loop(loops[2]),
+                     affine_loop(loops[3]), affine_loop(loops[4])};
+        at.cb = affine_offset(at.cb, tail ? d[1] / block : 0);
+        Affine c = affine_add(affine_scale(at.cb, block), at.cl);
+        Affine to = affine_add(affine_scale(at.n, d[1]), c);
+        to = affine_add(affine_scale(to, d[2]), at.h);
+        to = affine_add(affine_scale(to, d[3]), at.w);
+        Stmt *store = st_store(k, lower_buffer(g, k, yv), to, ASSIGN, lower_load(g, k, xv, x, &at));
+        st_add(k, k->body, lower_nest(k, loops, 5, store));
+    }
+}
+
+/* Nothing to do where the output lives in the input; a flat copy between row-major values. */
+static void lower_view(Graph *g, NodeId id, Kernel *k)
+{
+    const Node  *n = node_get(g, id);
+    const Value *x = value_get(g, n->in[0]), *y = value_get(g, n->out);
+    if (y->base == n->in[0])
+        return;
+    if (!type_is_plain(&x->type)) {
+        gather_channels(g, k, n->in[0], n->out);
+        return;
+    }
+    LoopId i = kernel_loop_if(k, "i", type_count(&y->type), PARALLEL, AXIS_LANE);
+    const Expr *e = ex_load(k, lower_buffer(g, k, n->in[0]), affine_loop(i));
+    st_add(k, k->body, st_for(k, i, st_store(k, lower_buffer(g, k, n->out), affine_loop(i), ASSIGN, e)));
+}
+
+void lower_flatten(Graph *g, NodeId n, Kernel *k)
+{
+    lower_view(g, n, k);
+}
+
+void lower_reshape(Graph *g, NodeId n, Kernel *k)
+{
+    lower_view(g, n, k);
+}
+
+/* ---- transpose -------------------------------------------------------------------------- */
+
+const AttrSpec attrs_transpose[] = {
+    {.name = "perm", .kind = ATTR_LIST, .offset = ATTR(list), .required = true,
+     .min = 0, .max = MAX_AXIS},
+};
+ATTRS_END(transpose);
+
+bool shape_transpose(Graph *g, NodeId n)
+{
+    const IntList *perm = &node_get(g, n)->attrs.list;
+    Type           x = *shape_in(g, n, 0);
+    bool           seen[MAX_RANK] = {false};
+    int64_t        dims[MAX_RANK];
+    if (perm->n != x.rank)
+        return shape_error(g, n, "perm has %d entries, expected %d, the rank of the input", perm->n, x.rank);
+    for (int i = 0; i < x.rank; i++) {
+        int64_t p = perm->v[i];
+        if (p < 0 || p >= x.rank || seen[p])
+            return shape_error(g, n, "perm is no permutation of 0 to %d: entry %d is %" PRId64, x.rank - 1,
+                               i, p);
+        seen[p] = true;
+        dims[i] = x.dims[p];
+    }
+    return shape_set(g, n, x.elem, x.rank, dims);
+}
+
+void eval_transpose(const Node *n, const Array *const in[], Array *out)
+{
+    int64_t strides[MAX_RANK], stride = 1, count = type_count(&out->type);
+    for (int d = in[0]->type.rank - 1; d >= 0; d--) {
+        strides[d] = stride;
+        stride *= in[0]->type.dims[d];
+    }
+    for (int64_t i = 0; i < count; i++) {
+        int64_t from = 0, rest = i;
+        for (int d = out->type.rank - 1; d >= 0; rest /= out->type.dims[d--])
+            from += rest % out->type.dims[d] * strides[n->attrs.list.v[d]];
+        out->data[i] = in[0]->data[from];
+    }
+}
+
+void lower_transpose(Graph *g, NodeId id, Kernel *k)
+{
+    const Node *n = node_get(g, id);
+    const Type *y = &value_get(g, n->out)->type;
+    LoopId      loops[MAX_RANK];
+    Affine      to[MAX_RANK], from[MAX_RANK];
+    for (int i = 0; i < y->rank; i++) {
+        LoopAxis axis = i == y->rank - 1 ? AXIS_LANE : AXIS_NONE;
+        loops[i] = kernel_loop_if(k, "d", y->dims[i], PARALLEL, axis);
+        to[i] = affine_loop(loops[i]);
+        from[n->attrs.list.v[i]] = to[i];
+    }
+    Stmt *store = lower_store_plain(g, k, n->out, to, lower_load_plain(g, k, n->in[0], from));
+    st_add(k, k->body, lower_nest(k, loops, y->rank, store));
+}
+
+/* ---- relayout --------------------------------------------------------------------------- */
+
+NO_ATTRS(relayout);
+
+bool shape_relayout(Graph *g, NodeId n)
+{
+    return shape_copy(g, n);
+}
+
+void eval_relayout(const Node *n, const Array *const in[], Array *out)
+{
+    (void)n;
+    eval_copy(in[0], out);
+}
+
+void lower_relayout(Graph *g, NodeId id, Kernel *k)
+{
+    const Node *n = node_get(g, id);
+    Box         box = whole_box(&value_get(g, n->out)->type);
+    lower_zero_halo(g, k, n->out);
+    box_zero_channels(g, k, n->out);
+    box_copy(g, k, n->in[0], n->out, &box);
+}
