@@ -38,7 +38,7 @@ static size_t edit_distance(const char *a, size_t n_a, const char *b, size_t n_b
 Guess guess_new(const char *wrong)
 {
     size_t n = strlen(wrong);
-    return (Guess){.wrong = wrong, .distance = n == 0 || n > LONGEST ? 0 : n < 3 ? 2 : n / 3 + 1};
+    return (Guess){.wrong = wrong, .distance = n < 3 || n > LONGEST ? 0 : n / 3 + 1};
 }
 
 void guess_try(Guess *g, const char *name)
