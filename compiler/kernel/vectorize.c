@@ -64,10 +64,12 @@ static const Expr *check_expr(Rewrite *r, const Expr *e)
     case E_BINARY:
         c->ok &= target_find(k->target, instr_of(e->op), F32, k->target->lanes) != NULL;
         break;
+    case E_FMA:
+        c->ok &= target_find(k->target, I_FMA, F32, k->target->lanes) != NULL;
+        break;
     case E_CONST:
     case E_TEMP:
     case E_SPLAT:
-    case E_FMA:
         break;
     case E_CAST:
         c->ok = false;
@@ -124,9 +126,10 @@ static const Expr *vector_node(Rewrite *r, const Expr *e)
     }
     if (e->kind == E_TEMP)
         return ex_temp(k, e->temp); /* its type may have become a vector */
-    if (e->kind != E_BINARY || e->a->type.lanes == e->b->type.lanes)
+    if ((e->kind != E_BINARY && e->kind != E_FMA) || e->type.lanes == 1)
         return e;
-    return ex_binary(k, e->op, widen(k, e->a, v->lanes), widen(k, e->b, v->lanes));
+    const Expr *a = widen(k, e->a, v->lanes), *b = widen(k, e->b, v->lanes);
+    return ex_with(k, e, a, b, e->c ? widen(k, e->c, v->lanes) : NULL);
 }
 
 static void widen_temp(Kernel *k, TempId id, LoopId l, int lanes)

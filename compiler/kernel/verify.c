@@ -12,8 +12,8 @@
  *       index = factor * t + rest      lies in      factor * [0, bound) + range(rest)
  *
  *   for any factor. The factor tried for a test is the one that cancels a loop of `rest` and narrows
- *   it most. Sound whatever factors are chosen, and exact where each test is one digit of the index,
- *   as padding tests are. Under a test whose own range lies outside [0, bound) nothing is run. */
+ *   it most. Sound whatever factors are chosen, and exact where each test is one digit of the index
+ *   and has loops of its own, as padding tests do. Under a test whose own range lies outside [0, bound) nothing is run. */
 #include "kernel/kernel.h"
 
 #include <string.h>
