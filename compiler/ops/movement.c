@@ -1,5 +1,5 @@
-/* movement.c - ops that move elements and compute nothing: concat, flatten, reshape, transpose, upsample,
- * channel_shuffle, relayout. */
+/* movement.c - ops that move elements and compute nothing: concat, flatten, reshape, transpose,
+ * relayout. */
 #include "ops/ops.h"
 
 #include <inttypes.h>
