@@ -202,7 +202,7 @@ static void print_node(const Graph *g, const Node *n, Text *out)
 /* print_contents - the elements of a small constant, or the one they all equal. */
 static void print_contents(const Tensor *t, Text *out)
 {
-    enum { MOST_SHOWN = 16 };
+    enum { MOST_SHOWN = 8 };
     int64_t count = type_count(&t->type), same = 1;
     double first = tensor_get(t, 0);
     while (same < count && tensor_get(t, same) == first)

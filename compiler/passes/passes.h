@@ -9,6 +9,7 @@
  *   fold_norm.c        batch_norm into conv2d and linear, before or behind it
  *   split_norm.c       a batch_norm left over becomes mul and add per channel
  *   fold_movement.c    flatten, reshape, transpose: into neighbours, weights, each other
+ *   sink_movement.c    ... moved behind elementwise nodes and means, to meet others
  *   fuse_epilogue.c    elementwise nodes into the node that makes their input
  *   choose_layout.c    a layout for every value; relayout nodes where two meet
  *   alias_concat.c     concat written in place by its producers
@@ -112,6 +113,13 @@ void plan_place(MemoryPlan *p, Arena *scratch, int64_t max_states);
 bool plan_check(const MemoryPlan *p, Text *why);
 /* plan_print - a table of blocks and the certificate. */
 void plan_print(const Graph *g, const MemoryPlan *p, Text *out);
+
+/* ---- inside pass_fold_movement ----------------------------------------------------------- */
+
+/* sink_movement - move what reorders the input of elementwise node or reduce_mean `n` behind it. */
+bool sink_movement(Graph *g, NodeId n);
+/* sink_into_weights - a transpose and flatten before the linear node `n` go into its weights. */
+bool sink_into_weights(Graph *g, NodeId n);
 
 /* ---- inside plan_place ------------------------------------------------------------------- */
 
