@@ -57,7 +57,7 @@ static int compile_c(Compilation *c, const Options *o)
     }
     if (!model_compile(c, o))
         return diag_status(c->diag);
-    const char *name = o->name ? o->name : text_identifier(c->arena, c->graph->name);
+    const char *name = name_prefix(c->arena, o->name ? o->name : c->graph->name);
     const char *path = o->out ? o->out : arena_printf(c->arena, "%s.c", name);
     if (!model_emit(c, o, path))
         return diag_status(c->diag);

@@ -5,7 +5,8 @@
  *   help.c      --help, and the nearest word to a mistyped one
  *   model.c     read, run the passes, compile: what all commands share
  *   compile.c   kiln compile
- *   build.c     kiln build: the C compiler, the runtime, boards
+ *   glue.c      what the runtime's main has to know of a model, as C
+ *   build.c     kiln build: the C compiler, the runtime
  *   run.c       kiln run: the reference evaluator
  *   board.c     microcontroller boards: a table, and how an image for one is linked
  *   verify.c    kiln verify: built program against evaluator
@@ -138,6 +139,11 @@ void help_command(int command, FILE *out);
 /* help_nearest - the word most like `word`, or NULL when none is near. words(i) is NULL at the end. */
 const char *help_nearest(const char *word, const char *(*words)(int i));
 
+/* ---- glue.c ----------------------------------------------------------------------------- */
+
+/* glue_text - the C file that tells the runtime's main about the compiled model. */
+Text glue_text(Compilation *c, const EmitOptions *e);
+
 /* ---- build.c ---------------------------------------------------------------------------- */
 
 /* Texts of runtime/, compiled into kiln; names are relative to that folder. */
@@ -165,8 +171,9 @@ typedef struct Board {
 } Board;
 const Board *board_by_name(const char *name); /* NULL: unknown */
 const char  *board_name(int i);               /* NULL at the end */
-/* board_flags - appends what the compiler needs to link an image for the board. Its count. */
-int board_flags(Arena *a, const Board *b, const char *dir, const char **argv, int room);
+/* board_flags - words for the compiler: the core, the memory map. */
+const char  *board_flags(Arena *a, const Board *b);
+#define board_libraries "-lgcc"
 
 /* ---- rounding.c ------------------------------------------------------------------------- */
 

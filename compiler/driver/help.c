@@ -38,9 +38,10 @@ static void print_passes(FILE *out)
     fputs("\nGraph passes, in order:\n", out);
     for (int i = 0; i < n_passes; i++)
         fprintf(out, "  %-18s%s\n", passes[i].name, passes[i].about);
-    fputs("\nKernel passes, in order:\n", out);
+    fputs("\nKernel passes, in order:\n ", out);
     for (int i = 0; i < n_kernel_passes; i++)
-        fprintf(out, "  %-18s%s\n", kernel_passes[i].name, kernel_passes[i].why);
+        fprintf(out, " %s", kernel_passes[i].name);
+    fputs("\n", out);
 }
 
 void help_command(int command, FILE *out)

@@ -55,7 +55,7 @@ void model_emit_options(Compilation *c, const Options *o, const char *stem, Emit
         .threads = (int)o->threads,
         .self_test = o->self_test,
         .profile = o->profile,
-        .prefix = o->name ? o->name : text_identifier(c->arena, c->graph->name),
+        .prefix = name_prefix(c->arena, o->name ? o->name : c->graph->name),
         .command = o->how,
         .stem = stem,
         .schedules = c->schedules,

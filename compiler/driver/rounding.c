@@ -1,0 +1,248 @@
+/* rounding.c - how far single precision may take a model's outputs from exact ones.
+ *
+ * A sum of K terms in single precision is off by about u * sqrt(K) * s, where u = 2^-24 and s is the
+ * size of its partial sums, as long as rounding errors do not conspire (Higham, "Accuracy and
+ * Stability of Numerical Algorithms", 2nd ed., 2.8 and 4.2). How such an error grows on its way to an
+ * output depends on everything behind it; so it is followed rather than bounded: the graph is run in
+ * double once as it is, and TRIALS times with an error of exactly that size and a random sign put on
+ * every element of every node's result and of the inputs. The bound of an output is FACTOR times the
+ * largest change seen in it, and never less than FACTOR times what its own sum may be off by.
+ *
+ * Nothing here looks at the emitted code or its results: the bound follows from the model, the inputs
+ * and the lengths of the sums. */
+#include "driver/driver.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+enum { TRIALS = 2 };
+#define FACTOR 8.0
+#define U      0x1p-24
+
+/* ---- one node --------------------------------------------------------------------------- */
+
+static int64_t window(const Type *in, const Type *out)
+{
+    return (in->dims[2] / out->dims[2] + 1) * (in->dims[3] / out->dims[3] + 1);
+}
+
+/* sum_length - terms whose rounding the result carries; 0 where the result is exact. Functions count
+ * as the sums of their series, generously. */
+static double sum_length(const Graph *g, const Node *n)
+{
+    const Type *out = &value_get(g, n->out)->type;
+    const Value *first = graph_input(g, n, 0);
+    const Type *in = first ? &first->type : out;
+    switch (n->op) {
+    case OP_conv2d:
+    case OP_linear:
+        return (double)model_macs(g, n) / (double)type_count(out) + 1;
+    case OP_avg_pool: return (double)(n->attrs.kernel[0] * n->attrs.kernel[1]);
+    case OP_adaptive_avg_pool: return (double)window(in, out);
+    case OP_global_avg_pool:
+    case OP_reduce_mean:
+        return (double)type_count(in) / (double)type_count(out);
+    case OP_softmax:
+    case OP_log_softmax: {
+        int64_t axis = n->attrs.axis < 0 ? n->attrs.axis + in->rank : n->attrs.axis;
+        return (double)in->dims[axis] + 32;
+    }
+    case OP_lrn: return (double)n->attrs.size + 64;
+    case OP_sigmoid:
+    case OP_tanh:
+    case OP_silu:
+    case OP_elu:
+    case OP_gelu:
+        return 32;
+    case OP_batch_norm: return 8;
+    case OP_hard_swish:
+    case OP_hard_sigmoid:
+        return 4;
+    case OP_add:
+    case OP_sub:
+    case OP_mul:
+    case OP_div:
+    case OP_leaky_relu:
+    case OP_prelu:
+    case OP_dequantize:
+        return 1;
+    default: return 0;
+    }
+}
+
+static double rms(const Array *a)
+{
+    int64_t n = type_count(&a->type);
+    double  sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += a->data[i] * a->data[i];
+    return sqrt(sum / (double)n);
+}
+
+/* sum_size - what partial sums are like at least, also where the result happens to be near 0: the
+ * root of the result's mean square; and for sums of products, K independent products of typical
+ * size. */
+static double sum_size(const Node *n, const Array *const in[], const Array *out, double length)
+{
+    double size = rms(out);
+    if (n->op == OP_conv2d || n->op == OP_linear)
+        size = fmax(size, sqrt(length) * rms(in[0]) * rms(in[1]));
+    else if (length > 1 && n->n_own == 1)
+        size = fmax(size, rms(in[0]) / sqrt(length));
+    return isfinite(size) ? size : 0;
+}
+
+/* ---- errors of random sign -------------------------------------------------------------- */
+
+static uint64_t next_random(uint64_t *state)
+{
+    uint64_t z = *state += 0x9e3779b97f4a7c15u; /* splitmix64 */
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
+static void shake(Array *a, double length, double size, uint64_t *state)
+{
+    int64_t  n = type_count(&a->type);
+    uint64_t bits = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (i % 64 == 0)
+            bits = next_random(state);
+        double error = U * sqrt(length) * fmax(fabs(a->data[i]), size);
+        a->data[i] += bits >> i % 64 & 1 ? error : -error;
+    }
+}
+
+/* ---- the graph, exact and shaken side by side ------------------------------------------- */
+
+enum { WAYS = 1 + TRIALS }; /* way 0 is exact */
+
+typedef struct Held {
+    Arena *arena;             /* of the contents; freed after the last use */
+    Array  way[WAYS];
+    size_t uses;
+    double own;               /* what its own sum may be off by */
+} Held;
+
+typedef struct Walk {
+    const Graph *g;
+    Held        *held;        /* by value */
+    uint64_t     state;
+} Walk;
+
+static Array array_new(Arena *a, const Type *t)
+{
+    Type plain = type_plain(t->elem, t->rank, t->dims);
+    return (Array){plain, arena_array(a, double, (size_t)type_count(t))};
+}
+
+static Array copy_of(Arena *a, const Array *from)
+{
+    Array copy = array_new(a, &from->type);
+    for (int64_t i = 0; i < type_count(&from->type); i++)
+        copy.data[i] = from->data[i];
+    return copy;
+}
+
+static void release(Held *h)
+{
+    if (h->uses && --h->uses == 0) {
+        arena_free(h->arena);
+        h->arena = NULL;
+    }
+}
+
+/* hold - start keeping a value for as many uses as it will see. */
+static Held *hold(Walk *w, ValueId v)
+{
+    Held *h = &w->held[v];
+    h->arena = arena_new();
+    h->uses = value_get(w->g, v)->n_users + 1; /* one more: the outputs */
+    return h;
+}
+
+static void hold_constant(Walk *w, ValueId v)
+{
+    const Value *value = value_get(w->g, v);
+    if (w->held[v].arena)
+        return;
+    Held *h = hold(w, v);
+    h->way[0] = array_new(h->arena, &value->type);
+    for (int64_t i = 0; i < type_count(&value->type); i++)
+        h->way[0].data[i] = tensor_get(value->constant, i);
+    for (int i = 1; i < WAYS; i++)
+        h->way[i] = h->way[0];
+}
+
+static void hold_input(Walk *w, ValueId v, const Array *contents)
+{
+    Held *h = hold(w, v);
+    for (int i = 0; i < WAYS; i++) {
+        h->way[i] = copy_of(h->arena, contents);
+        if (i && elem_is_float(contents->type.elem))
+            shake(&h->way[i], 1, 0, &w->state);
+    }
+}
+
+static void run_node(Walk *w, const Node *n)
+{
+    Arena        *scratch = arena_new();
+    const Array **in = arena_array(scratch, const Array *, (size_t)n->n_in);
+    Held         *h = hold(w, n->out);
+    double        length = sum_length(w->g, n);
+    for (int i = 0; i < n->n_in; i++)
+        if (n->in[i] && value_get(w->g, n->in[i])->constant)
+            hold_constant(w, n->in[i]);
+    double size = 0;
+    for (int k = 0; k < WAYS; k++) {
+        for (int i = 0; i < n->n_in; i++)
+            in[i] = n->in[i] ? &w->held[n->in[i]].way[k] : NULL;
+        h->way[k] = array_new(h->arena, &value_get(w->g, n->out)->type);
+        node_eval(n, in, &h->way[k]);
+        if (k == 0)
+            size = sum_size(n, in, &h->way[0], length);
+        else if (length > 0)
+            shake(&h->way[k], length, size, &w->state);
+    }
+    h->own = n->op == OP_quantize ? 1 / FACTOR : U * sqrt(length) * size;
+    for (int i = 0; i < n->n_in; i++)
+        if (n->in[i])
+            release(&w->held[n->in[i]]);
+    if (!value_get(w->g, n->out)->is_output)
+        release(h);
+    arena_free(scratch);
+}
+
+/* largest_change - between exact and shaken, over all elements and trials. */
+static double largest_change(const Held *h)
+{
+    double change = h->own;
+    for (int k = 1; k < WAYS; k++)
+        for (int64_t i = 0; i < type_count(&h->way[0].type); i++)
+            change = fmax(change, fabs(h->way[k].data[i] - h->way[0].data[i]));
+    return change;
+}
+
+void rounding_bounds(const Graph *g, const Array *inputs, uint64_t seed, Array *exact, double *bound,
+                     Arena *a, void (*step)(int done, int total))
+{
+    Walk w = {g, arena_array(a, Held, g->n_values), seed};
+    int  done = 0, total = (int)g->n_nodes - 1;
+    for (int i = 0; i < g->n_inputs; i++)
+        hold_input(&w, g->inputs[i].value, &inputs[i]);
+    for (NodeId n = graph_first(g); n; n = graph_next(g, n)) {
+        run_node(&w, node_get(g, n));
+        if (step)
+            step(++done, total);
+    }
+    for (int i = 0; i < g->n_outputs; i++) {
+        ValueId v = g->outputs[i].value;
+        if (value_get(g, v)->constant)
+            hold_constant(&w, v);
+        exact[i] = copy_of(a, &w.held[v].way[0]);
+        bound[i] = FACTOR * largest_change(&w.held[v]);
+    }
+    for (ValueId v = 1; v < g->n_values; v++)
+        arena_free(w.held[v].arena);
+}

@@ -1,0 +1,370 @@
+/* main.c - the program around a model: its command line. */
+#include "program.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#define MODEL (&kiln_program_model)
+
+static const char *program;
+
+typedef struct Arguments {
+    const char **in;              /* a file for each input of the model; NULL: not given */
+    const char  *out, *labels, *weights;
+    int          top, threads;
+    long         bench;
+    int          info, self_test, layers;
+} Arguments;
+
+_Noreturn void program_fail(int code, const char *fmt, ...)
+{
+    va_list args;
+    fflush(stdout);
+    fprintf(stderr, "%s: error: ", program);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputc('\n', stderr);
+    if (code == KILN_USAGE)
+        fprintf(stderr, "Try '%s --help'.\n", program);
+    files_abandon();
+    exit(code);
+}
+
+void *program_alloc(size_t bytes)
+{
+    void *memory = kiln_alloc(bytes);
+    if (!memory)
+        program_fail(KILN_MACHINE, "out of memory");
+    return memory;
+}
+
+static void on_signal(int number)
+{
+    files_abandon();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+/* ---- arguments -------------------------------------------------------------------------- */
+
+static void print_help(void)
+{
+    printf("Usage: %s --in NAME=FILE.npy ... [--out DIR]\n\n"
+           "  --in NAME=FILE.npy  contents of an input; once for each. A leading batch is run one\n"
+           "                      after the other\n"
+           "  --out DIR           write DIR/NAME.npy for each output\n"
+           "  --labels FILE.npy   print how many images the first output puts in their class\n"
+           "  --top K             print the K best classes of each image\n"
+           "  --bench N           print the times of N runs in ms, one a line\n"
+           "  --info              print what the model is\n",
+           program);
+    if (MODEL->steps)
+        printf("  --layers            print the time of each layer\n");
+    if (MODEL->set_threads)
+        printf("  --threads N         run on N threads\n");
+    if (MODEL->load_weights)
+        printf("  --weights FILE      the weights (default: %s.weights.bin)\n", program);
+    if (MODEL->self_test)
+        printf("  --self-test         run the test vector inside\n");
+}
+
+static void take_input(Arguments *a, const char *value)
+{
+    const char *equals = strchr(value, '=');
+    for (int i = 0; equals && i < MODEL->n_inputs; i++) {
+        const char *name = MODEL->inputs[i].name;
+        if (strlen(name) == (size_t)(equals - value) && !strncmp(name, value, strlen(name))) {
+            a->in[i] = equals + 1;
+            return;
+        }
+    }
+    program_fail(KILN_USAGE, equals ? "--in: the model has no such input: '%s'"
+                                    : "--in: '%s' is not NAME=FILE.npy", value);
+}
+
+static long take_number(const char *option, const char *value, long most)
+{
+    char *end;
+    errno = 0;
+    long v = strtol(value, &end, 10);
+    if (errno || end == value || *end || v < 1 || v > most)
+        program_fail(KILN_USAGE, "%s: '%s' is not a number from 1 to %ld", option, value, most);
+    return v;
+}
+
+/* take_value - an option with an argument; 0: no such option. */
+static int take_value(Arguments *a, const char *option, const char *value)
+{
+    if (!strcmp(option, "--in"))
+        take_input(a, value);
+    else if (!strcmp(option, "--out"))
+        a->out = value;
+    else if (!strcmp(option, "--labels"))
+        a->labels = value;
+    else if (!strcmp(option, "--weights") && MODEL->load_weights)
+        a->weights = value;
+    else if (!strcmp(option, "--top"))
+        a->top = (int)take_number(option, value, 100);
+    else if (!strcmp(option, "--bench"))
+        a->bench = take_number(option, value, 1000000000);
+    else if (!strcmp(option, "--threads") && MODEL->set_threads)
+        a->threads = (int)take_number(option, value, KILN_MAX_THREADS);
+    else
+        return 0;
+    return 1;
+}
+
+static int takes_value(const char *option)
+{
+    static const char *const all[] = {"--in",  "--out",   "--labels", "--weights",
+                                      "--top", "--bench", "--threads"};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (!strcmp(option, all[i]))
+            return 1;
+    return 0;
+}
+
+static void parse(Arguments *a, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *option = argv[i];
+        if (!strcmp(option, "--help") || !strcmp(option, "-h")) {
+            print_help();
+            exit(KILN_DONE);
+        }
+        if (!strcmp(option, "--info"))
+            a->info = 1;
+        else if (!strcmp(option, "--self-test") && MODEL->self_test)
+            a->self_test = 1;
+        else if (!strcmp(option, "--layers") && MODEL->steps)
+            a->layers = 1;
+        else if (takes_value(option) && i + 1 == argc)
+            program_fail(KILN_USAGE, "%s: the argument is missing", option);
+        else if (!takes_value(option) || !take_value(a, option, argv[++i]))
+            program_fail(KILN_USAGE, "unknown option '%s'", option);
+    }
+}
+
+/* ---- the model -------------------------------------------------------------------------- */
+
+static void load_weights(const char *path)
+{
+    size_t bytes, n = strlen(program) + sizeof ".weights.bin";
+    char  *beside = program_alloc(n);
+    snprintf(beside, n, "%s.weights.bin", program);
+    /* The memory stays: the model reads its weights from there. */
+    void *blob = file_load(path ? path : beside, &bytes);
+    if (MODEL->load_weights(blob, bytes))
+        program_fail(KILN_DATA, "%s: these are not the weights of this program",
+                     path ? path : beside);
+}
+
+static void start_model(const Arguments *a)
+{
+    int problem = 0;
+    if (MODEL->load_weights)
+        load_weights(a->weights);
+    if (MODEL->init && (problem = MODEL->init()) != 0)
+        program_fail(KILN_MACHINE, "the model cannot be started: %s", strerror(problem));
+    if (a->threads && (problem = MODEL->set_threads(a->threads)) != 0)
+        program_fail(KILN_MACHINE, "cannot start %d threads: %s", a->threads, strerror(problem));
+}
+
+static void print_ports(const char *what, const kiln_port *ports, int n)
+{
+    static const char *const names[] = {[KILN_F32] = "f32", [KILN_I8] = "i8", [KILN_U8] = "u8",
+                                        [KILN_I32] = "i32"};
+    for (int i = 0; i < n; i++) {
+        printf("%-10s%s: %s[", what, ports[i].name, names[ports[i].elem]);
+        for (int k = 0; k < ports[i].rank; k++)
+            printf("%s%lld", k ? ", " : "", (long long)ports[i].dims[k]);
+        printf("]\n");
+    }
+}
+
+static void print_info(void)
+{
+    printf("model     %s\nmade by   %s\n", MODEL->name, MODEL->how);
+    print_ports("input", MODEL->inputs, MODEL->n_inputs);
+    print_ports("output", MODEL->outputs, MODEL->n_outputs);
+    printf("weights   %zu bytes\narena     %zu bytes\nMACs      %llu\n", MODEL->weight_bytes,
+           MODEL->arena_bytes, (unsigned long long)MODEL->macs);
+}
+
+/* ---- runs ------------------------------------------------------------------------------- */
+
+/* Memory of one run's inputs and outputs. */
+typedef struct Buffers {
+    void **in, **out;
+} Buffers;
+
+static void **alloc_ports(const kiln_port *ports, int n)
+{
+    void **all = program_alloc((size_t)(n + 1) * sizeof *all);
+    for (int i = 0; i < n; i++)
+        all[i] = program_alloc((size_t)ports[i].count * kiln_elem_bytes(ports[i].elem));
+    return all;
+}
+
+static void infer(const Buffers *b)
+{
+    MODEL->run((const void *const *)b->in, b->out);
+}
+
+static void print_speed(int64_t images, double seconds)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    printf("%lld images, %.4g images/s, peak memory %.1f MB\n", (long long)images,
+           (double)images / seconds, (double)usage.ru_maxrss / 1024.0);
+}
+
+static InFile *open_inputs(const Arguments *a, int64_t *runs)
+{
+    InFile *files = program_alloc((size_t)(MODEL->n_inputs + 1) * sizeof *files);
+    *runs = 1;
+    for (int i = 0; i < MODEL->n_inputs; i++) {
+        if (!a->in[i])
+            program_fail(KILN_USAGE, "no file for input '%s': --in NAME=FILE.npy",
+                         MODEL->inputs[i].name);
+        in_open(&files[i], a->in[i]);
+        int64_t n = in_runs(&files[i], &MODEL->inputs[i]);
+        if (i && n != *runs)
+            program_fail(KILN_DATA, "the files hold different numbers of inputs: %lld and %lld",
+                         (long long)*runs, (long long)n);
+        *runs = n;
+    }
+    return files;
+}
+
+static void open_labels(Scores *s, InFile *file, const char *path, int64_t runs)
+{
+    static const int64_t   one = 1;
+    static const kiln_port port = {"labels", NULL, KILN_I32, 1, &one, 1};
+    in_open(file, path);
+    in_runs(file, &port);
+    int64_t images = runs * (s->port->rank > 1 ? s->port->dims[0] : 1);
+    if (file->npy.count != images)
+        program_fail(KILN_DATA, "%s: %lld labels for %lld images", path,
+                     (long long)file->npy.count, (long long)images);
+    s->labels = file;
+}
+
+static void run_files(const Arguments *a, const Buffers *b)
+{
+    int64_t  runs;
+    InFile  *in = open_inputs(a, &runs), labels;
+    OutFile *out = program_alloc((size_t)(MODEL->n_outputs + 1) * sizeof *out);
+    Scores   scores = {.port = &MODEL->outputs[0], .top = a->top};
+    uint64_t ns = 0;
+    int      scored = a->labels || a->top;
+    if (a->labels)
+        open_labels(&scores, &labels, a->labels, runs);
+    for (int i = 0; a->out && i < MODEL->n_outputs; i++)
+        out_open(&out[i], a->out, &MODEL->outputs[i], runs);
+    for (int64_t r = 0; r < runs; r++) {
+        for (int i = 0; i < MODEL->n_inputs; i++)
+            in_read(&in[i], &MODEL->inputs[i], b->in[i]);
+        uint64_t start = kiln_clock();
+        infer(b);
+        ns += kiln_clock() - start;
+        for (int i = 0; a->out && i < MODEL->n_outputs; i++)
+            out_write(&out[i], &MODEL->outputs[i], b->out[i]);
+        if (scored)
+            scores_add(&scores, b->out[0]);
+    }
+    for (int i = 0; a->out && i < MODEL->n_outputs; i++)
+        out_close(&out[i]);
+    scores_print(&scores);
+    if (scored)
+        print_speed(scores.images, (double)ns * 1e-9);
+}
+
+/* ---- times ------------------------------------------------------------------------------ */
+
+/* fill - numbers in [-1, 1) for floats, small ones for integers: the same every time. */
+static void fill(const kiln_port *port, void *to)
+{
+    uint64_t state = 1;
+    for (int64_t i = 0; i < port->count; i++) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        uint32_t bits = (uint32_t)(state >> 32);
+        if (port->elem == KILN_F32)
+            ((float *)to)[i] = (float)bits / 2147483648.0f - 1.0f;
+        else if (port->elem == KILN_I32)
+            ((int32_t *)to)[i] = (int32_t)(bits % 256);
+        else
+            ((unsigned char *)to)[i] = (unsigned char)(bits % 128);
+    }
+}
+
+static void print_layers(void)
+{
+    for (int i = 0; i < MODEL->n_steps; i++) {
+        const kiln_step *s = &MODEL->steps[i];
+        printf("layer\t%s\t%s\t%llu\t%.6f\n", s->name, s->kernel, (unsigned long long)s->macs,
+               s->calls ? (double)s->ns / (double)s->calls * 1e-6 : 0.0);
+    }
+}
+
+static void bench(const Arguments *a, const Buffers *b)
+{
+    for (int i = 0; i < MODEL->n_inputs; i++) {
+        InFile f;
+        if (!a->in[i]) {
+            fill(&MODEL->inputs[i], b->in[i]);
+            continue;
+        }
+        in_open(&f, a->in[i]);
+        in_runs(&f, &MODEL->inputs[i]);
+        in_read(&f, &MODEL->inputs[i], b->in[i]);
+    }
+    infer(b); /* pages and caches warm up */
+    for (int i = 0; i < MODEL->n_steps; i++)
+        MODEL->steps[i].ns = MODEL->steps[i].calls = 0;
+    for (long i = 0; i < a->bench; i++) {
+        uint64_t start = kiln_clock();
+        infer(b);
+        printf("%.6f\n", (double)(kiln_clock() - start) * 1e-6);
+    }
+}
+
+static int self_test(void)
+{
+    int problem = MODEL->self_test();
+    printf("self test: %s\n", problem ? "FAILED" : "passed");
+    return problem ? KILN_DATA : KILN_DONE;
+}
+
+int main(int argc, char **argv)
+{
+    Arguments a = {0};
+    program = argc > 0 ? argv[0] : "program";
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    a.in = program_alloc((size_t)(MODEL->n_inputs + 1) * sizeof *a.in);
+    parse(&a, argc, argv);
+    if (a.info) {
+        print_info();
+        return KILN_DONE;
+    }
+    start_model(&a);
+    if (a.self_test)
+        return self_test();
+    Buffers b = {alloc_ports(MODEL->inputs, MODEL->n_inputs),
+                 alloc_ports(MODEL->outputs, MODEL->n_outputs)};
+    if (a.bench)
+        bench(&a, &b);
+    else
+        run_files(&a, &b);
+    if (a.layers)
+        print_layers();
+    if (fflush(stdout) || ferror(stdout))
+        program_fail(KILN_MACHINE, "cannot write to standard output");
+    return KILN_DONE;
+}
