@@ -6,8 +6,12 @@
  *   expr_c.c     expressions and indices as C, through the target's table
  *   kernel_c.c   one kernel as a C function
  *   helpers_c.c  small functions a kernel may need where the target has no instruction
- *   weights.c    constants: one blob, equal contents once; as numbers, string, file or .incbin
+ *   blob.c       constants: one blob, equal contents once
+ *   literal.c    bytes as a string literal
+ *   weights.c    the blob in the output: as numbers, string, file or .incbin
+ *   describe.c   a node in one line, for comments
  *   model_c.c    the .c file around the kernels
+ *   infer_c.c    the functions callers call
  *   header_c.c   the .h file */
 #ifndef KILN_EMIT_H
 #define KILN_EMIT_H
@@ -24,13 +28,16 @@ typedef struct Writer {
     int  depth;
 } Writer;
 
-void w_line(Writer *w, const char *fmt, ...) PRINTF_LIKE(2, 3);  /* "" is an empty line */
+void w_line(Writer *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void w_blank(Writer *w);                                         /* an empty line */
 void w_open(Writer *w, const char *fmt, ...) PRINTF_LIKE(2, 3);  /* line, brace, indent */
 void w_close(Writer *w, const char *after);                      /* outdent, brace, `after` */
 /* w_comment - a block comment, its text wrapped at the 100th column; lines split at '\n'. */
 void w_comment(Writer *w, const char *text);
 /* w_raw - text as it is, already laid out. */
 void w_raw(Writer *w, const char *text, size_t n);
+/* writer_flush - hand what was written so far to `f`. */
+void writer_flush(Writer *w, OutFile *f);
 
 /* ---- options ---------------------------------------------------------------------------- */
 
@@ -54,13 +61,89 @@ typedef struct EmitOptions {
     int           n_disabled;
 } EmitOptions;
 
+/* ---- kernel_c.c ------------------------------------------------------------------------- */
+
+/* A kernel as the text of a C function, its name left out, so that kernels that come out alike can be
+ * told. Pointer parameters are the inputs, the constants, then the outputs. */
+typedef struct KernelText {
+    const char *params;           /* "const float *restrict x, float *restrict y" */
+    const char *body;             /* indented lines; "": the kernel does nothing  */
+    BufferId   *args;             /* the buffer behind each input and output      */
+    int         n_args;
+    BufferId   *constants;
+    int         n_constants;
+    int         n_inputs;         /* the first of args; constants stand behind them */
+} KernelText;
+
+/* How the buffers of one call lie in memory. */
+typedef struct Aliases {
+    BufferId *same;               /* by buffer: an input that is an output's own memory; 0: none */
+    bool     *may_overlap;        /* by buffer: shares a block with another; no restrict */
+} Aliases;
+
+KernelText kernel_c(const Kernel *k, const Aliases *aliases, Arena *a);
+
+/* ---- expr_c.c --------------------------------------------------------------------------- */
+
+/* State of one kernel being printed. */
+typedef struct KernelPrinter {
+    const Kernel *k;
+    Arena        *arena;
+    Writer        w;
+    bool          is_wide;        /* indices need more than an int */
+    const char  **loops, **temps, **buffers; /* C names by id; NULL: not in scope */
+    const char  **scope;          /* names in scope, innermost last */
+    size_t        n_scope, cap_scope;
+} KernelPrinter;
+
+enum { BIND_ANY, BIND_SUM, BIND_PRODUCT, BIND_UNARY, BIND_PRIMARY }; /* how tightly text must bind */
+
+/* c_name - `stem`, or stem_2, stem_3 ... where that is in scope; puts it in scope. */
+const char *c_name(KernelPrinter *p, const char *stem);
+const char *c_type(const Target *t, VType type);  /* float, int8_t, __m512 ... */
+const char *c_number(Arena *a, double v, Elem e); /* a constant, exact; may start with a minus */
+const char *c_index(KernelPrinter *p, const Affine *index);
+/* c_value - `e` as text that binds at least so tightly. Writes lines that name what is used twice. */
+const char *c_value(KernelPrinter *p, const Expr *e, int binding);
+/* c_instr - a row's text with its operands; NULL: the target has no such instruction. */
+const char *c_instr(KernelPrinter *p, InstrKind kind, int lanes, const char *a, const char *b,
+                    const char *c);
+
+/* ---- helpers_c.c ------------------------------------------------------------------------ */
+
+/* What the text printed so far calls besides operators and instructions. */
+typedef struct Needs {
+    bool *helpers;
+    bool *support;                /* by Target.support */
+} Needs;
+
+Needs needs_new(const Target *t, Arena *a);
+void  needs_scan(Needs *n, const Target *t, const char *text);
+/* helpers_c - the definitions of what is needed, each followed by an empty line. */
+void  helpers_c(Writer *w, const Target *t, const Needs *n);
+bool  is_helper_name(const char *name);
+
+/* ---- names.c ---------------------------------------------------------------------------- */
+
+/* Names of one emitted file. */
+typedef struct Names {
+    const char  *lower, *upper;   /* the prefix: lenet5, LENET5 */
+    const char **inputs, **outputs; /* parameters of infer, by port */
+} Names;
+
+struct Program;
+Names names_choose(const struct Program *p, const char *prefix, Arena *a);
+const char *name_upper(Arena *a, const char *name);
+/* name_prefix - the prefix for a model or user-given name: a lower-case identifier. */
+const char *name_prefix(Arena *a, const char *name);
+
 /* ---- compile.c -------------------------------------------------------------------------- */
 
 /* One call of the emitted infer function: a node and the kernel that computes it. */
 typedef struct Step {
     NodeId   node;
     int      kernel;              /* index into Program.kernels */
-    ValueId  *args;               /* graph value of each pointer parameter of the kernel, in order */
+    ValueId  *args;               /* graph value of each input and output parameter, in order */
     int       n_args;
     int64_t  *weights;            /* byte offset in the blob of each constant, in the kernel's order */
     int       n_weights;
@@ -70,27 +153,89 @@ typedef struct Step {
 typedef struct Program {
     Graph   *graph;
     Kernel **kernels;             /* distinct ones; kernels[i]->name is its C name, conv2d_3 */
+    KernelText *texts;            /* of each kernel */
     int      n_kernels;
     Step    *steps;
     int      n_steps;
     struct Blob *blob;            /* the constants */
+    int64_t *output_weights;      /* by output: blob offset of a constant output; -1: it is computed */
 } Program;
 
 /* program_compile - lower every node of a planned graph. NULL: errors, reported. */
 Program *program_compile(Graph *g, const EmitOptions *o);
 void     program_print(const Program *p, Text *out); /* --emit loops */
+void     program_free(Program *p);                   /* the kernels; NULL is allowed */
+
+/* ---- blob.c ----------------------------------------------------------------------------- */
+
+typedef struct Blob Blob;
+
+/* One constant of the blob. */
+typedef struct BlobEntry {
+    Buffer   buffer;
+    uint64_t hash;                /* of the contents */
+    int64_t  offset;              /* bytes from the start of the blob */
+    int64_t  index;               /* elements from the start of the array of its type */
+} BlobEntry;
+
+Blob   *blob_new(Arena *a, int64_t align);
+/* blob_add - the contents of a CONST buffer; equal contents are stored once. Its byte offset. Contents
+ * are read through the view each time they are needed, so the view's tensor must live as long. */
+int64_t blob_add(Blob *b, const Buffer *buffer);
+void    blob_keep(Blob *b, const Tensor *t);     /* the entry added last reads `t` from now on */
+int64_t blob_bytes(const Blob *b);
+int64_t blob_count(const Blob *b, Elem e);       /* elements of one type, padding included */
+int     blob_n_entries(const Blob *b);
+const BlobEntry *blob_entry(const Blob *b, int i);
+const BlobEntry *blob_at(const Blob *b, int64_t offset); /* the entry that starts there */
+bool    blob_ends_with_zero(const Blob *b);      /* its last byte */
+bool    blob_has_odd_numbers(const Blob *b);     /* infinities or NaN */
+uint64_t blob_hash(const Blob *b);
+/* blob_each - hand out the contents in pieces, padding included, in order of offset. */
+void    blob_each(const Blob *b, void (*piece)(void *ctx, const void *bytes, size_t n), void *ctx);
+
+/* ---- literal.c -------------------------------------------------------------------------- */
+
+typedef struct Literal Literal;
+Literal *literal_new(Arena *a, OutFile *f);
+void     literal_bytes(Literal *l, const void *bytes, size_t n);
+void     literal_end(Literal *l); /* a last zero is left to the one that ends every string */
 
 /* ---- weights.c -------------------------------------------------------------------------- */
 
-typedef struct Blob Blob;
-Blob   *blob_new(Arena *a, int64_t align);
-/* blob_add - the contents of a CONST buffer; equal contents are stored once. Its byte offset. */
-int64_t blob_add(Blob *b, const Buffer *buffer);
-int64_t blob_bytes(const Blob *b);
+/* How the emitted code holds the blob. */
+typedef enum { HELD_NONE, HELD_NUMBERS, HELD_STRING, HELD_FILE, HELD_ASM } Held;
+
+Held    weights_held(const Program *p, const EmitOptions *o);
+int64_t weights_bytes(const Program *p, const EmitOptions *o); /* what NAME_WEIGHT_BYTES says */
+/* weights_c - the definitions, written to `f`; what is in `w` goes first. */
+void    weights_c(Writer *w, OutFile *f, const Program *p, const EmitOptions *o, const Names *n);
+/* weights_pointer - C text for the constant at `offset`, given the locals weights_locals declares. */
+const char *weights_pointer(const Program *p, const EmitOptions *o, int64_t offset, Arena *a);
+void    weights_locals(Writer *w, const Program *p, const EmitOptions *o, const Names *n);
+/* weights_file - OUT.weights.bin: a head of 64 bytes, then the blob. */
+void    weights_file(OutFile *f, const Program *p);
 
 /* ---- model_c.c, header_c.c -------------------------------------------------------------- */
 
 /* emit_model - writes OUT.c, OUT.h and, where asked, OUT.weights.bin: all or none. False: reported. */
 bool emit_model(const Program *p, const EmitOptions *o, const char *out_path, Diag *d);
+/* header_c - the text of OUT.h. */
+void header_c(Writer *w, const Program *p, const EmitOptions *o, const Names *n);
+/* infer_c - arena, infer function and what else callers call. */
+void infer_c(Writer *w, const Program *p, const EmitOptions *o, const Names *n);
+/* infer_params - the parameters of the infer function: inputs, then outputs. */
+const char *infer_params(const Program *p, const EmitOptions *o, const Names *n, Arena *a);
+/* output_source - C text for what output `i` is copied from; NULL: a step writes it. */
+const char *output_source(const Program *p, const EmitOptions *o, const Names *n, int i, Arena *a);
+int64_t     arena_size(const Program *p); /* what NAME_ARENA_BYTES says */
+
+/* ---- describe.c ------------------------------------------------------------------------- */
+
+/* describe_node - "conv2d 3x3, 64 -> 64, 56x56, add, relu" */
+const char *describe_node(const Graph *g, NodeId n, Arena *a);
+const char *describe_dims(const Type *t, Arena *a);               /* [1, 64, 56, 56] */
+const char *describe_port(const Graph *g, const Port *p, Arena *a); /* image, [1, 1, 28, 28] */
+const char *emit_basename(const char *path);                      /* behind the last slash */
 
 #endif

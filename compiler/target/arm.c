@@ -24,7 +24,7 @@ static const Support support[] = {
                    "    const int32x4_t biased = vshrq_n_s32(vreinterpretq_s32_f32(a), 23);\n"
                    "    return vcvtq_f32_s32(vsubq_s32(biased, vdupq_n_s32(127)));\n"
                    "}\n"},
-    {"floor_1", "static inline float floor_1(float a)\n"
+    {"floor_f32", "static inline float floor_f32(float a)\n"
                 "{\n"
                 "    return vget_lane_f32(vrndm_f32(vdup_n_f32(a)), 0);\n"
                 "}\n"},
@@ -50,7 +50,7 @@ static const Instr instrs[] = {
     {I_EXPONENT, F32, 4, "exponent_4(%a)"},
     {I_FMA,      F32, 1, "__builtin_fmaf(%a, %b, %c)"},
     {I_ABS,      F32, 1, "__builtin_fabsf(%a)"},
-    {I_FLOOR,    F32, 1, "floor_1(%a)"},
+    {I_FLOOR,    F32, 1, "floor_f32(%a)"},
     {I_ROUND,    F32, 1, "vrndns_f32(%a)"},
 };
 

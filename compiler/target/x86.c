@@ -102,12 +102,12 @@ static const Support avx2_support[] = {
                    "    return _mm256_cvtepi32_ps(_mm256_sub_epi32(biased, _mm256_set1_epi32(127)));\n"
                    "}\n"},
     /* The first operand of ROUNDSS only gives the lanes that are dropped. */
-    {"round_1", "static inline float round_1(float a)\n"
+    {"round_f32", "static inline float round_f32(float a)\n"
                 "{\n"
                 "    const __m128 v = _mm_set_ss(a);\n"
                 "    return _mm_cvtss_f32(_mm_round_ss(v, v, _MM_FROUND_TO_NEAREST_INT));\n"
                 "}\n"},
-    {"floor_1", "static inline float floor_1(float a)\n"
+    {"floor_f32", "static inline float floor_f32(float a)\n"
                 "{\n"
                 "    const __m128 v = _mm_set_ss(a);\n"
                 "    return _mm_cvtss_f32(_mm_floor_ss(v, v));\n"
@@ -134,8 +134,8 @@ static const Instr avx2[] = {
     {I_EXPONENT, F32, 8, "exponent_8(%a)"},
     {I_FMA,      F32, 1, "__builtin_fmaf(%a, %b, %c)"},
     {I_ABS,      F32, 1, "__builtin_fabsf(%a)"},
-    {I_FLOOR,    F32, 1, "floor_1(%a)"},
-    {I_ROUND,    F32, 1, "round_1(%a)"},
+    {I_FLOOR,    F32, 1, "floor_f32(%a)"},
+    {I_ROUND,    F32, 1, "round_f32(%a)"},
 };
 
 const Target target_x86_avx2 = {
@@ -171,7 +171,7 @@ const Target target_x86_avx2 = {
     "#pragma GCC diagnostic ignored \"-Wsign-conversion\"\n" text "#pragma GCC diagnostic pop\n"
 
 static const Support avx512_support[] = {
-    {"round_16", QUIET("static inline __m512 round_16(__m512 a)\n"
+    {"round_f326", QUIET("static inline __m512 round_f326(__m512 a)\n"
                        "{\n"
                        "    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT);\n"
                        "}\n")},
@@ -179,12 +179,12 @@ static const Support avx512_support[] = {
                           "{\n"
                           "    return _mm512_getexp_ps(a);\n"
                           "}\n")},
-    {"round_1", "static inline float round_1(float a)\n"
+    {"round_f32", "static inline float round_f32(float a)\n"
                 "{\n"
                 "    const __m128 v = _mm_set_ss(a);\n"
                 "    return _mm_cvtss_f32(_mm_round_ss(v, v, _MM_FROUND_TO_NEAREST_INT));\n"
                 "}\n"},
-    {"floor_1", "static inline float floor_1(float a)\n"
+    {"floor_f32", "static inline float floor_f32(float a)\n"
                 "{\n"
                 "    const __m128 v = _mm_set_ss(a);\n"
                 "    return _mm_cvtss_f32(_mm_floor_ss(v, v));\n"
@@ -207,13 +207,13 @@ static const Instr avx512[] = {
     {I_NEG,      F32, 16, "_mm512_sub_ps(_mm512_set1_ps(-0.0f), %a)"},
     {I_ABS,      F32, 16, "_mm512_abs_ps(%a)"},
     {I_FLOOR,    F32, 16, "_mm512_floor_ps(%a)"},
-    {I_ROUND,    F32, 16, "round_16(%a)"},
+    {I_ROUND,    F32, 16, "round_f326(%a)"},
     {I_LDEXP,    F32, 16, "_mm512_scalef_ps(%a, %b)"},
     {I_EXPONENT, F32, 16, "exponent_16(%a)"},
     {I_FMA,      F32, 1,  "__builtin_fmaf(%a, %b, %c)"},
     {I_ABS,      F32, 1,  "__builtin_fabsf(%a)"},
-    {I_FLOOR,    F32, 1,  "floor_1(%a)"},
-    {I_ROUND,    F32, 1,  "round_1(%a)"},
+    {I_FLOOR,    F32, 1,  "floor_f32(%a)"},
+    {I_ROUND,    F32, 1,  "round_f32(%a)"},
 };
 
 const Target target_x86_avx512 = {

@@ -1,0 +1,269 @@
+/* compile.c - graph -> kernels.
+ *
+ * Each node is lowered, scheduled and taken through the kernel passes in memory of its own; kernels that
+ * print alike as C are kept once. Constants of a kernel that is dropped are still the node's own: they
+ * go to the blob, and what they are made of is copied where it lay in the kernel's memory. */
+#include "emit/emit.h"
+
+#include "ops/ops.h"
+
+#include <string.h>
+
+typedef struct Compiler {
+    Program           *program;
+    const EmitOptions *o;
+    Arena             *arena;      /* lives as long as the program */
+    size_t             cap_kernels, cap_texts, cap_steps;
+    uint32_t          *slots;      /* hash table of kernels by text: position + 1 */
+    size_t             n_slots;
+    int                counts[N_OPS]; /* kernels named after each op */
+} Compiler;
+
+/* ---- kernel passes ------------------------------------------------------------------------ */
+
+static bool is_disabled(const EmitOptions *o, const char *pass)
+{
+    for (int i = 0; i < o->n_disabled; i++)
+        if (!strcmp(o->disabled[i], pass))
+            return true;
+    return false;
+}
+
+static void print_after(const EmitOptions *o, const Kernel *k, const char *node, const char *pass)
+{
+    if (!o->print_after || (strcmp(o->print_after, pass) != 0 && strcmp(o->print_after, "all") != 0))
+        return;
+    text_printf(o->printed, "// %s after %s\n", text_printable(k->arena, node), pass);
+    kernel_print(k, o->printed);
+    text_add(o->printed, "\n");
+}
+
+/* check - a kernel that does not verify is our own bug. */
+static bool check(const Compiler *c, const Kernel *k, const Node *n, const char *pass)
+{
+    Text why = text_new(k->arena);
+    if (kernel_verify(k, &why))
+        return true;
+    diag_error(c->program->graph->diag, n->where, "internal error: the kernel of '%s' is wrong after %s: %s",
+               text_printable(k->arena, n->name), pass, why.data);
+    return false;
+}
+
+static bool run_passes(const Compiler *c, Kernel *k, const Node *n)
+{
+    if (!check(c, k, n, "lowering"))
+        return false;
+    for (int i = 0; i < n_kernel_passes; i++) {
+        const KernelPass *pass = &kernel_passes[i];
+        if (is_disabled(c->o, pass->name))
+            continue;
+        pass->run(k);
+        if (!check(c, k, n, pass->name))
+            return false;
+        print_after(c->o, k, n->name, pass->name);
+    }
+    return true;
+}
+
+/* ---- memory ------------------------------------------------------------------------------- */
+
+/* find_aliases - inputs that are the output's own memory, and buffers that share a block otherwise. */
+static Aliases find_aliases(const Graph *g, const Kernel *k)
+{
+    Aliases  a = {arena_array(k->arena, BufferId, k->n_buffers),
+                  arena_array(k->arena, bool, k->n_buffers)};
+    int64_t *at = arena_array(k->arena, int64_t, k->n_buffers);
+    ValueId *home = arena_array(k->arena, ValueId, k->n_buffers);
+    for (BufferId b = 1; b < k->n_buffers; b++)
+        if (k->buffers[b].kind != BUF_CONST)
+            home[b] = value_home(g, k->buffers[b].value, &at[b]);
+    for (BufferId y = 1; y < k->n_buffers; y++) {
+        for (BufferId x = 1; k->buffers[y].kind == BUF_OUT && x < k->n_buffers; x++) {
+            if (x == y || !home[x] || home[x] != home[y])
+                continue;
+            bool same = at[x] == at[y] && k->buffers[x].elem == k->buffers[y].elem &&
+                        k->buffers[x].kind == BUF_IN;
+            if (same)
+                a.same[x] = y;
+            else
+                a.may_overlap[x] = a.may_overlap[y] = true;
+        }
+    }
+    return a;
+}
+
+/* keep_tensor - the tensor behind a constant, copied unless it is the model's own. */
+static const Tensor *keep_tensor(Compiler *c, const Buffer *b)
+{
+    const Tensor *t = b->view.tensor;
+    const Tensor *own = b->value ? value_get(c->program->graph, b->value)->constant : NULL;
+    if (t == own)
+        return t;
+    Tensor *copy = arena_struct(c->arena, Tensor);
+    *copy = *t;
+    if (own && own->data == t->data)
+        return copy;
+    size_t bytes = (size_t)type_count(&t->type) * elem_bytes(t->type.elem);
+    void  *data = arena_alloc(c->arena, bytes);
+    memcpy(data, t->data, bytes);
+    copy->data = data;
+    return copy;
+}
+
+static int64_t add_constant(Compiler *c, const Buffer *buffer)
+{
+    Blob   *blob = c->program->blob;
+    Buffer  b = *buffer;
+    int     before = blob_n_entries(blob);
+    int64_t offset = blob_add(blob, &b);
+    if (blob_n_entries(blob) > before)
+        blob_keep(blob, keep_tensor(c, &b));
+    return offset;
+}
+
+/* ---- kernels that come out alike ----------------------------------------------------------- */
+
+static size_t text_hash(const KernelText *t)
+{
+    uint64_t h = 14695981039346656037u; /* FNV-1a */
+    for (const char *s = t->params; *s; s++)
+        h = (h ^ (unsigned char)*s) * 1099511628211u;
+    for (const char *s = t->body; *s; s++)
+        h = (h ^ (unsigned char)*s) * 1099511628211u;
+    return (size_t)(h ^ h >> 32);
+}
+
+/* slot_of - where the text is in the table, or the free place it would take. */
+static size_t slot_of(const Compiler *c, const KernelText *t)
+{
+    size_t mask = c->n_slots - 1, at = text_hash(t) & mask;
+    for (; c->slots[at]; at = (at + 1) & mask) {
+        const KernelText *other = &c->program->texts[c->slots[at] - 1];
+        if (!strcmp(other->params, t->params) && !strcmp(other->body, t->body))
+            break;
+    }
+    return at;
+}
+
+/* new_kernel - take `k` over, named after its op and numbered. */
+static int new_kernel(Compiler *c, Kernel *k, Op op, const KernelText *text)
+{
+    Program *p = c->program;
+    int      i = p->n_kernels++;
+    p->kernels = arena_grow(c->arena, p->kernels, (size_t)i, &c->cap_kernels, sizeof *p->kernels);
+    p->texts = arena_grow(c->arena, p->texts, (size_t)i, &c->cap_texts, sizeof *p->texts);
+    k->name = arena_printf(k->arena, "%s_%d", op_info(op)->name, ++c->counts[op]);
+    p->kernels[i] = k;
+    p->texts[i] = *text;
+    if (2 * (size_t)p->n_kernels > c->n_slots) {
+        c->n_slots *= 2;
+        c->slots = arena_array(c->arena, uint32_t, c->n_slots);
+        for (int j = 0; j < p->n_kernels; j++)
+            c->slots[slot_of(c, &p->texts[j])] = (uint32_t)j + 1;
+    } else {
+        c->slots[slot_of(c, text)] = (uint32_t)i + 1;
+    }
+    return i;
+}
+
+static void add_step(Compiler *c, NodeId n, const Kernel *k, const KernelText *text, int kernel)
+{
+    Program *p = c->program;
+    p->steps = arena_grow(c->arena, p->steps, (size_t)p->n_steps, &c->cap_steps, sizeof *p->steps);
+    Step *s = &p->steps[p->n_steps++];
+    *s = (Step){.node = n, .kernel = kernel, .macs = k->macs};
+    s->n_args = text->n_args;
+    s->n_weights = text->n_constants;
+    s->args = arena_array(c->arena, ValueId, (size_t)s->n_args);
+    s->weights = arena_array(c->arena, int64_t, (size_t)s->n_weights);
+    for (int i = 0; i < s->n_args; i++)
+        s->args[i] = k->buffers[text->args[i]].value;
+    for (int i = 0; i < s->n_weights; i++)
+        s->weights[i] = add_constant(c, &k->buffers[text->constants[i]]);
+}
+
+/* ---- the program --------------------------------------------------------------------------- */
+
+/* compile_node - false: reported. A node with nothing left to do (a view, a concat its producers write)
+ * makes no step. */
+static bool compile_node(Compiler *c, NodeId n)
+{
+    Graph      *g = c->program->graph;
+    const Node *node = node_get(g, n);
+    Arena      *scratch = arena_new();
+    Kernel     *k = kernel_new(scratch, op_info(node->op)->name, c->o->target, c->o->fp);
+    k->node = n;
+    op_info(node->op)->lower(g, n, k);
+    if (c->o->schedules)
+        schedule_override(c->o->schedules, node->name, &k->schedule);
+    if (!run_passes(c, k, node)) {
+        arena_free(scratch);
+        return false;
+    }
+    Aliases    aliases = find_aliases(g, k);
+    KernelText text = kernel_c(k, &aliases, scratch);
+    if (*text.body) {
+        size_t at = slot_of(c, &text);
+        bool   is_new = !c->slots[at];
+        int    kernel = is_new ? new_kernel(c, k, node->op, &text) : (int)c->slots[at] - 1;
+        add_step(c, n, k, &text, kernel);
+        if (is_new)
+            return true; /* the program owns the kernel's memory now */
+    }
+    arena_free(scratch);
+    return true;
+}
+
+/* add_outputs - outputs whose value is constant: infer copies them out of the blob. */
+static void add_outputs(Compiler *c)
+{
+    Program *p = c->program;
+    p->output_weights = arena_array(c->arena, int64_t, (size_t)p->graph->n_outputs + 1);
+    for (int i = 0; i < p->graph->n_outputs; i++) {
+        const Value *v = value_get(p->graph, p->graph->outputs[i].value);
+        p->output_weights[i] = -1;
+        if (!v->constant)
+            continue;
+        Buffer b = {.name = "y", .kind = BUF_CONST, .count = type_count(&v->type)};
+        b.elem = elem_is_float(v->type.elem) ? F32 : v->type.elem;
+        b.value = p->graph->outputs[i].value;
+        b.view.tensor = v->constant;
+        memcpy(b.view.padded, v->constant->type.dims, sizeof b.view.padded);
+        p->output_weights[i] = add_constant(c, &b);
+    }
+}
+
+Program *program_compile(Graph *g, const EmitOptions *o)
+{
+    enum { VECTOR_ALIGN = 64, SCALAR_ALIGN = 4, FIRST_SLOTS = 64 };
+    Program *p = arena_struct(g->arena, Program);
+    Compiler c = {.program = p, .o = o, .arena = g->arena, .n_slots = FIRST_SLOTS};
+    c.slots = arena_array(g->arena, uint32_t, c.n_slots);
+    p->graph = g;
+    p->blob = blob_new(g->arena, o->target->lanes > 1 ? VECTOR_ALIGN : SCALAR_ALIGN);
+    bool ok = true;
+    for (NodeId n = graph_first(g); n && !diag_full(g->diag); n = graph_next(g, n))
+        ok &= compile_node(&c, n);
+    add_outputs(&c);
+    if (ok)
+        return p;
+    program_free(p);
+    return NULL;
+}
+
+void program_print(const Program *p, Text *out)
+{
+    for (int i = 0; i < p->n_kernels; i++) {
+        if (i)
+            text_add(out, "\n");
+        kernel_print(p->kernels[i], out);
+    }
+}
+
+void program_free(Program *p)
+{
+    for (int i = 0; p && i < p->n_kernels; i++)
+        arena_free(p->kernels[i]->arena);
+    if (p)
+        p->n_kernels = 0;
+}

@@ -1,0 +1,76 @@
+/* describe.c - one line about a node, for comments in the emitted code. */
+#include "emit/emit.h"
+
+#include "ops/ops.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+const char *describe_dims(const Type *t, Arena *a)
+{
+    Text s = text_new(a);
+    text_add(&s, "[");
+    for (int i = 0; i < t->rank; i++)
+        text_printf(&s, "%s%" PRId64, i ? ", " : "", t->dims[i]);
+    text_add(&s, "]");
+    return s.data;
+}
+
+static void add_pair(Text *s, const char *before, const int64_t v[2])
+{
+    text_printf(s, v[0] == v[1] ? "%s%" PRId64 : "%s%" PRId64 "x%" PRId64, before, v[0], v[1]);
+}
+
+/* add_window - kernel, strides and dilations that say something. */
+static void add_window(Text *s, const Node *n, const int64_t kernel[2])
+{
+    text_printf(s, " %" PRId64 "x%" PRId64, kernel[0], kernel[1]);
+    if (n->attrs.strides[0] != 1 || n->attrs.strides[1] != 1)
+        add_pair(s, " stride ", n->attrs.strides);
+    if (n->attrs.dilations[0] > 1 || n->attrs.dilations[1] > 1)
+        add_pair(s, " dilation ", n->attrs.dilations);
+    if (n->op == OP_conv2d && n->attrs.groups > 1)
+        text_printf(s, " in %" PRId64 " groups", n->attrs.groups);
+}
+
+const char *describe_node(const Graph *g, NodeId id, Arena *a)
+{
+    const Node  *n = node_get(g, id);
+    const Value *x = n->n_in ? graph_input(g, n, 0) : NULL, *w = n->n_in > 1 ? graph_input(g, n, 1) : NULL;
+    const Type  *y = &value_get(g, n->out)->type;
+    Text         s = text_new(a);
+    text_add(&s, op_info(n->op)->name);
+    if (n->op == OP_conv2d && w)
+        add_window(&s, n, w->type.dims + 2);
+    if (n->op == OP_max_pool || n->op == OP_avg_pool)
+        add_window(&s, n, n->attrs.kernel);
+    if (n->op == OP_conv2d && x)
+        text_printf(&s, ", %" PRId64 " -> %" PRId64 ", %" PRId64 "x%" PRId64, x->type.dims[1],
+                    y->dims[1], y->dims[2], y->dims[3]);
+    else if (n->op == OP_linear && w)
+        text_printf(&s, " %" PRId64 " -> %" PRId64, w->type.dims[1], w->type.dims[0]);
+    else
+        text_printf(&s, ", %s", describe_dims(y, a));
+    for (int i = 0; i < n->epilogue.n_steps; i++)
+        text_printf(&s, ", %s", op_info(n->epilogue.steps[i].op)->name);
+    return s.data;
+}
+
+const char *describe_port(const Graph *g, const Port *p, Arena *a)
+{
+    Type t = value_get(g, p->value)->type;
+    if (p->nhwc && t.rank == 4) {
+        int64_t channels = t.dims[1];
+        t.dims[1] = t.dims[2];
+        t.dims[2] = t.dims[3];
+        t.dims[3] = channels;
+    }
+    return arena_printf(a, "%s, %s%s", text_printable(a, p->name), describe_dims(&t, a),
+                        p->nhwc && t.rank == 4 ? ", NHWC" : "");
+}
+
+const char *emit_basename(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}

@@ -1,0 +1,200 @@
+/* infer_c.c - the arena, the infer function and what else callers call. */
+#include "emit/emit.h"
+
+#include <inttypes.h>
+
+int64_t arena_size(const Program *p)
+{
+    int64_t bytes = p->graph->plan ? p->graph->plan->bytes : 0;
+    return (bytes + 3) / 4 * 4; /* the size of a union with floats in it */
+}
+
+/* ---- where values are --------------------------------------------------------------------- */
+
+static const Elem arena_elems[] = {F32, I32, I8, U8};
+
+static Elem stored_elem(const Graph *g, ValueId v)
+{
+    Elem e = value_get(g, v)->type.elem;
+    return elem_is_float(e) ? F32 : e;
+}
+
+/* port_of - the parameter that holds `home`; NULL: it lives in the arena. */
+static const char *port_of(const Program *p, const Names *names, ValueId home)
+{
+    const Graph *g = p->graph;
+    for (int i = 0; i < g->n_inputs; i++)
+        if (g->inputs[i].value == home)
+            return names->inputs[i];
+    for (int i = 0; i < g->n_outputs; i++)
+        if (g->outputs[i].value == home)
+            return names->outputs[i];
+    return NULL;
+}
+
+/* pointer - C text for the address of a value. */
+static const char *pointer(const Program *p, const Names *names, ValueId v, Arena *a)
+{
+    const Graph *g = p->graph;
+    int64_t      at;
+    ValueId      home = value_home(g, v, &at);
+    Elem         e = stored_elem(g, v);
+    const char  *base = port_of(p, names, home);
+    if (!base) {
+        base = arena_printf(a, "arena_%s", elem_name(e));
+        at += value_get(g, home)->offset / (int64_t)elem_bytes(e);
+    }
+    return at ? arena_printf(a, "%s + %" PRId64, base, at) : base;
+}
+
+/* uses_arena - whether a step's argument of this element type lives in the arena. */
+static bool uses_arena(const Program *p, const Names *names, Elem e)
+{
+    for (int i = 0; i < p->n_steps; i++) {
+        const Step *s = &p->steps[i];
+        for (int j = 0; j < s->n_args; j++) {
+            int64_t at;
+            if (stored_elem(p->graph, s->args[j]) == e &&
+                !port_of(p, names, value_home(p->graph, s->args[j], &at)))
+                return true;
+        }
+    }
+    return false;
+}
+
+static const char *elem_c(const Program *p, Elem e)
+{
+    return c_type(p->n_kernels ? p->kernels[0]->target : NULL, (VType){e, 1});
+}
+
+/* ---- the function ------------------------------------------------------------------------- */
+
+const char *infer_params(const Program *p, const EmitOptions *o, const Names *names, Arena *a)
+{
+    const Graph *g = p->graph;
+    Text         t = text_new(a);
+    text_add(&t, o->arena_by_caller ? "void *arena" : "");
+    for (int i = 0; i < g->n_inputs; i++)
+        text_printf(&t, "%sconst %s *%s", t.len ? ", " : "",
+                    elem_c(p, stored_elem(g, g->inputs[i].value)), names->inputs[i]);
+    for (int i = 0; i < g->n_outputs; i++)
+        text_printf(&t, "%s%s *%s", t.len ? ", " : "", elem_c(p, stored_elem(g, g->outputs[i].value)),
+                    names->outputs[i]);
+    return t.len ? t.data : "void";
+}
+
+static void arena_c(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
+{
+    if (o->arena_by_caller || !arena_size(p))
+        return;
+    w_line(w, "static union {");
+    w->depth++;
+    w_line(w, "unsigned char bytes[%s_ARENA_BYTES];", names->upper);
+    for (size_t i = 0; i < COUNT_OF(arena_elems); i++)
+        if (arena_elems[i] == F32 || uses_arena(p, names, arena_elems[i]))
+            w_line(w, "%s %s[%s_ARENA_BYTES / %zu];", elem_c(p, arena_elems[i]),
+                   elem_name(arena_elems[i]), names->upper, elem_bytes(arena_elems[i]));
+    w->depth--;
+    w_line(w, "} %s%s_arena;", o->target->lanes > 1 ? "__attribute__((aligned(64))) " : "",
+           names->lower);
+    w_blank(w);
+}
+
+static void locals_c(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
+{
+    for (size_t i = 0; i < COUNT_OF(arena_elems); i++) {
+        const char *name = elem_name(arena_elems[i]), *type = elem_c(p, arena_elems[i]);
+        if (!uses_arena(p, names, arena_elems[i]))
+            continue;
+        if (o->arena_by_caller)
+            w_line(w, "%s *const arena_%s = (%s *)arena;", type, name, type);
+        else
+            w_line(w, "%s *const arena_%s = %s_arena.%s;", type, name, names->lower, name);
+    }
+    weights_locals(w, p, o, names);
+    bool any = false;
+    for (int i = 0; i < p->n_steps; i++)
+        any |= p->steps[i].n_args > 0;
+    if (o->arena_by_caller && !any)
+        w_line(w, "(void)arena;");
+}
+
+/* step_args - inputs, constants, outputs, as kernel_c puts them. */
+static const char *step_args(const Program *p, const EmitOptions *o, const Names *names, const Step *s,
+                             Arena *a)
+{
+    Text t = text_new(a);
+    int  n_inputs = p->texts[s->kernel].n_inputs;
+    text_add(&t, "");
+    for (int i = 0; i < n_inputs; i++)
+        text_printf(&t, "%s%s", t.len ? ", " : "", pointer(p, names, s->args[i], a));
+    for (int i = 0; i < s->n_weights; i++)
+        text_printf(&t, "%s%s", t.len ? ", " : "", weights_pointer(p, o, s->weights[i], a));
+    for (int i = n_inputs; i < s->n_args; i++)
+        text_printf(&t, "%s%s", t.len ? ", " : "", pointer(p, names, s->args[i], a));
+    return t.data;
+}
+
+static void step_c(Writer *w, const Program *p, const EmitOptions *o, const Names *names, int i)
+{
+    Arena      *a = arena_new();
+    const Step *s = &p->steps[i];
+    const Node *n = node_get(p->graph, s->node);
+    w_comment(w, arena_printf(a, "%s: %s", text_printable(a, n->name),
+                              describe_dims(&value_get(p->graph, n->out)->type, a)));
+    w_line(w, "%s(%s);", p->kernels[s->kernel]->name, step_args(p, o, names, s, a));
+    if (o->profile)
+        w_line(w, "begin_ns = kiln_lap(&%s_steps[%d], begin_ns);", names->lower, i);
+    arena_free(a);
+}
+
+const char *output_source(const Program *p, const EmitOptions *o, const Names *names, int i, Arena *a)
+{
+    ValueId     v = p->graph->outputs[i].value;
+    const char *from = p->output_weights[i] >= 0 ? weights_pointer(p, o, p->output_weights[i], a)
+                                                 : pointer(p, names, v, a);
+    return from == names->outputs[i] ? NULL : from;
+}
+
+/* copies_c - outputs that no step writes: a constant, an input, the same value as another output. */
+static void copies_c(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
+{
+    const Graph *g = p->graph;
+    for (int i = 0; i < g->n_outputs; i++) {
+        const char *from = output_source(p, o, names, i, w->text.arena);
+        if (from)
+            w_line(w, "memcpy(%s, %s, %s_%s_SIZE * sizeof(%s));", names->outputs[i], from,
+                   names->upper, name_upper(w->text.arena, names->outputs[i]),
+                   elem_c(p, stored_elem(g, g->outputs[i].value)));
+    }
+}
+
+static void profile_c(Writer *w, const Program *p, const Names *names)
+{
+    w_line(w, "kiln_step %s_steps[%s_STEPS + 1] = {", names->lower, names->upper);
+    w->depth++;
+    for (int i = 0; i < p->n_steps; i++)
+        w_line(w, "{\"%s\", \"%s\", %" PRId64 "u, 0, 0},",
+               text_printable(w->text.arena, node_get(p->graph, p->steps[i].node)->name),
+               p->kernels[p->steps[i].kernel]->name, p->steps[i].macs);
+    w_line(w, "{0, 0, 0, 0, 0},");
+    w->depth--;
+    w_line(w, "};");
+    w_blank(w);
+}
+
+void infer_c(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
+{
+    arena_c(w, p, o, names);
+    if (o->profile)
+        profile_c(w, p, names);
+    w_open(w, "void %s_infer%s(%s)", names->lower, o->arena_by_caller ? "_in" : "",
+           infer_params(p, o, names, w->text.arena));
+    locals_c(w, p, o, names);
+    if (o->profile)
+        w_line(w, "uint64_t begin_ns = kiln_clock();");
+    for (int i = 0; i < p->n_steps; i++)
+        step_c(w, p, o, names, i);
+    copies_c(w, p, o, names);
+    w_close(w, "");
+}

@@ -1,0 +1,287 @@
+/* kernel_c.c - one kernel as a C function.
+ *
+ * A temporary is declared where the kernel defines it: blocks of the kernel are blocks of C. An input
+ * that is an output's own memory (the node works in place) is read through the output's pointer; where
+ * buffers share a block of the arena otherwise, their pointers are not restrict. */
+#include "emit/emit.h"
+
+#include <assert.h>
+
+/* ---- what the body uses ----------------------------------------------------------------- */
+
+typedef struct Usage {
+    const Kernel *k;
+    Arena        *arena;
+    bool         *buffers;   /* read or written       */
+    bool         *assigned;  /* temps with a SET      */
+    bool          is_wide;   /* an index may leave int */
+} Usage;
+
+/* use_index - sums are formed term by term, those with a plus first: neither their sum nor the rest
+ * may leave the range of int. */
+static void use_index(Usage *u, const Affine *a)
+{
+    int64_t up = a->constant > 0 ? a->constant : 0, down = a->constant < 0 ? a->constant : 0;
+    for (int64_t i = 0; i < a->n_terms; i++) {
+        int64_t last = u->k->loops[a->loop[i]].extent - 1, reach;
+        u->is_wide |= a->coef[i] > INT32_MAX || a->coef[i] < -INT32_MAX || last >= INT32_MAX;
+        if (__builtin_mul_overflow(a->coef[i], last, &reach) ||
+            __builtin_add_overflow(reach > 0 ? up : down, reach, reach > 0 ? &up : &down))
+            u->is_wide = true;
+    }
+    u->is_wide |= up > INT32_MAX || down < -INT32_MAX;
+}
+
+static void use_value(Usage *u, const Expr *value)
+{
+    ExprNodes nodes = expr_nodes(u->arena, value);
+    for (size_t i = 0; i < nodes.n; i++) {
+        const Expr *e = nodes.items[i];
+        if (e->kind == E_LOAD)
+            u->buffers[e->buffer] = true;
+        if (e->kind == E_LOAD || e->kind == E_INDEX)
+            use_index(u, &e->index);
+    }
+}
+
+static void use_stmt(Usage *u, const Stmt *s)
+{
+    for (int i = 0; s->kind == S_BLOCK && i < s->n_items; i++)
+        use_stmt(u, s->items[i]);
+    if (s->kind == S_FOR || s->kind == S_GUARD)
+        use_stmt(u, s->body);
+    if (s->kind == S_FOR)
+        u->is_wide |= u->k->loops[s->loop].extent > INT32_MAX;
+    for (int i = 0; s->kind == S_GUARD && i < s->n_tests; i++)
+        use_index(u, &s->tests[i].index);
+    if (s->kind == S_LET || s->kind == S_SET || s->kind == S_STORE)
+        use_value(u, s->value);
+    if (s->kind == S_SET)
+        u->assigned[s->temp] = true;
+    if (s->kind == S_STORE) {
+        u->buffers[s->buffer] = true;
+        use_index(u, &s->index);
+    }
+}
+
+/* ---- statements ------------------------------------------------------------------------- */
+
+typedef struct Body {
+    KernelPrinter p;
+    const Usage  *use;
+} Body;
+
+static void print_stmt(Body *b, const Stmt *s);
+
+/* print_block - what the block names goes out of scope with it. */
+static void print_block(Body *b, const Stmt *s)
+{
+    KernelPrinter *p = &b->p;
+    size_t         n_scope = p->n_scope;
+    const char   **temps = arena_array(p->arena, const char *, p->k->n_temps);
+    for (TempId t = 1; t < p->k->n_temps; t++)
+        temps[t] = p->temps[t];
+    print_stmt(b, s);
+    p->temps = temps;
+    p->n_scope = n_scope;
+}
+
+/* sums_vectors - whether a vector accumulates somewhere inside. */
+static bool sums_vectors(const Kernel *k, const Stmt *s)
+{
+    if (s->kind == S_FOR || s->kind == S_GUARD)
+        return sums_vectors(k, s->body);
+    for (int i = 0; s->kind == S_BLOCK && i < s->n_items; i++)
+        if (sums_vectors(k, s->items[i]))
+            return true;
+    return s->kind == S_SET && s->op != ASSIGN && k->temps[s->temp].type.lanes > 1;
+}
+
+/* A reduction around a register tile stays rolled: copies of it let the compiler share loads between
+ * them, run out of registers and spill the accumulators. */
+static void print_for(Body *b, const Stmt *s)
+{
+    KernelPrinter *p = &b->p;
+    const Loop    *l = &p->k->loops[s->loop];
+    const char    *type = p->is_wide ? "ptrdiff_t" : "int";
+    size_t         n_scope = p->n_scope;
+    const char    *name = p->loops[s->loop] = c_name(p, l->name);
+    if (l->role == REDUCE && sums_vectors(p->k, s->body))
+        w_line(&p->w, "#pragma GCC unroll 1");
+    w_open(&p->w, "for (%s %s = 0; %s < %lld; %s++)", type, name, name, (long long)l->extent, name);
+    print_block(b, s->body);
+    w_close(&p->w, "");
+    p->loops[s->loop] = NULL;
+    p->n_scope = n_scope;
+}
+
+/* print_guard - only the half of each test that can fail. */
+static void print_guard(Body *b, const Stmt *s)
+{
+    KernelPrinter *p = &b->p;
+    Text           t = text_new(p->arena);
+    text_add(&t, "");
+    for (int i = 0; i < s->n_tests; i++) {
+        const Test *test = &s->tests[i];
+        const char *index = c_index(p, &test->index);
+        Range       r = affine_range(p->k, &test->index);
+        if (r.min < 0)
+            text_printf(&t, "%s%s >= 0", t.len ? " && " : "", index);
+        if (r.max >= test->bound)
+            text_printf(&t, "%s%s < %lld", t.len ? " && " : "", index, (long long)test->bound);
+    }
+    if (!t.len) {
+        print_stmt(b, s->body);
+        return;
+    }
+    w_open(&p->w, "if (%s)", t.data);
+    print_block(b, s->body);
+    w_close(&p->w, "");
+}
+
+/* add_text - `target` + `value`; a vector product goes into a fused multiply-add where the target has
+ * one and the rounding may differ. */
+static const char *add_text(Body *b, const char *target, const Expr *value)
+{
+    KernelPrinter *p = &b->p;
+    int            lanes = value->type.lanes;
+    bool is_product = value->kind == E_BINARY && value->op == B_MUL;
+    if (is_product && p->k->fp != FP_EXACT && target_find(p->k->target, I_FMA, F32, lanes)) {
+        const char *x = c_value(p, value->a, BIND_ANY), *y = c_value(p, value->b, BIND_ANY);
+        return c_instr(p, I_FMA, lanes, x, y, target);
+    }
+    return c_instr(p, I_ADD, lanes, target, c_value(p, value, BIND_ANY), NULL);
+}
+
+static const char *max_text(Body *b, const char *target, const Expr *value)
+{
+    KernelPrinter *p = &b->p;
+    const char    *v = c_value(p, value, BIND_ANY);
+    const char    *row = c_instr(p, I_MAX, value->type.lanes, v, target, NULL);
+    return row ? row : arena_printf(p->arena, "max_f32(%s, %s)", v, target);
+}
+
+/* print_set - a definition, an assignment, or an accumulation. */
+static void print_set(Body *b, const Stmt *s)
+{
+    KernelPrinter *p = &b->p;
+    VType          type = p->k->temps[s->temp].type;
+    const char    *name = p->temps[s->temp];
+    if (!name) {
+        assert(s->kind == S_LET || s->op == ASSIGN);
+        const char *value = c_value(p, s->value, BIND_ANY);
+        name = p->temps[s->temp] = c_name(p, p->k->temps[s->temp].name);
+        w_line(&p->w, "%s%s %s = %s;", b->use->assigned[s->temp] ? "" : "const ",
+               c_type(p->k->target, type), name, value);
+    } else if (s->op == ASSIGN_MAX) {
+        w_line(&p->w, "%s = %s;", name, max_text(b, name, s->value));
+    } else if (s->op == ASSIGN_ADD && type.lanes > 1) {
+        w_line(&p->w, "%s = %s;", name, add_text(b, name, s->value));
+    } else {
+        w_line(&p->w, "%s %s= %s;", name, s->op == ASSIGN_ADD ? "+" : "",
+               c_value(p, s->value, BIND_ANY));
+    }
+}
+
+static void print_store(Body *b, const Stmt *s)
+{
+    KernelPrinter *p = &b->p;
+    int            lanes = s->value->type.lanes;
+    const char *place = arena_printf(p->arena, "%s[%s]", p->buffers[s->buffer], c_index(p, &s->index));
+    if (lanes == 1 && s->op != ASSIGN_MAX) {
+        w_line(&p->w, "%s %s= %s;", place, s->op == ASSIGN_ADD ? "+" : "",
+               c_value(p, s->value, BIND_ANY));
+        return;
+    }
+    const char *address = arena_printf(p->arena, "&%s", place);
+    const char *old = lanes == 1 ? place : c_instr(p, I_LOAD, lanes, address, NULL, NULL);
+    const char *value = s->op == ASSIGN       ? c_value(p, s->value, BIND_ANY)
+                        : s->op == ASSIGN_ADD ? add_text(b, old, s->value)
+                                              : max_text(b, old, s->value);
+    if (lanes == 1)
+        w_line(&p->w, "%s = %s;", place, value);
+    else
+        w_line(&p->w, "%s;", c_instr(p, I_STORE, lanes, address, value, NULL));
+}
+
+static void print_stmt(Body *b, const Stmt *s)
+{
+    switch (s->kind) {
+    case S_BLOCK:
+        for (int i = 0; i < s->n_items; i++)
+            print_stmt(b, s->items[i]);
+        break;
+    case S_FOR:
+        print_for(b, s);
+        break;
+    case S_GUARD:
+        print_guard(b, s);
+        break;
+    case S_LET:
+    case S_SET:
+        print_set(b, s);
+        break;
+    case S_STORE:
+        print_store(b, s);
+        break;
+    case S_NOTE:
+        w_comment(&b->p.w, s->note);
+        break;
+    }
+}
+
+/* ---- the function ----------------------------------------------------------------------- */
+
+/* name_params - the pointer parameters: inputs, constants, outputs, those that are used. */
+static void name_params(KernelPrinter *p, const Usage *u, const Aliases *aliases, KernelText *out)
+{
+    static const BufferKind order[] = {BUF_IN, BUF_CONST, BUF_OUT};
+    const Kernel *k = p->k;
+    Text          t = text_new(p->arena);
+    out->args = arena_array(p->arena, BufferId, k->n_buffers);
+    out->constants = arena_array(p->arena, BufferId, k->n_buffers);
+    text_add(&t, "");
+    for (size_t i = 0; i < COUNT_OF(order); i++) {
+        for (BufferId b = 1; b < k->n_buffers; b++) {
+            const Buffer *buffer = &k->buffers[b];
+            if (buffer->kind != order[i] || !u->buffers[b] || aliases->same[b])
+                continue;
+            p->buffers[b] = c_name(p, buffer->name);
+            text_printf(&t, "%s%s%s *%s%s", t.len ? ", " : "", order[i] == BUF_OUT ? "" : "const ",
+                        c_type(k->target, (VType){buffer->elem, 1}),
+                        aliases->may_overlap[b] ? "" : "restrict ", p->buffers[b]);
+            if (order[i] == BUF_CONST)
+                out->constants[out->n_constants++] = b;
+            else
+                out->args[out->n_args++] = b;
+            out->n_inputs += order[i] == BUF_IN;
+        }
+    }
+    for (BufferId b = 1; b < k->n_buffers; b++)
+        if (aliases->same[b])
+            p->buffers[b] = p->buffers[aliases->same[b]];
+    out->params = t.data;
+}
+
+KernelText kernel_c(const Kernel *k, const Aliases *aliases, Arena *a)
+{
+    KernelText out = {0};
+    Usage      u = {.k = k,
+                    .arena = a,
+                    .buffers = arena_array(a, bool, k->n_buffers),
+                    .assigned = arena_array(a, bool, k->n_temps)};
+    use_stmt(&u, k->body);
+    for (BufferId b = 1; b < k->n_buffers; b++)
+        if (aliases->same[b] && u.buffers[b])
+            u.buffers[aliases->same[b]] = true;
+    Body b = {.p = {.k = k, .arena = a, .w = {.text = text_new(a), .depth = 1}, .is_wide = u.is_wide},
+              .use = &u};
+    b.p.loops = arena_array(a, const char *, k->n_loops);
+    b.p.temps = arena_array(a, const char *, k->n_temps);
+    b.p.buffers = arena_array(a, const char *, k->n_buffers);
+    name_params(&b.p, &u, aliases, &out);
+    text_add(&b.p.w.text, "");
+    print_stmt(&b, k->body);
+    out.body = b.p.w.text.data;
+    return out;
+}

@@ -1,0 +1,106 @@
+/* literal.c - any bytes as one C string literal.
+ *
+ * Printable characters stand for themselves, others are the shortest escape. The literal is cut into
+ * quoted pieces, one a line, which the compiler joins. */
+#include "emit/emit.h"
+
+#include <string.h>
+
+enum { PIECE = 4096, LONGEST_ESCAPE = 4 };
+
+/* How a byte is written can depend on the next one, so each waits for it. */
+struct Literal {
+    OutFile *f;
+    char     text[PIECE + 2 * LONGEST_ESCAPE];
+    size_t   n;
+    int      waiting; /* -1: none */
+    bool     after_question;
+};
+
+Literal *literal_new(Arena *a, OutFile *f)
+{
+    Literal *l = arena_struct(a, Literal);
+    l->f = f;
+    l->waiting = -1;
+    return l;
+}
+
+static const char *short_escape(int c)
+{
+    switch (c) {
+    case '\a':
+        return "\\a";
+    case '\b':
+        return "\\b";
+    case '\t':
+        return "\\t";
+    case '\n':
+        return "\\n";
+    case '\v':
+        return "\\v";
+    case '\f':
+        return "\\f";
+    case '\r':
+        return "\\r";
+    case '"':
+        return "\\\"";
+    case '\\':
+        return "\\\\";
+    default:
+        return NULL;
+    }
+}
+
+/* put_char - byte `c`, `next` behind it (-1: nothing). An octal escape ends with its third
+ * digit, or before what is no octal digit; two raw question marks could begin a trigraph. */
+static void put_char(Literal *l, int c, int next)
+{
+    const char *escape = short_escape(c);
+    bool        is_question = false;
+    if (escape) {
+        l->text[l->n++] = escape[0];
+        l->text[l->n++] = escape[1];
+    } else if (c == '?' && l->after_question) {
+        memcpy(l->text + l->n, "\\?", 2);
+        l->n += 2;
+    } else if (c >= 0x20 && c < 0x7f) {
+        l->text[l->n++] = (char)c;
+        is_question = c == '?';
+    } else {
+        bool whole = next >= '0' && next <= '7';
+        l->n += (size_t)snprintf(l->text + l->n, sizeof l->text - l->n, whole ? "\\%03o" : "\\%o",
+                                 (unsigned)c);
+    }
+    l->after_question = is_question;
+}
+
+static void end_piece(Literal *l)
+{
+    memcpy(l->text + l->n, "\"\n", 2);
+    file_write(l->f, l->text, l->n + 2);
+    l->n = 0;
+    l->after_question = false;
+}
+
+void literal_bytes(Literal *l, const void *bytes, size_t n)
+{
+    const unsigned char *b = bytes;
+    for (size_t i = 0; i < n; i++) {
+        if (l->waiting >= 0)
+            put_char(l, l->waiting, b[i]);
+        if (l->n >= PIECE)
+            end_piece(l);
+        if (l->n == 0)
+            l->text[l->n++] = '"';
+        l->waiting = b[i];
+    }
+}
+
+void literal_end(Literal *l)
+{
+    if (l->n == 0)
+        l->text[l->n++] = '"';
+    if (l->waiting > 0)
+        put_char(l, l->waiting, -1);
+    end_piece(l);
+}

@@ -1,0 +1,193 @@
+/* model_c.c - the .c file around the kernels, and the files as a whole. */
+#include "emit/emit.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* ---- the top of the file ------------------------------------------------------------------ */
+
+static const char *held_text(Held held)
+{
+    switch (held) {
+    case HELD_NONE:
+        return "none";
+    case HELD_NUMBERS:
+    case HELD_STRING:
+        return "inline";
+    case HELD_FILE:
+        return "in a file of their own, for the caller to load";
+    case HELD_ASM:
+        return "in a file beside this one, which the assembler draws in";
+    }
+    return "";
+}
+
+static void head_c(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
+{
+    static const char *const fp[] = {"strict", "exact", "fast"};
+    Arena      *a = w->text.arena;
+    const char *file = text_printable(a, emit_basename(o->stem));
+    int64_t     macs = 0;
+    for (int i = 0; i < p->n_steps; i++)
+        macs += p->steps[i].macs;
+    Text t = text_new(a);
+    text_printf(&t, "%s - model '%s' as C, made by kiln:\n\n    %s\n\n", names->lower,
+                text_printable(a, p->graph->name), o->command ? text_printable(a, o->command) : "kiln");
+    text_printf(&t, "Compile it with:  cc %s -c %s.c\n\n", o->target->c_flags, file);
+    text_printf(&t, "target %s: %s; floating point: %s\n", o->target->name, o->target->about, fp[o->fp]);
+    text_printf(&t, "%" PRId64 " multiply-accumulates in %d steps by %d kernels\n", macs, p->n_steps,
+                p->n_kernels);
+    text_printf(&t, "%" PRId64 " bytes of activations, %s\n", arena_size(p),
+                o->arena_by_caller ? "from the caller" : "static");
+    text_printf(&t, "%" PRId64 " bytes of weights, %s", weights_bytes(p, o),
+                held_text(weights_held(p, o)));
+    w_comment(w, t.data);
+}
+
+static void guard_c(Writer *w, const EmitOptions *o)
+{
+    const Target *t = o->target;
+    if (t->guard) {
+        w_line(w, "#if !(%s)", t->guard);
+        w_line(w, "#error \"this file is for target %s: %s\"", t->name, t->guard_hint);
+        w_line(w, "#endif");
+    }
+    if (o->fp != FP_EXACT)
+        return;
+    w_comment(w, "One summation order, no contraction: the same bits from every compiler.");
+    w_line(w, "#if defined(__FAST_MATH__)");
+    w_line(w, "#error \"this file is for exact arithmetic: compile without -ffast-math\"");
+    w_line(w, "#endif");
+    w_line(w, "#if defined(__clang__)");
+    w_line(w, "#pragma STDC FP_CONTRACT OFF");
+    w_line(w, "#elif defined(__GNUC__)");
+    w_line(w, "#pragma GCC optimize (\"fp-contract=off\")");
+    w_line(w, "#endif");
+}
+
+static void includes_c(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
+{
+    bool copies = false;
+    for (int i = 0; i < p->graph->n_outputs; i++)
+        copies |= output_source(p, o, names, i, w->text.arena) != NULL;
+    w_line(w, "#include \"%s.h\"", emit_basename(o->stem));
+    w_blank(w);
+    if (copies)
+        w_line(w, "#include <string.h>");
+    if (o->target->header)
+        w_line(w, "#include <%s>", o->target->header);
+    if (copies || o->target->header)
+        w_blank(w);
+    if (!o->profile && !o->threads)
+        return;
+    if (!o->profile) {
+        w_line(w, "#include \"kiln.h\"");
+        w_blank(w);
+    }
+    w_line(w, "#if KILN_RUNTIME_VERSION != 1");
+    w_line(w, "#error \"kiln.h is of another version than this file\"");
+    w_line(w, "#endif");
+    w_blank(w);
+}
+
+static void helpers(Writer *w, const Program *p, const EmitOptions *o)
+{
+    Needs n = needs_new(o->target, w->text.arena);
+    for (int i = 0; i < p->n_kernels; i++)
+        needs_scan(&n, o->target, p->texts[i].body);
+    if (weights_held(p, o) == HELD_NUMBERS && blob_has_odd_numbers(p->blob))
+        needs_scan(&n, o->target, "INFINITY_F32 NAN_F32");
+    helpers_c(w, o->target, &n);
+}
+
+/* ---- kernels ------------------------------------------------------------------------------ */
+
+/* kernel_comment - the nodes it computes, shapes, schedule, work, and the schedule's reasons. */
+static const char *kernel_comment(const Program *p, int kernel, Arena *a)
+{
+    const Kernel *k = p->kernels[kernel];
+    Text          t = text_new(a);
+    NodeId        first = 0;
+    text_add(&t, "");
+    for (int i = 0; i < p->n_steps; i++) {
+        if (p->steps[i].kernel != kernel)
+            continue;
+        first = first ? first : p->steps[i].node;
+        text_printf(&t, "%s%s", t.len ? ", " : "",
+                    text_printable(a, node_get(p->graph, p->steps[i].node)->name));
+    }
+    text_printf(&t, ": %s", describe_node(p->graph, first, a));
+    if (k->macs)
+        text_printf(&t, "\n%" PRId64 " multiply-accumulates; schedule: direct", k->macs);
+    if (k->macs && k->schedule.tile_m)
+        text_printf(&t, ", tile %dx%d, unroll_k %d", k->schedule.tile_m, k->schedule.tile_n,
+                    k->schedule.unroll_k);
+    size_t n = k->notes.len;
+    while (n && k->notes.data[n - 1] == '\n')
+        n--;
+    if (n)
+        text_printf(&t, "\n%.*s", (int)n, k->notes.data);
+    return t.data;
+}
+
+static void kernels_c(Writer *w, OutFile *f, const Program *p)
+{
+    for (int i = 0; i < p->n_kernels; i++) {
+        Arena *a = arena_new();
+        w_comment(w, kernel_comment(p, i, a));
+        w_open(w, "static void %s(%s)", p->kernels[i]->name, p->texts[i].params);
+        w_raw(w, p->texts[i].body, strlen(p->texts[i].body));
+        w_close(w, "");
+        w_blank(w);
+        writer_flush(w, f);
+        arena_free(a);
+    }
+}
+
+/* ---- the files ---------------------------------------------------------------------------- */
+
+static void model_c(OutFile *f, const Program *p, const EmitOptions *o, const Names *names, Arena *a)
+{
+    Writer w = {.text = text_new(a)};
+    head_c(&w, p, o, names);
+    guard_c(&w, o);
+    includes_c(&w, p, o, names);
+    helpers(&w, p, o);
+    weights_c(&w, f, p, o, names);
+    kernels_c(&w, f, p);
+    infer_c(&w, p, o, names);
+    writer_flush(&w, f);
+}
+
+bool emit_model(const Program *p, const EmitOptions *o, const char *out_path, Diag *d)
+{
+    enum { C, H, WEIGHTS, N_FILES };
+    Arena      *a = arena_new();
+    Names       names = names_choose(p, o->prefix, a);
+    const char *stem = emit_basename(o->stem);
+    bool        ok = true;
+    const char *paths[N_FILES] = {out_path,
+                                  path_beside(a, out_path, arena_printf(a, "%s.h", stem)), NULL};
+    if (o->weights != WEIGHTS_INLINE && weights_held(p, o) != HELD_NONE)
+        paths[WEIGHTS] = path_beside(a, out_path, arena_printf(a, "%s.weights.bin", stem));
+    OutFile *files[N_FILES] = {NULL};
+    for (int i = 0; i < N_FILES; i++)
+        if (paths[i])
+            ok = (files[i] = file_create(a, d, paths[i])) && ok;
+    if (ok) {
+        Writer w = {.text = text_new(a)};
+        header_c(&w, p, o, &names);
+        writer_flush(&w, files[H]);
+        model_c(files[C], p, o, &names, a);
+        if (files[WEIGHTS])
+            weights_file(files[WEIGHTS], p);
+    }
+    for (int i = N_FILES - 1; i >= 0; i--) { /* OUT.c last: it stands when all stand */
+        if (files[i] && ok)
+            ok = file_commit(files[i]);
+        else
+            file_abandon(files[i]);
+    }
+    arena_free(a);
+    return ok;
+}
