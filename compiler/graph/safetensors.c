@@ -217,7 +217,7 @@ static bool header_bytes(WeightsFile *f, Bytes file, size_t *out)
 WeightsFile *safetensors_open(Arena *a, Diag *d, const char *path)
 {
     Bytes  file;
-    size_t n;
+    size_t n = 0;
     if (!file_map(d, path, &file))
         return NULL;
     WeightsFile *f = arena_struct(a, WeightsFile);
