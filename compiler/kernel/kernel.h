@@ -329,6 +329,7 @@ bool vectorize_can(const Kernel *k, const Stmt *body, LoopId l);
 typedef struct KernelPass {
     const char *name;
     bool (*run)(Kernel *k);
+    const char *finished_by;      /* the pass without which this one must not run either; NULL: none */
     const char *why;              /* what it needs, and why it stands where it stands */
 } KernelPass;
 extern const KernelPass kernel_passes[];

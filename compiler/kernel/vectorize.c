@@ -160,10 +160,38 @@ static Stmt *vector_stmt(Rewrite *r, Stmt *s)
     return s;
 }
 
+static const Expr *check_stride(Rewrite *r, const Expr *e)
+{
+    Check  *c = r->ctx;
+    int64_t coef = affine_coef(&e->index, c->loop);
+    c->ok &= coef == 0 || coef == 1;
+    return e;
+}
+
+/* has_unit_strides - whether every load under `loop`, wherever the kernel runs it, is one vector or one
+ * scalar. A constant that pack did not lay out is not. */
+static bool has_unit_strides(Kernel *k, const Stmt *s, LoopId loop)
+{
+    if (s->kind == S_FOR && s->loop == loop) {
+        Check   c = {loop, true};
+        Rewrite r = {.k = k, .ctx = &c, .expr = check_stride};
+        rewrite_stmt(&r, s->body);
+        return c.ok;
+    }
+    if (s->kind == S_FOR || s->kind == S_GUARD)
+        return has_unit_strides(k, s->body, loop);
+    for (int i = 0; s->kind == S_BLOCK && i < s->n_items; i++)
+        if (!has_unit_strides(k, s->items[i], loop))
+            return false;
+    return true;
+}
+
 static Stmt *find_vector(Rewrite *r, Stmt *s)
 {
     Kernel *k = r->k;
     if (s->kind != S_FOR || k->loops[s->loop].mark != VECTOR)
+        return s;
+    if (!has_unit_strides(k, k->body, s->loop))
         return s;
     *(bool *)r->ctx = true;
     Vectorize v = {s->loop, (int)k->loops[s->loop].extent};
