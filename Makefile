@@ -34,24 +34,29 @@ SCRIPTS  := $(wildcard tools/*.sh tests/*/*.sh) .ci/run tests/run-all
 
 all: $(B)/kiln
 
+# make V=1 prints whole commands.
+ifndef V
+SAY = @echo '  $(1)  $@';
+endif
+
 $(B)/kiln: $(OBJECTS)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
+	$(call SAY,LINK)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(OBJECTS) $(LIBS)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS) $(CFLAGS) -Icompiler -Iruntime -MMD -MP -c -o $@ $<
+	$(call SAY,CC  )$(CC) $(FLAGS) $(CFLAGS) -Icompiler -Iruntime -MMD -MP -c -o $@ $<
 
 # The runtime travels inside the compiler, so that kiln is one file wherever it is installed.
 $(B)/embedded.c: tools/embed.sh $(RUNTIME)
 	@mkdir -p $(@D)
-	tools/embed.sh $(RUNTIME) > $@
+	$(call SAY,TEXT)tools/embed.sh $(RUNTIME) > $@
 
 $(B)/embedded.o: $(B)/embedded.c
-	$(CC) $(FLAGS) $(CFLAGS) -Icompiler -Iruntime -MMD -MP -c -o $@ $<
+	$(call SAY,CC  )$(CC) $(FLAGS) $(CFLAGS) -Icompiler -Iruntime -MMD -MP -c -o $@ $<
 
 $(B)/unit/%: $(B)/tests/unit/%.o $(PARTS)
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lpthread
+	$(call SAY,LINK)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS) -lpthread
 
 units: $(UNITS)
 

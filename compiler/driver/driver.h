@@ -2,7 +2,7 @@
  *
  *   option_table.c  the commands and the options, which command takes which
  *   options.c   the command line
- *   help.c      --help, and the nearest word to a mistyped one
+ *   help.c      --help
  *   model.c     read, run the passes, compile: what all commands share
  *   compile.c   kiln compile
  *   glue.c      what the runtime's main has to know of a model, as C
@@ -136,8 +136,6 @@ extern const int        n_option_specs;
 
 void help_all(FILE *out);
 void help_command(int command, FILE *out);
-/* help_nearest - the word most like `word`, or NULL when none is near. words(i) is NULL at the end. */
-const char *help_nearest(const char *word, const char *(*words)(int i));
 
 /* ---- glue.c ----------------------------------------------------------------------------- */
 

@@ -1,7 +1,5 @@
-/* help.c - --help from the tables, and the nearest word to a mistyped one. */
+/* help.c - --help from the tables. */
 #include "driver/driver.h"
-
-#include <string.h>
 
 static void print_option(const OptionSpec *s, FILE *out)
 {
@@ -58,52 +56,4 @@ void help_command(int command, FILE *out)
     }
     if (takes_passes)
         print_passes(out);
-}
-
-/* ---- the nearest word ------------------------------------------------------------------- */
-
-enum { LONGEST = 32 };
-
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-/* distance - letters to insert, remove, change or swap with their neighbour to turn `a` into `b`;
- * words are at most LONGEST long. */
-static int distance(const char *a, const char *b)
-{
-    int rows[LONGEST + 1][LONGEST + 1];
-    int n = (int)strlen(a), m = (int)strlen(b);
-    for (int i = 0; i <= n; i++)
-        rows[i][0] = i;
-    for (int j = 0; j <= m; j++)
-        rows[0][j] = j;
-    for (int i = 1; i <= n; i++)
-        for (int j = 1; j <= m; j++) {
-            int best = rows[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
-            best = smaller(best, rows[i - 1][j] + 1);
-            best = smaller(best, rows[i][j - 1] + 1);
-            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-                best = smaller(best, rows[i - 2][j - 2] + 1);
-            rows[i][j] = best;
-        }
-    return rows[n][m];
-}
-
-const char *help_nearest(const char *word, const char *(*words)(int i))
-{
-    const char *best = NULL, *w;
-    size_t      n = strlen(word);
-    int         least = n < 4 ? 2 : 3; /* differ by less than this */
-    if (n > LONGEST)
-        return NULL;
-    for (int i = 0; (w = words(i)) != NULL; i++) {
-        int d = strlen(w) <= LONGEST ? distance(word, w) : least;
-        if (d < least) {
-            least = d;
-            best = w;
-        }
-    }
-    return best;
 }

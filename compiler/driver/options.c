@@ -29,12 +29,14 @@ static bool PRINTF_LIKE(2, 3) complain(const Parse *p, const char *fmt, ...)
     return false;
 }
 
-/* or_nearest - ", did you mean 'x'?" or nothing. */
-static const char *or_nearest(Parse *p, const char *word, const char *prefix,
-                              const char *(*words)(int i))
+/* or_nearest - "; did you mean 'x'?" or nothing. words(i) is NULL at the end. */
+static const char *or_nearest(Parse *p, const char *word, const char *(*words)(int i))
 {
-    const char *near = help_nearest(word, words);
-    return near ? arena_printf(p->arena, "; did you mean '%s%s'?", prefix, near) : "";
+    Guess       guess = guess_new(word);
+    const char *w;
+    for (int i = 0; (w = words(i)) != NULL; i++)
+        guess_try(&guess, w);
+    return guess_text(p->arena, &guess);
 }
 
 static const char *nth_command(int i)
@@ -109,7 +111,7 @@ static bool set_target(Parse *p, const char *value)
 {
     p->o->target = target_by_name(value);
     if (!p->o->target)
-        return complain(p, "unknown target '%s'%s", value, or_nearest(p, value, "", nth_target));
+        return complain(p, "unknown target '%s'%s", value, or_nearest(p, value, nth_target));
     return true;
 }
 
@@ -218,7 +220,7 @@ static bool take_option(Parse *p, int argc, char **argv, int *i)
     if (!s) {
         bool is_long = word[1] == '-';
         return complain(p, "unknown option '%s'%s", word,
-                        is_long ? or_nearest(p, word + 2, "--", nth_option) : "");
+                        is_long ? or_nearest(p, word + 2, nth_option) : "");
     }
     bool always = s->kind == OPT_HELP || s->kind == OPT_VERSION;
     if (!always && p->command < 0)
@@ -243,7 +245,7 @@ static bool take_word(Parse *p, const char *word)
                 p->command = i;
         if (p->command < 0)
             return complain(p, "unknown command '%s'%s", word,
-                            or_nearest(p, word, "", nth_command));
+                            or_nearest(p, word, nth_command));
         p->o->command = commands[p->command].name;
         return true;
     }
@@ -300,7 +302,7 @@ static bool check_pass(Parse *p, const char *option, const char *name, const cha
     for (int i = 0; (known = names(i)) != NULL; i++)
         if (!strcmp(known, name))
             return true;
-    return complain(p, "--%s: unknown pass '%s'%s", option, name, or_nearest(p, name, "", names));
+    return complain(p, "--%s: unknown pass '%s'%s", option, name, or_nearest(p, name, names));
 }
 
 static bool check_passes(Parse *p)
@@ -332,7 +334,7 @@ static bool check(Parse *p)
                         !strcmp(o->command, "build") ? "-o PROGRAM" : "--out DIR", o->command, takes);
     if (o->board && !board_by_name(o->board))
         return complain(p, "unknown board '%s'%s", o->board,
-                        or_nearest(p, o->board, "", board_name));
+                        or_nearest(p, o->board, board_name));
     if (o->board && (o->threads || o->weights == WEIGHTS_FILE || o->profile))
         return complain(p, "--board goes without --threads, --profile and --weights file");
     if (o->board && o->target && strcmp(o->target->name, "c99") != 0)

@@ -97,11 +97,10 @@ typedef struct Pipe {
     Text *text;
 } Pipe;
 
-static bool pipe_open(Pipe *p, Text *text)
+static bool pipe_open(Pipe *p)
 {
     int ends[2];
-    *p = (Pipe){-1, -1, text};
-    if (!text)
+    if (!p->text)
         return true;
     if (pipe2(ends, O_CLOEXEC))
         return false;
@@ -178,14 +177,13 @@ static int start(const char *const *argv, Pipe pipes[2], pid_t *pid)
 
 bool process_run(Arena *a, Diag *d, const char *const *argv, int *status, Text *out, Text *err)
 {
-    Pipe  pipes[2];
+    Pipe  pipes[2] = {{-1, -1, out}, {-1, -1, err}};
     pid_t pid = -1;
     int   result = 0;
-    Text *texts[2] = {out, err};
     for (int i = 0; i < 2; i++)
-        if (texts[i])
-            *texts[i] = text_new(a);
-    int cause = !pipe_open(&pipes[0], out) || !pipe_open(&pipes[1], err) ? errno : 0;
+        if (pipes[i].text)
+            *pipes[i].text = text_new(a);
+    int cause = !pipe_open(&pipes[0]) || !pipe_open(&pipes[1]) ? errno : 0;
     if (!cause)
         cause = start(argv, pipes, &pid);
     pipe_close(&pipes[0].write_end);

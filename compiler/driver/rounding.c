@@ -118,16 +118,16 @@ static void shake(Array *a, double length, double size, uint64_t *state)
 
 enum { WAYS = 1 + TRIALS }; /* way 0 is exact */
 
-typedef struct Held {
+typedef struct Kept {
     Arena *arena;             /* of the contents; freed after the last use */
     Array  way[WAYS];
     size_t uses;
     double own;               /* what its own sum may be off by */
-} Held;
+} Kept;
 
 typedef struct Walk {
     const Graph *g;
-    Held        *held;        /* by value */
+    Kept        *held;        /* by value */
     uint64_t     state;
 } Walk;
 
@@ -145,7 +145,7 @@ static Array copy_of(Arena *a, const Array *from)
     return copy;
 }
 
-static void release(Held *h)
+static void release(Kept *h)
 {
     if (h->uses && --h->uses == 0) {
         arena_free(h->arena);
@@ -154,11 +154,11 @@ static void release(Held *h)
 }
 
 /* hold - start keeping a value for as many uses as it will see. */
-static Held *hold(Walk *w, ValueId v)
+static Kept *hold(Walk *w, ValueId v)
 {
-    Held *h = &w->held[v];
+    Kept *h = &w->held[v];
     h->arena = arena_new();
-    h->uses = value_get(w->g, v)->n_users + 1; /* one more: the outputs */
+    h->uses = value_get(w->g, v)->n_users + value_get(w->g, v)->is_output;
     return h;
 }
 
@@ -167,7 +167,7 @@ static void hold_constant(Walk *w, ValueId v)
     const Value *value = value_get(w->g, v);
     if (w->held[v].arena)
         return;
-    Held *h = hold(w, v);
+    Kept *h = hold(w, v);
     h->way[0] = array_new(h->arena, &value->type);
     for (int64_t i = 0; i < type_count(&value->type); i++)
         h->way[0].data[i] = tensor_get(value->constant, i);
@@ -177,7 +177,7 @@ static void hold_constant(Walk *w, ValueId v)
 
 static void hold_input(Walk *w, ValueId v, const Array *contents)
 {
-    Held *h = hold(w, v);
+    Kept *h = hold(w, v);
     for (int i = 0; i < WAYS; i++) {
         h->way[i] = copy_of(h->arena, contents);
         if (i && elem_is_float(contents->type.elem))
@@ -189,7 +189,7 @@ static void run_node(Walk *w, const Node *n)
 {
     Arena        *scratch = arena_new();
     const Array **in = arena_array(scratch, const Array *, (size_t)n->n_in);
-    Held         *h = hold(w, n->out);
+    Kept         *h = hold(w, n->out);
     double        length = sum_length(w->g, n);
     for (int i = 0; i < n->n_in; i++)
         if (n->in[i] && value_get(w->g, n->in[i])->constant)
@@ -209,13 +209,11 @@ static void run_node(Walk *w, const Node *n)
     for (int i = 0; i < n->n_in; i++)
         if (n->in[i])
             release(&w->held[n->in[i]]);
-    if (!value_get(w->g, n->out)->is_output)
-        release(h);
     arena_free(scratch);
 }
 
 /* largest_change - between exact and shaken, over all elements and trials. */
-static double largest_change(const Held *h)
+static double largest_change(const Kept *h)
 {
     double change = h->own;
     for (int k = 1; k < WAYS; k++)
@@ -227,7 +225,7 @@ static double largest_change(const Held *h)
 void rounding_bounds(const Graph *g, const Array *inputs, uint64_t seed, Array *exact, double *bound,
                      Arena *a, void (*step)(int done, int total))
 {
-    Walk w = {g, arena_array(a, Held, g->n_values), seed};
+    Walk w = {g, arena_array(a, Kept, g->n_values), seed};
     int  done = 0, total = (int)g->n_nodes - 1;
     for (int i = 0; i < g->n_inputs; i++)
         hold_input(&w, g->inputs[i].value, &inputs[i]);

@@ -108,7 +108,7 @@ static bool fill_splat(Reader *r, const Json *j, Tensor *t)
 
 static bool fill_iota(Reader *r, const Json *j, Tensor *t)
 {
-    double  start, step;
+    double  start = 0, step = 0;
     int64_t n = type_count(&t->type);
     if (j->kind != JSON_ARRAY || j->n_items != 2)
         return read_error(r, j, "\"iota\" must be [start, step], got %s",
@@ -139,7 +139,7 @@ static bool fill_values(Reader *r, const Json *j, Tensor *t)
         return read_error(r, j, "\"values\" must have the shape's %lld elements, got %zu",
                           (long long)n, j->n_items);
     for (size_t i = 0; i < j->n_items; i++) {
-        double v;
+        double v = 0;
         if (!number_at(r, j, i, &v) || !fits(r, &j->items[i], t, v))
             return false;
         tensor_set(t, (int64_t)i, v);
