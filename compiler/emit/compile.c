@@ -55,7 +55,8 @@ static bool run_passes(const Compiler *c, Kernel *k, const Node *n)
         return false;
     for (int i = 0; i < n_kernel_passes; i++) {
         const KernelPass *pass = &kernel_passes[i];
-        if (is_disabled(c->o, pass->name))
+        if (is_disabled(c->o, pass->name) ||
+            (pass->finished_by && is_disabled(c->o, pass->finished_by)))
             continue;
         pass->run(k);
         if (!check(c, k, n, pass->name))

@@ -11,7 +11,8 @@
  *                     acc += x[ic * 3136 + oh * 56 + kh * 56 - 56] * w[oc * 27 + ic * 9 + kh * 3]
  *
  * A node that an expression uses twice is named on a line of its own, %1 = ..., so the text stays in
- * proportion to the nodes. Ids out of range print as ?: what the verifier refuses can be looked at. */
+ * proportion to the nodes. Constants that nothing reads are left out. Ids out of range print as ?: what
+ * the verifier refuses can be looked at. */
 #include "kernel/kernel.h"
 
 #include <string.h>
@@ -24,6 +25,7 @@ typedef struct Printer {
     const char  **used;     /* names given so far */
     size_t        n_used, cap_used;
     const char  **loops, **temps, **buffers;
+    bool         *read;     /* by buffer */
     const ExprNodes *nodes; /* of the statement being printed */
     uint32_t     *named;    /* by position: number of the line that holds it, 0: printed in place */
 } Printer;
@@ -49,6 +51,30 @@ static void give_name(Printer *p, const char **slot, const char *stem)
     p->used = arena_grow(p->arena, p->used, p->n_used, &p->cap_used, sizeof *p->used);
     p->used[p->n_used++] = name;
     *slot = name;
+}
+
+/* find_reads - which buffers the kernel reads. */
+static void find_reads(Printer *p, const Stmt *s)
+{
+    if (s->kind == S_FOR || s->kind == S_GUARD)
+        find_reads(p, s->body);
+    for (int i = 0; s->kind == S_BLOCK && i < s->n_items; i++)
+        find_reads(p, s->items[i]);
+    if (s->kind != S_LET && s->kind != S_SET && s->kind != S_STORE)
+        return;
+    ExprNodes nodes = expr_nodes(p->arena, s->value);
+    for (size_t i = 0; i < nodes.n; i++)
+        if (nodes.items[i]->kind == E_LOAD && nodes.items[i]->buffer < p->k->n_buffers)
+            p->read[nodes.items[i]->buffer] = true;
+}
+
+/* name_buffers - all but the constants that a pass has left without readers. */
+static void name_buffers(Printer *p)
+{
+    find_reads(p, p->k->body);
+    for (BufferId b = 1; b < p->k->n_buffers; b++)
+        if (p->read[b] || p->k->buffers[b].kind != BUF_CONST)
+            give_name(p, &p->buffers[b], p->k->buffers[b].name);
 }
 
 /* name_all - in the order of first appearance, so that what passes left behind takes no names. */
@@ -430,14 +456,15 @@ void kernel_print(const Kernel *k, Text *out)
     p.loops = arena_array(a, const char *, k->n_loops);
     p.temps = arena_array(a, const char *, k->n_temps);
     p.buffers = arena_array(a, const char *, k->n_buffers);
-    for (BufferId b = 1; b < k->n_buffers; b++)
-        give_name(&p, &p.buffers[b], k->buffers[b].name);
+    p.read = arena_array(a, bool, k->n_buffers);
+    name_buffers(&p);
     name_all(&p, k->body);
 
     text_printf(out, "kernel %s {\n", k->name);
     p.depth = 1;
     for (BufferId b = 1; b < k->n_buffers; b++)
-        print_buffer(&p, b);
+        if (p.buffers[b])
+            print_buffer(&p, b);
     print_schedule(&p);
     print_stmt(&p, k->body);
     text_add(out, "}\n");

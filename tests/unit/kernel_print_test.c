@@ -193,8 +193,11 @@ static void test_views(void)
     v->stride[1] = 8;
     v->offset = 8;
     k->buffers[w].count = 16;
+    CHECK(prints("kernel test {\n}\n")); /* nothing reads it */
+    st_add(k, k->body, st_let(k, kernel_temp(k, "t", (VType){F32, 1}), ex_load(k, w, affine_const(2))));
     CHECK(prints("kernel test {\n"
                  "    const w: f32[16] from f16[3, 5] grown to [3, 8] with 0 packed [8 x 1, 2 x 8] from 8\n"
+                 "    let t = w[2]\n"
                  "}\n"));
 }
 
