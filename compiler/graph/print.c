@@ -8,14 +8,16 @@
 
 /* ---- attributes ------------------------------------------------------------------------- */
 
-/* print_number - the shortest of a few forms that reads back as the same double. */
-static void print_number(double v, Text *out)
+/* print_number - the shortest of a few forms that reads back as the same number; of a constant's
+ * element, as the same float. */
+static void print_number(double v, bool is_element, Text *out)
 {
     static const int digits[] = {6, 9, 15, 17};
     char form[40];
     for (size_t i = 0; i < COUNT_OF(digits); i++) {
         snprintf(form, sizeof form, "%.*g", digits[i], v);
-        if (strtod(form, NULL) == v)
+        double back = strtod(form, NULL);
+        if (back == v || (is_element && (float)back == (float)v))
             break;
     }
     text_add(out, form);
@@ -77,7 +79,7 @@ static void print_attr(const AttrSpec *s, const OpAttrs *attrs, Text *out)
     switch (s->kind) {
     case ATTR_INT: text_printf(out, "%" PRId64, *(const int64_t *)at); break;
     case ATTR_INTS: print_ints((const int64_t *)at, s->count, out); break;
-    case ATTR_FLOAT: print_number(*(const double *)at, out); break;
+    case ATTR_FLOAT: print_number(*(const double *)at, false, out); break;
     case ATTR_BOOL:
         if (s->names)
             text_add(out, s->names[*(const bool *)at]);
@@ -208,10 +210,13 @@ static void print_contents(const Tensor *t, Text *out)
     while (same < count && tensor_get(t, same) == first)
         same++;
     if (same == count) {
-        text_printf(out, count == 1 ? " = %.9g" : " = splat %.9g", first);
+        text_add(out, count == 1 ? " = " : " = splat ");
+        print_number(first, true, out);
     } else if (count <= MOST_SHOWN) {
-        for (int64_t i = 0; i < count; i++)
-            text_printf(out, "%s%.9g", i ? ", " : " = [", tensor_get(t, i));
+        for (int64_t i = 0; i < count; i++) {
+            text_add(out, i ? ", " : " = [");
+            print_number(tensor_get(t, i), true, out);
+        }
         text_add(out, "]");
     }
 }

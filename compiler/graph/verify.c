@@ -117,7 +117,7 @@ static void verify_epilogue(Verifier *v, const Node *n, bool typed)
         fail(v, "%s cannot have an epilogue", node_label(v, n));
     for (int i = 0; i < n->epilogue.n_steps; i++) {
         const EpilogueStep *s = &n->epilogue.steps[i];
-        bool binary = op_info(s->op)->flags & OPF_BINARY;
+        bool binary = (op_info(s->op)->flags & OPF_BINARY) || s->op == OP_prelu;
         if (!binary && !(op_info(s->op)->flags & OPF_UNARY))
             fail(v, "%s: step %d is no elementwise op", node_label(v, n), i);
         if (binary != (s->operand >= 0) ||

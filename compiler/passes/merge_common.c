@@ -26,12 +26,30 @@ static Table table_for(const Graph *g)
     return t;
 }
 
-static char *node_key(Arena *a, const Node *n)
+/* constant_key - small constants are equal when their elements are, large ones when they are the
+ * same memory: one tensor of the weights file. */
+static void constant_key(const Tensor *t, Text *key)
+{
+    enum { SMALL = 64 };
+    int64_t count = type_count(&t->type);
+    text_printf(key, " %s", type_text(key->arena, &t->type));
+    if (count > SMALL)
+        text_printf(key, "%p", t->data);
+    for (int64_t i = 0; count <= SMALL && i < count; i++)
+        text_printf(key, " %a", tensor_get(t, i));
+}
+
+static char *node_key(Arena *a, const Graph *g, const Node *n)
 {
     Text key = text_new(a);
     text_printf(&key, "%d %d", (int)n->op, n->n_own);
-    for (int i = 0; i < n->n_in; i++)
-        text_printf(&key, " %u", (unsigned)n->in[i]);
+    for (int i = 0; i < n->n_in; i++) {
+        const Value *in = graph_input(g, n, i);
+        if (in && in->constant)
+            constant_key(in->constant, &key);
+        else
+            text_printf(&key, " %u", (unsigned)n->in[i]);
+    }
     attrs_print(n->op, &n->attrs, &key);
     for (int i = 0; i < n->epilogue.n_steps; i++) {
         const EpilogueStep *s = &n->epilogue.steps[i];
@@ -72,7 +90,7 @@ bool pass_merge_common(Graph *g, const PassContext *c)
     bool changed = false;
     for (NodeId n = graph_first(g), next; n; n = next) {
         next = graph_next(g, n);
-        char *key = node_key(table.arena, node_get(g, n));
+        char *key = node_key(table.arena, g, node_get(g, n));
         uint64_t hash = hash_text(key);
         Entry *entry = table_find(&table, hash, key);
         if (!entry->key) {
