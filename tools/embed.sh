@@ -9,9 +9,7 @@ echo
 echo 'const EmbeddedFile embedded_files[] = {'
 for file in "$@"; do
     printf '    {"%s",\n' "${file#runtime/}"
-    awk '{ gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); gsub(/\?/, "\\?"); gsub(/\t/, "\\t")
-           printf "     \"%s\\n\"\n", $0 }
-         END { if (NR == 0) print "     \"\"" }' "$file"
+    sed 's/\\/&&/g; s/"/\\"/g; s/?/\\?/g; s/	/\\t/g; s/^/     "/; s/$/\\n"/' "$file"
     echo '    },'
 done
 echo '};'
