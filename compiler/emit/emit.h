@@ -98,7 +98,8 @@ typedef struct KernelPrinter {
 
 enum { BIND_ANY, BIND_SUM, BIND_PRODUCT, BIND_UNARY, BIND_PRIMARY }; /* how tightly text must bind */
 
-/* c_name - `stem`, or stem_2, stem_3 ... where that is in scope; puts it in scope. */
+/* c_name - `stem`, or stem_2, stem_3 ... (t_0: t_0b, t_0c ...) where that is in scope; puts it in
+ * scope. */
 const char *c_name(KernelPrinter *p, const char *stem);
 const char *c_type(const Target *t, VType type);  /* float, int8_t, __m512 ... */
 const char *c_number(Arena *a, double v, Elem e); /* a constant, exact; may start with a minus */

@@ -23,8 +23,11 @@ static bool in_scope(const KernelPrinter *p, const char *name)
 const char *c_name(KernelPrinter *p, const char *stem)
 {
     const char *name = stem = text_identifier(p->arena, stem);
+    const char *end = stem + strlen(stem) - 1;
+    const bool  is_numbered = *end >= '0' && *end <= '9'; /* acc_0: the next is acc_0b, not acc_0_2 */
     for (int i = 2; in_scope(p, name); i++)
-        name = arena_printf(p->arena, "%s_%d", stem, i);
+        name = is_numbered && i <= 26 ? arena_printf(p->arena, "%s%c", stem, 'a' + i - 1)
+                                      : arena_printf(p->arena, "%s_%d", stem, i);
     p->scope = arena_grow(p->arena, p->scope, p->n_scope, &p->cap_scope, sizeof *p->scope);
     p->scope[p->n_scope++] = name;
     return name;

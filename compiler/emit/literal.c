@@ -25,7 +25,8 @@ Literal *literal_new(Arena *a, OutFile *f)
     return l;
 }
 
-static const char *short_escape(int c)
+/* escape_of - the two characters behind which C hides some bytes; NULL: none for this one. */
+static const char *escape_of(int c)
 {
     switch (c) {
     case '\a':
@@ -51,25 +52,30 @@ static const char *short_escape(int c)
     }
 }
 
-/* put_char - byte `c`, `next` behind it (-1: nothing). An octal escape ends with its third
- * digit, or before what is no octal digit; two raw question marks could begin a trigraph. */
+static void put_octal(Literal *l, int c, bool whole)
+{
+    l->text[l->n++] = '\\';
+    if (whole || c >= 64)
+        l->text[l->n++] = (char)('0' + (c >> 6));
+    if (whole || c >= 8)
+        l->text[l->n++] = (char)('0' + (c >> 3 & 7));
+    l->text[l->n++] = (char)('0' + (c & 7));
+}
+
+/* put_char - byte `c`, `next` behind it (-1: nothing). An octal escape ends with its third digit, or
+ * before what is no octal digit; two raw question marks could begin a trigraph. */
 static void put_char(Literal *l, int c, int next)
 {
-    const char *escape = short_escape(c);
+    const char *escape = escape_of(c);
     bool        is_question = false;
-    if (escape) {
-        l->text[l->n++] = escape[0];
-        l->text[l->n++] = escape[1];
-    } else if (c == '?' && l->after_question) {
-        memcpy(l->text + l->n, "\\?", 2);
+    if (escape || (c == '?' && l->after_question)) {
+        memcpy(l->text + l->n, escape ? escape : "\\?", 2);
         l->n += 2;
     } else if (c >= 0x20 && c < 0x7f) {
         l->text[l->n++] = (char)c;
         is_question = c == '?';
     } else {
-        bool whole = next >= '0' && next <= '7';
-        l->n += (size_t)snprintf(l->text + l->n, sizeof l->text - l->n, whole ? "\\%03o" : "\\%o",
-                                 (unsigned)c);
+        put_octal(l, c, next >= '0' && next <= '7');
     }
     l->after_question = is_question;
 }

@@ -26,11 +26,13 @@ const char *name_upper(Arena *a, const char *name)
 
 const char *name_prefix(Arena *a, const char *name)
 {
-    char *s = text_identifier(a, name);
+    char *s = text_identifier(a, name), *end = s + strlen(s);
     for (char *c = s; *c; c++)
         *c = lower(*c);
     while (*s == '_') /* names that begin with it belong to the C implementation */
         s++;
+    while (end > s && end[-1] == '_')
+        *--end = 0;
     return (*s >= '0' && *s <= '9') || !*s ? arena_printf(a, "model_%s", s) : s;
 }
 
