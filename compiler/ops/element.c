@@ -36,16 +36,26 @@ static Affine element_index(const Element *e, const Type *shape, int axis)
     return by_dim[shape->rank == 1 ? 1 : axis];
 }
 
-/* A plain value of any rank, aligned with `shape` at the last dimension. */
-static const Expr *load_plain(Graph *g, Kernel *k, ValueId v, const Type *shape, const Element *e)
+/* A value of another rank than `shape`, aligned with it at the last dimension; never in blocks,
+ * though it may have a halo. */
+static const Expr *load_aligned(Graph *g, Kernel *k, ValueId v, const Type *shape, const Element *e)
 {
     const Type *t = &value_get(g, v)->type;
-    Affine      index[MAX_RANK];
+    Affine      index[MAX_RANK] = {{0}};
+    int64_t     nchw[4];
     for (int i = 0; i < t->rank; i++) {
         Affine own = element_index(e, shape, shape->rank - t->rank + i);
         index[i] = t->dims[i] > 1 ? own : affine_const(0);
     }
-    return lower_load_plain(g, k, v, index);
+    if (!dims_nchw(t, nchw))
+        return lower_load_plain(g, k, v, index);
+    bool is_vector = t->rank == 1; /* its one dimension is C */
+    At   at = {.block = 1,
+               .n = is_vector ? affine_const(0) : index[0],
+               .cb = is_vector ? index[0] : index[1],
+               .h = index[2],
+               .w = index[3]};
+    return lower_load(g, k, v, t, &at);
 }
 
 const Expr *element_load(Graph *g, Kernel *k, ValueId v, const Type *shape, const Element *e)
@@ -54,7 +64,7 @@ const Expr *element_load(Graph *g, Kernel *k, ValueId v, const Type *shape, cons
     bool         is_aligned = val->constant || val->type.rank == shape->rank;
     if (e->is_nchw && is_aligned)
         return lower_load(g, k, v, shape, &e->at);
-    return load_plain(g, k, v, shape, e);
+    return load_aligned(g, k, v, shape, e);
 }
 
 const Expr *element_load_along(Graph *g, Kernel *k, ValueId v, const Type *shape, int axis,
@@ -87,7 +97,7 @@ static const Expr *plain_epilogue(Graph *g, Kernel *k, const Node *n, const Expr
         const EpilogueStep *step = &n->epilogue.steps[i];
         const Expr         *other = NULL;
         if (step->operand >= 0)
-            other = load_plain(g, k, n->in[step->operand], shape, e);
+            other = load_aligned(g, k, n->in[step->operand], shape, e);
         acc = step->swapped ? lower_elementwise(k, step->op, &step->attrs, other, acc)
                             : lower_elementwise(k, step->op, &step->attrs, acc, other);
     }

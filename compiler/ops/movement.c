@@ -84,7 +84,31 @@ static void concat_plain(Graph *g, Kernel *k, ValueId x, ValueId y, int axis, in
     st_add(k, k->body, lower_nest(k, (LoopId[]){o, i}, 2, store));
 }
 
-/* Inputs that were written into the output in the first place are skipped. */
+/* Elements of the output's memory ahead of a part that is one run of it. */
+static int64_t run_offset(const Type *y, int axis, int64_t first)
+{
+    Type ahead = *y;
+    ahead.dims[axis] = first;
+    return first ? type_stored_count(&ahead) : 0;
+}
+
+/* Whether input `i`, `first` along the axis, was written into the output in the first place. */
+static bool is_in_place(const Graph *g, const Node *n, int i, int axis, int64_t first)
+{
+    return value_is_placed(g, n->in[i], n->out, run_offset(&value_get(g, n->out)->type, axis, first));
+}
+
+static bool all_in_place(const Graph *g, const Node *n, int axis)
+{
+    int64_t first = 0;
+    for (int i = 0; i < n->n_own; i++) {
+        if (!is_in_place(g, n, i, axis, first))
+            return false;
+        first += value_get(g, n->in[i])->type.dims[axis];
+    }
+    return true;
+}
+
 void lower_concat(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
@@ -93,18 +117,20 @@ void lower_concat(Graph *g, NodeId id, Kernel *k)
     int         place = y->rank == 1 ? 1 : axis; /* a vector is seen as channels */
     int64_t     first = 0, nchw[4];
     bool        is_nchw = dims_nchw(y, nchw);
+    if (all_in_place(g, n, axis))
+        return;
     lower_zero_halo(g, k, n->out);
     if (is_nchw)
         box_zero_channels(g, k, n->out);
     for (int i = 0; i < n->n_own; i++) {
-        const Value *x = value_get(g, n->in[i]);
-        Box          box = whole_box(&x->type);
+        const Type *x = &value_get(g, n->in[i])->type;
+        Box         box = whole_box(x);
         box.to[place] = first;
-        if (x->base != n->out && is_nchw)
+        if (is_nchw && !is_in_place(g, n, i, axis, first))
             box_copy(g, k, n->in[i], n->out, &box);
-        else if (x->base != n->out)
+        else if (!is_in_place(g, n, i, axis, first))
             concat_plain(g, k, n->in[i], n->out, axis, first);
-        first += x->type.dims[axis];
+        first += x->dims[axis];
     }
 }
 
@@ -210,7 +236,7 @@ static void lower_view(Graph *g, NodeId id, Kernel *k)
 {
     const Node  *n = node_get(g, id);
     const Value *x = value_get(g, n->in[0]), *y = value_get(g, n->out);
-    if (y->base == n->in[0])
+    if (value_is_placed(g, n->in[0], n->out, 0))
         return;
     if (!type_is_plain(&x->type)) {
         gather_channels(g, k, n->in[0], n->out);
@@ -308,6 +334,8 @@ void lower_relayout(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
     Box         box = whole_box(&value_get(g, n->out)->type);
+    if (value_is_placed(g, n->in[0], n->out, 0))
+        return;
     lower_zero_halo(g, k, n->out);
     box_zero_channels(g, k, n->out);
     box_copy(g, k, n->in[0], n->out, &box);
