@@ -1,13 +1,11 @@
 #!/bin/sh
-# kiln's emitted code against ONNX Runtime (npm's onnxruntime-node), in turns in one run.
-# Usage: tools/bench.sh [NETWORK ...]
+# bench.sh - emitted code against ONNX Runtime (npm's onnxruntime-node, kept in the build folder).
 set -eu
 cd "$(dirname "$0")/.."
-work=$(pwd)/${B:-build}/bench
-mkdir -p "$work/node"
-if [ ! -d "$work/node/node_modules/onnxruntime-node" ]; then
-    echo "installing onnxruntime-node 1.30.0 from npm into $work/node"
-    (cd "$work/node" && echo '{"private": true}' > package.json &&
-        npm install --silent --ignore-scripts onnxruntime-node@1.30.0)
+B=${B:-build}
+mkdir -p "$B/bench/node"
+if [ ! -d "$B/bench/node/node_modules/onnxruntime-node" ]; then
+    echo 'Installing onnxruntime-node with npm'
+    npm install --silent --no-fund --no-audit --prefix "$B/bench/node" onnxruntime-node
 fi
-exec /usr/bin/python3 bench/bench.py "$work" "$@"
+B=$B exec /usr/bin/python3 bench/bench.py "$B/bench" "$@"

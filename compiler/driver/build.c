@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 
 /* A command line in the making. */
 enum { MAX_WORDS = 96 };
@@ -83,24 +84,34 @@ static bool add_runtime(Compilation *c, Words *cc, bool on_board)
     return true;
 }
 
-static bool add_model(Compilation *c, const Options *o, Words *cc)
+static bool write_model(Compilation *c, const Options *o, const char *path)
 {
     EmitOptions e;
-    const char *model = temp_file(c->arena, "model.c"), *glue = temp_file(c->arena, "glue.c");
     temp_file(c->arena, "model.h");
     temp_file(c->arena, "model.weights.bin");
-    if (!model_emit(c, o, model))
+    if (!model_emit(c, o, path))
         return false;
     model_emit_options(c, o, "model", &e);
     Text text = glue_text(c, &e);
-    if (!write_file(c, glue, text.data, text.len))
-        return false;
-    add_word(cc, model);
-    add_word(cc, glue);
-    return true;
+    return write_file(c, temp_file(c->arena, "glue.c"), text.data, text.len);
 }
 
 /* ---- the compiler ----------------------------------------------------------------------- */
+
+/* first_lines - of what a compiler said: one mistake can make thousands. */
+static const char *first_lines(Arena *a, const Text *said)
+{
+    enum { LINES = 20 };
+    const char *end = said->data;
+    for (int i = 0; end && i < LINES; i++) {
+        const char *newline = strchr(end, '\n');
+        if (!newline)
+            return said->data;
+        end = newline + 1;
+    }
+    return end && *end ? arena_printf(a, "%.*s...", (int)(end - said->data), said->data)
+                       : said->data ? said->data : "";
+}
 
 static bool call_compiler(Compilation *c, const Options *o, const Words *cc)
 {
@@ -112,19 +123,48 @@ static bool call_compiler(Compilation *c, const Options *o, const Words *cc)
         return false;
     if (status)
         diag_system(c->diag, "'%s' failed with status %d:\n%s", cc->items[0], status,
-                    said.data ? said.data : "");
+                    first_lines(c->arena, &said));
     else if (o->verbose && said.len)
         fwrite(said.data, 1, said.len, stderr);
     return status == 0;
 }
 
+/* compiler_of - $CC where it is set; else a cross compiler where the code is for another machine. */
 static const char *compiler_of(const Options *o, const Board *board)
 {
+    struct utsname here;
     if (o->cc)
         return o->cc;
     if (board)
         return board->cc;
-    return o->target->cross_cc ? o->target->cross_cc : "cc";
+    bool native = !o->target->machine || (!uname(&here) && !strcmp(here.machine, o->target->machine));
+    return native || !o->target->cross_cc ? "cc" : o->target->cross_cc;
+}
+
+static void add_common(Compilation *c, Words *cc, const Board *board, const char *dir)
+{
+    if (board)
+        add_words(cc, board_flags(c->arena, board));
+    add_word(cc, "-I");
+    add_word(cc, dir);
+}
+
+/* compile_model - the emitted C by itself, with the flags its head asks for. The runtime's headers
+ * are there. */
+static bool compile_model(Compilation *c, const Options *o, const Board *board, const char *dir)
+{
+    const char *source = temp_file(c->arena, "model.c");
+    Words       cc = {.arena = c->arena};
+    add_words(&cc, compiler_of(o, board));
+    add_words(&cc, o->target->c_flags);
+    /* Boards have a fused multiply-add that the portable code does not name. */
+    if (o->fp == FP_EXACT || board)
+        add_word(&cc, o->fp == FP_EXACT ? "-ffp-contract=off" : "-ffp-contract=fast");
+    add_common(c, &cc, board, dir);
+    add_words(&cc, "-c -o");
+    add_word(&cc, temp_file(c->arena, "model.o"));
+    add_word(&cc, source);
+    return write_model(c, o, source) && call_compiler(c, o, &cc);
 }
 
 bool build_program(Compilation *c, const Options *o, const char *dir, const char *program)
@@ -132,21 +172,18 @@ bool build_program(Compilation *c, const Options *o, const char *dir, const char
     const Board *board = o->board ? board_by_name(o->board) : NULL;
     Words        cc = {.arena = c->arena};
     add_words(&cc, compiler_of(o, board));
-    add_words(&cc, "-std=c11 -D_GNU_SOURCE -O3");
-    add_words(&cc, o->target->c_flags);
-    if (o->fp == FP_EXACT)
-        add_word(&cc, "-ffp-contract=off");
+    add_words(&cc, "-std=c11 -D_GNU_SOURCE -O2");
+    add_common(c, &cc, board, dir);
+    add_word(&cc, "-o");
+    add_word(&cc, program);
+    add_word(&cc, temp_file(c->arena, "model.o"));
+    add_word(&cc, temp_file(c->arena, "glue.c"));
+    if (!add_runtime(c, &cc, board != NULL) || !compile_model(c, o, board, dir))
+        return false;
     if (board) {
-        add_words(&cc, board_flags(c->arena, board));
         add_word(&cc, "-T");
         add_word(&cc, arena_printf(c->arena, "%s/board.ld", dir));
     }
-    add_words(&cc, "-I");
-    add_word(&cc, dir);
-    add_word(&cc, "-o");
-    add_word(&cc, program);
-    if (!add_model(c, o, &cc) || !add_runtime(c, &cc, board != NULL))
-        return false;
     add_words(&cc, board ? board_libraries : "-lm -lpthread");
     return call_compiler(c, o, &cc);
 }

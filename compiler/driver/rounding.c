@@ -16,7 +16,7 @@
 #include <stdlib.h>
 
 enum { TRIALS = 2 };
-#define FACTOR 8.0
+#define FACTOR 4.0
 #define U      0x1p-24
 
 /* ---- one node --------------------------------------------------------------------------- */

@@ -10,22 +10,16 @@ static const char *bytes_text(Arena *a, int64_t bytes)
     return arena_printf(a, "%lld KiB", (long long)(bytes >> 10));
 }
 
-static const char *or_dash(const char *text)
-{
-    return text && *text ? text : "-";
-}
-
 int command_targets(Compilation *c, const Options *o)
 {
-    static const char *const titles[] = {"target", ">lanes",   ">registers", "fma",   ">L1",
-                                         ">L2",    ">L3",      "machine",    "runs",  "compiler",
-                                         "flags",  "about"};
+    static const char *const titles[] = {"target", ">lanes", ">registers", "fma",   ">L1",
+                                         ">L2",    ">L3",    "runs",       "about"};
     Table        *t = table_new(c->arena, titles, COUNT_OF(titles));
     const Target *native = target_by_name("native");
     (void)o;
     for (int i = 0; i < target_count(); i++) {
         const Target *target = target_nth(i);
-        const char   *emulated = target->emulator ? "emulated" : "no";
+        const char   *elsewhere = target->emulator ? "emulated" : "no";
         table_cell(t, "%s%s", target->name, target == native ? " *" : "");
         table_cell(t, "%d", target->lanes);
         table_cell(t, "%d", target->vector_regs);
@@ -33,11 +27,8 @@ int command_targets(Compilation *c, const Options *o)
         table_cell(t, "%s", bytes_text(c->arena, target->l1_bytes));
         table_cell(t, "%s", bytes_text(c->arena, target->l2_bytes));
         table_cell(t, "%s", bytes_text(c->arena, target->l3_bytes));
-        table_cell(t, "%s", target->machine ? target->machine : "any");
-        table_cell(t, "%s", target_runs_here(target) ? "here" : emulated);
-        table_cell(t, "%s", target->cross_cc ? target->cross_cc : "cc");
-        table_cell(t, "%s", or_dash(target->c_flags));
-        table_cell(t, "%s", or_dash(target->about));
+        table_cell(t, "%s", target_runs_here(target) ? "here" : elsewhere);
+        table_cell(t, "%s", target->about ? target->about : "");
     }
     table_print(t, stdout);
     return EXIT_DONE;
