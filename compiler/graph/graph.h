@@ -2,6 +2,7 @@
  *
  *   graph.c        nodes, values, users: building and editing
  *   tensor.c       element types, layouts, contents of constants
+ *   home.c         which values live inside others
  *   read.c         the JSON model format -> Graph         (docs/format.md)
  *   read_node.c    one node, driven by the op table
  *   read_names.c   which name means which value; the order of execution
@@ -152,8 +153,9 @@ typedef struct Value {
     uint32_t     *slots;         /* users[k] reads it as its in[slots[k]] */
     size_t        n_users, cap_users;
     bool          is_output, is_input;
-    /* Set by plan_memory. A value lives at byte `offset` of the arena, or inside `base` (a concat
-     * it is written into, or the input it overwrites) `base_offset` elements from its start. */
+    /* Set by alias_concat and plan_memory. A value lives inside `base` (a concat it is written into,
+     * the input it is a view of or overwrites), `base_offset` elements from its start; without a base
+     * it is a home of its own. `offset` is its place in the arena, in bytes; see value_in_arena. */
     ValueId       base;
     int64_t       base_offset;
     int64_t       offset;
@@ -179,6 +181,7 @@ typedef struct Graph {
     uint64_t    n_fresh;         /* the next number for graph_fresh_name */
     Port       *inputs, *outputs;
     int         n_inputs, n_outputs;
+    bool         order_optimal;  /* no order of the nodes has a lower peak; set by order_nodes */
     struct MemoryPlan *plan;     /* NULL before plan_memory; passes.h */
 } Graph;
 
@@ -213,6 +216,17 @@ void graph_remove(Graph *g, NodeId n);       /* its value must have no user left
 void graph_move_before(Graph *g, NodeId n, NodeId before); /* 0: to the end */
 /* graph_only_user - the one node that uses `v`, once, where it is not a model output; else 0. */
 NodeId graph_only_user(const Graph *g, ValueId v);
+
+/* ---- home.c ----------------------------------------------------------------------------- */
+
+/* value_home - the value whose memory holds `v`, after following base, and where in it `v` begins, in
+ * elements (NULL: not asked). Model inputs, outputs and constants are homes of their own. */
+ValueId value_home(const Graph *g, ValueId v, int64_t *element_offset);
+/* value_is_placed - whether `in` lies inside `out` already, `element_offset` elements from its start:
+ * then concat, flatten, reshape and relayout have nothing to copy. */
+bool value_is_placed(const Graph *g, ValueId in, ValueId out, int64_t element_offset);
+/* value_in_arena - whether `v` lives in the arena: not in a constant, nor in memory of the caller. */
+bool value_in_arena(const Graph *g, ValueId v);
 
 /* ---- read.c ----------------------------------------------------------------------------- */
 

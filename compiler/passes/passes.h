@@ -12,14 +12,17 @@
  *   sink_movement.c    ... moved behind elementwise nodes and means, to meet others
  *   fuse_epilogue.c    elementwise nodes into the node that makes their input
  *   choose_layout.c    a layout for every value; relayout nodes where two meet
+ *   layout_halo.c      zeros around the planes that padded convolutions read
  *   alias_concat.c     concat written in place by its producers
  *   order_nodes.c      the order of execution with the lowest peak
+ *   order_search.c     the exact search for it between two bottlenecks
  *   plan_memory.c      in-place reuse; an offset for every value, proven minimal
  *   plan_storage.c     which values share memory, which may take over another's
  *   plan_search.c      offsets for blocks: bound, parts, the hunt for the smallest size
  *   plan_greedy.c      good placements quickly
  *   plan_exact.c       whether a size can hold the blocks: branch and bound
  *   plan_check.c       an independent check of the plan
+ *   plan_replay.c      a second check: the order run on the plan, with names for contents
  *   plan_print.c       the plan as a table, with its certificate */
 #ifndef KILN_PASSES_H
 #define KILN_PASSES_H
@@ -111,6 +114,9 @@ void plan_place(MemoryPlan *p, Arena *scratch, int64_t max_states);
 /* plan_check - re-proves from the blocks alone, with data structures of its own: aligned, inside the
  * arena, no two alive together overlap, the bound is as stated. False: `why` says what is wrong. */
 bool plan_check(const MemoryPlan *p, Text *why);
+/* plan_replay - whether every node of a planned graph finds its inputs as they were written, and the
+ * caller the outputs. Looks at Value.base and offset alone, not at how they came about. */
+bool plan_replay(const Graph *g, Text *why);
 /* plan_print - a table of blocks and the certificate. */
 void plan_print(const Graph *g, const MemoryPlan *p, Text *out);
 
@@ -120,6 +126,57 @@ void plan_print(const Graph *g, const MemoryPlan *p, Text *out);
 bool sink_movement(Graph *g, NodeId n);
 /* sink_into_weights - a transpose and flatten before the linear node `n` go into its weights. */
 bool sink_into_weights(Graph *g, NodeId n);
+
+/* ---- inside pass_choose_layout ----------------------------------------------------------- */
+
+/* What a node needs of an input's layout. */
+typedef enum Need {
+    NEED_ANY,                     /* nothing: it reads every layout */
+    NEED_ONE,                     /* block 1, with or without halo  */
+    NEED_BLOCK,                   /* blocks of all lanes            */
+    NEED_PLAIN,                   /* row-major, no halo             */
+    N_NEEDS
+} Need;
+
+/* Copies of values in other layouts, by need and value, so that each is made once. */
+typedef struct LayoutCopies {
+    Graph   *g;
+    int      lanes;
+    uint32_t n_values;            /* before the first copy: copies are not copied again */
+    ValueId *copy[N_NEEDS];
+} LayoutCopies;
+
+/* layout_copy - a relayout of `v`, made before node `before` (0: at the end) unless there is one. */
+ValueId layout_copy(LayoutCopies *c, ValueId v, Need what, Span where, NodeId before);
+void choose_halos(LayoutCopies *c);
+
+/* ---- inside pass_order_nodes ------------------------------------------------------------- */
+
+/* Nodes by their position when the pass began, and the homes in the arena they touch. A home is alive
+ * from the first node that touches it to the last. */
+typedef struct OrderModel {
+    int      n, n_homes;
+    int64_t *bytes;               /* of a home, aligned */
+    int     *total, *left;        /* nodes that touch a home; those not executed yet */
+    int     *touch, *touch_at;    /* homes that node i touches: touch[touch_at[i] .. touch_at[i + 1]) */
+    int     *reuse, *reuse_at;    /* homes that node i may write over, should it be their last */
+    int     *own;                 /* home of the node's output; -1: not in the arena */
+    int     *user, *user_at;      /* readers of the node's output, one entry a use */
+    int     *pending;             /* uses of outputs of nodes not executed yet */
+    bool    *is_done;
+    int64_t  live;                /* bytes after what was executed */
+} OrderModel;
+
+/* order_peak_at - bytes alive while node i runs now; *after, when not NULL: alive behind it. */
+int64_t order_peak_at(const OrderModel *m, int i, int64_t *after);
+void    order_run(OrderModel *m, int i);
+void    order_undo(OrderModel *m, int i);
+/* order_search - the order of nodes [first, last] with the lowest peak, into order[]. `known` is a
+ * peak some order has, `least` one that need not be beaten. Returns the peak found, or `known` where
+ * there is no lower one (order[] untouched). Every peak below *proven is impossible. *states counts
+ * down to 0, where the search gives up. */
+int64_t order_search(OrderModel *m, int first, int last, int64_t least, int64_t known, int *order,
+                     int64_t *proven, int64_t *states);
 
 /* ---- inside plan_place ------------------------------------------------------------------- */
 
@@ -152,10 +209,20 @@ typedef enum { FITS, FITS_NEVER, FITS_UNKNOWN } Fits;
 Fits place_fits(const PlaceProblem *p, int64_t size, int64_t *offset, int64_t max_states,
                 int64_t *states);
 
-/* ---- where values live ------------------------------------------------------------------- */
+/* ---- plan_storage.c: sharing memory ------------------------------------------------------- */
 
-/* value_home - where value `v` lives: the block's value (after following base), and the element offset
- * inside it. Model inputs, outputs and constants are homes of their own. */
-ValueId value_home(const Graph *g, ValueId v, int64_t *element_offset);
+/* plan_align - the alignment of blocks in the arena, in bytes. */
+int64_t plan_align(const Target *t);
+/* storage_bytes - what a value takes, as stored. */
+int64_t storage_bytes(const Graph *g, ValueId v);
+/* storage_alias_views - a view or relayout that keeps every byte in place lives inside its input; or
+ * its input inside it, where the view is part of a concat. True: changed. */
+bool storage_alias_views(Graph *g);
+/* storage_takeover - whether the node may write its output over in[i], if nothing needs that input
+ * (nor what lives with it) any more: each element is read right before it is written. The homes of
+ * both are then equally large. */
+bool storage_takeover(const Graph *g, NodeId n, int i);
+/* storage_settle - every base is a home from here on, so that value_home takes constant time. */
+void storage_settle(Graph *g);
 
 #endif
