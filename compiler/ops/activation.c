@@ -15,39 +15,31 @@ NO_ATTRS(identity);
 NO_ATTRS(dropout);
 NO_ATTRS(prelu);
 
-const AttrSpec attrs_leaky_relu[] = {
-    {.name = "alpha", .kind = ATTR_FLOAT, .offset = ATTR(alpha), .fallback = 0.01,
-     .min = -FLT_MAX, .max = FLT_MAX},
-};
+#define ANY_FLOAT .min = -FLT_MAX, .max = FLT_MAX
+
+const AttrSpec attrs_leaky_relu[] = {ATTR(alpha, ATTR_FLOAT, .fallback = 0.01, ANY_FLOAT)};
 ATTRS_END(leaky_relu);
 
-const AttrSpec attrs_elu[] = {
-    {.name = "alpha", .kind = ATTR_FLOAT, .offset = ATTR(alpha), .fallback = 1,
-     .min = -FLT_MAX, .max = FLT_MAX},
-};
+const AttrSpec attrs_elu[] = {ATTR(alpha, ATTR_FLOAT, .fallback = 1, ANY_FLOAT)};
 ATTRS_END(elu);
 
 const AttrSpec attrs_hard_sigmoid[] = {
-    {.name = "alpha", .kind = ATTR_FLOAT, .offset = ATTR(alpha), .fallback = 1.0 / 6,
-     .min = -FLT_MAX, .max = FLT_MAX},
-    {.name = "beta", .kind = ATTR_FLOAT, .offset = ATTR(beta), .fallback = 0.5,
-     .min = -FLT_MAX, .max = FLT_MAX},
+    ATTR(alpha, ATTR_FLOAT, .fallback = 1.0 / 6, ANY_FLOAT),
+    ATTR(beta, ATTR_FLOAT, .fallback = 0.5, ANY_FLOAT),
 };
 ATTRS_END(hard_sigmoid);
 
 static const char *const gelu_forms[] = {"none", "tanh", NULL};
 
 const AttrSpec attrs_gelu[] = {
-    {.name = "approximate", .kind = ATTR_BOOL, .offset = ATTR(tanh_form), .names = gelu_forms},
+    ATTR_NAMED("approximate", tanh_form, ATTR_BOOL, .names = gelu_forms),
 };
 ATTRS_END(gelu);
 
 /* A bound that is not given is infinite. */
 const AttrSpec attrs_clip[] = {
-    {.name = "min", .kind = ATTR_FLOAT, .offset = ATTR(min), .fallback = -INFINITY,
-     .min = -FLT_MAX, .max = FLT_MAX},
-    {.name = "max", .kind = ATTR_FLOAT, .offset = ATTR(max), .fallback = INFINITY,
-     .min = -FLT_MAX, .max = FLT_MAX},
+    ATTR(min, ATTR_FLOAT, .fallback = -INFINITY, ANY_FLOAT),
+    ATTR(max, ATTR_FLOAT, .fallback = INFINITY, ANY_FLOAT),
 };
 ATTRS_END(clip);
 
@@ -74,23 +66,23 @@ static void eval_unary_op(const Node *n, const Array *const in[], Array *out)
 static void lower_unary(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
-    Element     e = element_loops(g, k, n->out);
+    Element e = element_loops(g, k, n->out);
     const Expr *x = element_load(g, k, n->in[0], &value_get(g, n->out)->type, &e);
     element_store(g, k, n, &e, lower_elementwise(k, n->op, &n->attrs, x, NULL));
 }
 
-#define UNARY(op, shape_rule)                                                                     \
-    bool shape_##op(Graph *g, NodeId n)                                                           \
-    {                                                                                             \
-        return shape_rule(g, n);                                                                  \
-    }                                                                                             \
-    void eval_##op(const Node *n, const Array *const in[], Array *out)                            \
-    {                                                                                             \
-        eval_unary_op(n, in, out);                                                                \
-    }                                                                                             \
-    void lower_##op(Graph *g, NodeId n, Kernel *k)                                                \
-    {                                                                                             \
-        lower_unary(g, n, k);                                                                     \
+#define UNARY(op, shape_rule)                                                                      \
+    bool shape_##op(Graph *g, NodeId n)                                                            \
+    {                                                                                              \
+        return shape_rule(g, n);                                                                   \
+    }                                                                                              \
+    void eval_##op(const Node *n, const Array *const in[], Array *out)                             \
+    {                                                                                              \
+        eval_unary_op(n, in, out);                                                                 \
+    }                                                                                              \
+    void lower_##op(Graph *g, NodeId n, Kernel *k)                                                 \
+    {                                                                                              \
+        lower_unary(g, n, k);                                                                      \
     }
 
 UNARY(relu, shape_unary)
@@ -119,13 +111,13 @@ static int prelu_axis(const Type *x)
 bool shape_prelu(Graph *g, NodeId n)
 {
     const Type *x = shape_in(g, n, 0), *slope = shape_in(g, n, 1);
-    int64_t     channels = x->rank ? x->dims[prelu_axis(x)] : 1;
-    bool        fits = type_count(slope) == 1;
+    int64_t channels = x->rank ? x->dims[prelu_axis(x)] : 1;
+    bool fits = type_count(slope) == 1;
     if (slope->rank == 1 && slope->dims[0] == channels)
         fits = true;
     int from_end = x->rank - prelu_axis(x); /* where C stands, counted from the last dimension */
-    if (slope->rank >= from_end && slope->rank <= x->rank && slope->dims[slope->rank - from_end] == type_count(slope) &&
-        type_count(slope) == channels)
+    if (slope->rank >= from_end && slope->rank <= x->rank &&
+        slope->dims[slope->rank - from_end] == type_count(slope) && type_count(slope) == channels)
         fits = true;
     if (!fits)
         return shape_error(g, n, "slope is %s, expected 1 value or %" PRId64 ", one per channel",
@@ -149,9 +141,9 @@ void lower_prelu(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
     const Type *y = &value_get(g, n->out)->type;
-    Element     e = element_loops(g, k, n->out);
+    Element e = element_loops(g, k, n->out);
     const Expr *x = element_load(g, k, n->in[0], y, &e);
-    bool        is_vector = value_get(g, n->in[1])->type.rank == 1;
+    bool is_vector = value_get(g, n->in[1])->type.rank == 1;
     const Expr *slope = is_vector ? element_load_along(g, k, n->in[1], y, prelu_axis(y), &e)
                                   : element_load(g, k, n->in[1], y, &e);
     element_store(g, k, n, &e, lower_elementwise(k, OP_prelu, &n->attrs, x, slope));

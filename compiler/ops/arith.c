@@ -9,7 +9,8 @@ NO_ATTRS(div);
 static bool shape_binary(Graph *g, NodeId n)
 {
     Type out;
-    return shape_floats(g, n) && shape_broadcast(g, n, shape_in(g, n, 0), shape_in(g, n, 1), &out) &&
+    return shape_floats(g, n) &&
+           shape_broadcast(g, n, shape_in(g, n, 0), shape_in(g, n, 1), &out) &&
            shape_set(g, n, F32, out.rank, out.dims);
 }
 
@@ -27,24 +28,24 @@ static void lower_binary(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
     const Type *y = &value_get(g, n->out)->type;
-    Element     e = element_loops(g, k, n->out);
+    Element e = element_loops(g, k, n->out);
     const Expr *a = element_load(g, k, n->in[0], y, &e);
     const Expr *b = element_load(g, k, n->in[1], y, &e);
     element_store(g, k, n, &e, lower_elementwise(k, n->op, &n->attrs, a, b));
 }
 
-#define BINARY(op)                                                                                \
-    bool shape_##op(Graph *g, NodeId n)                                                           \
-    {                                                                                             \
-        return shape_binary(g, n);                                                                \
-    }                                                                                             \
-    void eval_##op(const Node *n, const Array *const in[], Array *out)                            \
-    {                                                                                             \
-        eval_binary_op(n, in, out);                                                               \
-    }                                                                                             \
-    void lower_##op(Graph *g, NodeId n, Kernel *k)                                                \
-    {                                                                                             \
-        lower_binary(g, n, k);                                                                    \
+#define BINARY(op)                                                                                 \
+    bool shape_##op(Graph *g, NodeId n)                                                            \
+    {                                                                                              \
+        return shape_binary(g, n);                                                                 \
+    }                                                                                              \
+    void eval_##op(const Node *n, const Array *const in[], Array *out)                             \
+    {                                                                                              \
+        eval_binary_op(n, in, out);                                                                \
+    }                                                                                              \
+    void lower_##op(Graph *g, NodeId n, Kernel *k)                                                 \
+    {                                                                                              \
+        lower_binary(g, n, k);                                                                     \
     }
 
 BINARY(add)

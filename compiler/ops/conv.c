@@ -3,19 +3,13 @@
 
 #include <inttypes.h>
 
-#define MAX_STEP ((double)((int64_t)1 << 31))
-
 /* ---- conv2d ----------------------------------------------------------------------------- */
 
 const AttrSpec attrs_conv2d[] = {
-    {.name = "strides", .kind = ATTR_INTS, .offset = ATTR(strides), .count = 2, .fallback = 1,
-     .min = 1, .max = MAX_STEP},
-    {.name = "padding", .kind = ATTR_PADDING, .offset = ATTR(padding), .count = 4,
-     .min = 0, .max = MAX_STEP},
-    {.name = "dilations", .kind = ATTR_INTS, .offset = ATTR(dilations), .count = 2, .fallback = 1,
-     .min = 1, .max = MAX_STEP},
-    {.name = "groups", .kind = ATTR_INT, .offset = ATTR(groups), .fallback = 1,
-     .min = 1, .max = MAX_STEP},
+    ATTR(strides, ATTR_INTS, .count = 2, .fallback = 1, .min = 1, .max = ATTR_MAX_INT),
+    ATTR(padding, ATTR_PADDING, .count = 4, .min = 0, .max = ATTR_MAX_INT),
+    ATTR(dilations, ATTR_INTS, .count = 2, .fallback = 1, .min = 1, .max = ATTR_MAX_INT),
+    ATTR(groups, ATTR_INT, .fallback = 1, .min = 1, .max = ATTR_MAX_INT),
 };
 ATTRS_END(conv2d);
 
@@ -27,13 +21,16 @@ static bool conv_weight_fits(Graph *g, NodeId n, const Type *x, const Type *w)
         return shape_error(g, n, "weight is %s, expected rank 4: [O, I/groups, KH, KW]",
                            type_text(g->arena, w));
     if (x->dims[1] % groups != 0)
-        return shape_error(g, n, "the input's %" PRId64 " channels do not divide into %" PRId64
-                           " groups", x->dims[1], groups);
+        return shape_error(g, n,
+                           "the input's %" PRId64 " channels do not divide into %" PRId64 " groups",
+                           x->dims[1], groups);
     if (w->dims[0] % groups != 0)
-        return shape_error(g, n, "the weight's %" PRId64 " output channels do not divide into %" PRId64
-                           " groups", w->dims[0], groups);
+        return shape_error(
+            g, n, "the weight's %" PRId64 " output channels do not divide into %" PRId64 " groups",
+            w->dims[0], groups);
     if (w->dims[1] != x->dims[1] / groups)
-        return shape_error(g, n, "weight is %s and the input %s: with %" PRId64
+        return shape_error(g, n,
+                           "weight is %s and the input %s: with %" PRId64
                            " group%s the weight's second dimension must be %" PRId64,
                            type_text(g->arena, w), type_text(g->arena, x), groups,
                            groups == 1 ? "" : "s", x->dims[1] / groups);
@@ -44,7 +41,7 @@ bool shape_conv2d(Graph *g, NodeId n)
 {
     if (!shape_floats(g, n) || !shape_rank(g, n, 4))
         return false;
-    Type    x = *shape_in(g, n, 0), w = *shape_in(g, n, 1);
+    Type x = *shape_in(g, n, 0), w = *shape_in(g, n, 1);
     int64_t out[2];
     if (!conv_weight_fits(g, n, &x, &w) || !shape_vector(g, n, 2, w.dims[0], "output channel"))
         return false;
@@ -67,8 +64,8 @@ static void valid_outputs(int64_t count, int64_t stride, int64_t offset, int64_t
 
 /* y += weight * x over one output plane, for one tap of the kernel that reads x at
  * [oh * stride + off_h, ow * stride + off_w]. */
-static void add_tap(const OpAttrs *a, double weight, const double *x, const int64_t in[2], int64_t off_h,
-                    int64_t off_w, double *y, const int64_t out[2])
+static void add_tap(const OpAttrs *a, double weight, const double *x, const int64_t in[2],
+                    int64_t off_h, int64_t off_w, double *y, const int64_t out[2])
 {
     int64_t oh0, oh1, ow0, ow1;
     valid_outputs(out[0], a->strides[0], off_h, in[0], &oh0, &oh1);
@@ -85,8 +82,8 @@ static void conv_plane(const OpAttrs *a, const Array *x, const Array *w, double 
                        int64_t oc, Array *out)
 {
     const int64_t *xd = x->type.dims, *wd = w->type.dims, *yd = out->type.dims;
-    int64_t        pixels = yd[2] * yd[3], first_ic = oc / (wd[0] / a->groups) * wd[1];
-    double        *y = out->data + (n * yd[1] + oc) * pixels;
+    int64_t pixels = yd[2] * yd[3], first_ic = oc / (wd[0] / a->groups) * wd[1];
+    double *y = out->data + (n * yd[1] + oc) * pixels;
     for (int64_t i = 0; i < pixels; i++)
         y[i] = bias;
     const double *weight = w->data + oc * wd[1] * wd[2] * wd[3];
@@ -132,12 +129,12 @@ bool shape_linear(Graph *g, NodeId n)
 void eval_linear(const Node *n, const Array *const in[], Array *out)
 {
     const Array *bias = n->n_own > 2 ? in[2] : NULL;
-    int64_t      outputs = out->type.dims[1], inputs = in[1]->type.dims[1];
+    int64_t outputs = out->type.dims[1], inputs = in[1]->type.dims[1];
     for (int64_t i = 0; i < out->type.dims[0]; i++) {
         const double *x = in[0]->data + i * inputs;
         for (int64_t o = 0; o < outputs; o++) {
             const double *w = in[1]->data + o * inputs;
-            double        sum = bias ? bias->data[o] : 0;
+            double sum = bias ? bias->data[o] : 0;
             for (int64_t j = 0; j < inputs; j++)
                 sum += x[j] * w[j];
             out->data[i * outputs + o] = sum;

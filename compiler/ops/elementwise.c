@@ -1,5 +1,5 @@
-/* elementwise.c - the scalar functions of elementwise ops, twice: in double for the evaluator, and as
- * expressions for lowerings and epilogues. Comparisons stand so that NaN stays NaN. */
+/* elementwise.c - the scalar functions of elementwise ops, twice: in double for the evaluator, and
+ * as expressions for lowerings and epilogues. Comparisons stand so that NaN stays NaN. */
 #include "ops/ops.h"
 
 #include <math.h>

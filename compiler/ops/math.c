@@ -1,5 +1,5 @@
-/* math.c - exp, log, tanh, erf as expressions of adds and multiplies: no libm, so the same bits on every
- * target. Arguments are clamped with x as the second operand of max and min, which keeps NaN.
+/* math.c - exp, log, tanh, erf as expressions of adds and multiplies: no libm, so the same bits on
+ * every target. Arguments are clamped with x as the second operand of max and min, which keeps NaN.
  *
  * Coefficients are minimax fits over the stated intervals (Lawson's algorithm in double precision);
  * tests/unit/ops_math_test.c measures the errors. */
@@ -44,12 +44,12 @@ typedef struct ExpParts {
     const Expr *n, *q;
 } ExpParts;
 
-#define EXP_LOW  (-87.33) /* exp of it is just above 2^-126, the smallest normal number */
-#define EXP_HIGH 88.3     /* n is 127 */
+#define EXP_LOW (-87.33) /* exp of it is just above 2^-126, the smallest normal number */
+#define EXP_HIGH 88.3    /* n is 127 */
 
 /* ln(2) as a sum whose first part times n is exact */
 #define LN2_HIGH 0.693359375
-#define LN2_LOW  (-2.12194440e-4)
+#define LN2_LOW (-2.12194440e-4)
 
 static ExpParts exp_parts(Kernel *k, const Expr *x)
 {
@@ -64,10 +64,11 @@ static ExpParts exp_parts(Kernel *k, const Expr *x)
     return (ExpParts){n, add(k, mul(k, square, polynomial(k, r, 5, f)), f)};
 }
 
-/* What exp gives at the lower clamp is taken off, so that below it the result is 0 and not 2^-126. */
+/* What exp gives at the lower clamp is taken off, so that below it the result is 0 and not 2^-126.
+ */
 const Expr *math_exp(Kernel *k, const Expr *x)
 {
-    ExpParts    p = exp_parts(k, x);
+    ExpParts p = exp_parts(k, x);
     const Expr *y = ex_binary(k, B_LDEXP, add(k, p.q, number(k, 1)), p.n);
     return ex_binary(k, B_MAX, number(k, 0), ex_binary(k, B_SUB, y, number(k, 1.19e-38)));
 }
@@ -75,7 +76,7 @@ const Expr *math_exp(Kernel *k, const Expr *x)
 /* 2^n * q + (2^n - 1): near 0 n is 0 and nothing cancels. */
 const Expr *math_expm1(Kernel *k, const Expr *x)
 {
-    ExpParts    p = exp_parts(k, x);
+    ExpParts p = exp_parts(k, x);
     const Expr *scale = ex_binary(k, B_LDEXP, number(k, 1), p.n);
     return add(k, mul(k, scale, p.q), ex_binary(k, B_SUB, scale, number(k, 1)));
 }
@@ -126,13 +127,14 @@ const Expr *math_sigmoid(Kernel *k, const Expr *x)
 
 /* ---- erf -------------------------------------------------------------------------------- */
 
-/* For x >= 0: erf(x) = 1 - exp(-x * g(x)), g a polynomial on [0, 4]; beyond 4 it is 1 in f32. Errors of
- * g vanish where erf nears 1, and expm1 keeps the relative error small near 0. The sign comes back as a
- * factor that is exactly 1 or -1 unless x is tiny beyond measure. */
+/* For x >= 0: erf(x) = 1 - exp(-x * g(x)), g a polynomial on [0, 4]; beyond 4 it is 1 in f32.
+ * Errors of g vanish where erf nears 1, and expm1 keeps the relative error small near 0. The sign
+ * comes back as a factor that is exactly 1 or -1 unless x is tiny beyond measure. */
 const Expr *math_erf(Kernel *k, const Expr *x)
 {
-    static const double g[] = {1.12837917, 0.636619371, 0.10277791, -0.0191533259, -0.000159951095,
-                               0.00166661123, -0.000632621297, 0.000117583624, -9.25008011e-06};
+    static const double g[] = {1.12837917,      0.636619371,     0.10277791,
+                               -0.0191533259,   -0.000159951095, 0.00166661123,
+                               -0.000632621297, 0.000117583624,  -9.25008011e-06};
     const Expr *z = ex_binary(k, B_MIN, number(k, 4), ex_unary(k, U_ABS, x));
     const Expr *power = mul(k, ex_unary(k, U_NEG, z), polynomial(k, g, 9, z));
     const Expr *minus_sign = clamp(k, -1, 1, mul(k, x, number(k, -0x1p100)));

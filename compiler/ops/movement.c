@@ -1,12 +1,8 @@
-/* movement.c - ops that move elements and compute nothing: concat, flatten, reshape, transpose,
- * relayout. */
+/* movement.c - ops that move elements and compute nothing: concat, transpose, relayout. */
 #include "ops/ops.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-#define MAX_AXIS   ((double)(MAX_RANK - 1))
-#define MAX_EXTENT ((double)((int64_t)1 << 40))
 
 /* A box of all of `t`, at the same place on both sides. */
 static Box whole_box(const Type *t)
@@ -19,8 +15,7 @@ static Box whole_box(const Type *t)
 /* ---- concat ----------------------------------------------------------------------------- */
 
 const AttrSpec attrs_concat[] = {
-    {.name = "axis", .kind = ATTR_INT, .offset = ATTR(axis), .fallback = 1,
-     .min = -MAX_RANK, .max = MAX_AXIS},
+    ATTR(axis, ATTR_INT, .fallback = 1, .min = -MAX_RANK, .max = MAX_RANK - 1),
 };
 ATTRS_END(concat);
 
@@ -28,7 +23,7 @@ ATTRS_END(concat);
 static bool concat_fits(Graph *g, NodeId n, int i, int axis)
 {
     const Type *first = shape_in(g, n, 0), *t = shape_in(g, n, i);
-    bool        fits = t->rank == first->rank && t->elem == first->elem;
+    bool fits = t->rank == first->rank && t->elem == first->elem;
     for (int d = 0; fits && d < t->rank; d++)
         fits = d == axis || t->dims[d] == first->dims[d];
     if (fits)
@@ -40,7 +35,7 @@ static bool concat_fits(Graph *g, NodeId n, int i, int axis)
 bool shape_concat(Graph *g, NodeId n)
 {
     Type out = *shape_in(g, n, 0);
-    int  axis, n_in = node_get(g, n)->n_own;
+    int axis, n_in = node_get(g, n)->n_own;
     if (!shape_axis(g, n, node_get(g, n)->attrs.axis, out.rank, out.rank, &axis))
         return false;
     out.dims[axis] = 0;
@@ -57,7 +52,7 @@ bool shape_concat(Graph *g, NodeId n)
 
 void eval_concat(const Node *n, const Array *const in[], Array *out)
 {
-    int     axis = axis_from_end(n->attrs.axis, out->type.rank);
+    int axis = axis_from_end(n->attrs.axis, out->type.rank);
     int64_t outer, total, inner, first = 0;
     axis_spans(&out->type, axis, &outer, &total, &inner);
     for (int i = 0; i < n->n_own; i++) {
@@ -80,7 +75,8 @@ static void concat_plain(Graph *g, Kernel *k, ValueId x, ValueId y, int axis, in
     Affine from = affine_add(affine_scale(affine_loop(o), extent * inner), affine_loop(i));
     Affine to = affine_add(affine_scale(affine_loop(o), total * inner), affine_loop(i));
     to = affine_offset(to, first * inner);
-    Stmt *store = st_store(k, lower_buffer(g, k, y), to, ASSIGN, ex_load(k, lower_buffer(g, k, x), from));
+    Stmt *store =
+        st_store(k, lower_buffer(g, k, y), to, ASSIGN, ex_load(k, lower_buffer(g, k, x), from));
     st_add(k, k->body, lower_nest(k, (LoopId[]){o, i}, 2, store));
 }
 
@@ -95,7 +91,8 @@ static int64_t run_offset(const Type *y, int axis, int64_t first)
 /* Whether input `i`, `first` along the axis, was written into the output in the first place. */
 static bool is_in_place(const Graph *g, const Node *n, int i, int axis, int64_t first)
 {
-    return value_is_placed(g, n->in[i], n->out, run_offset(&value_get(g, n->out)->type, axis, first));
+    return value_is_placed(g, n->in[i], n->out,
+                           run_offset(&value_get(g, n->out)->type, axis, first));
 }
 
 static bool all_in_place(const Graph *g, const Node *n, int axis)
@@ -113,10 +110,10 @@ void lower_concat(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
     const Type *y = &value_get(g, n->out)->type;
-    int         axis = axis_from_end(n->attrs.axis, y->rank);
-    int         place = y->rank == 1 ? 1 : axis; /* a vector is seen as channels */
-    int64_t     first = 0, nchw[4];
-    bool        is_nchw = dims_nchw(y, nchw);
+    int axis = axis_from_end(n->attrs.axis, y->rank);
+    int place = y->rank == 1 ? 1 : axis; /* a vector is seen as channels */
+    int64_t first = 0, nchw[4];
+    bool is_nchw = dims_nchw(y, nchw);
     if (all_in_place(g, n, axis))
         return;
     lower_zero_halo(g, k, n->out);
@@ -124,7 +121,7 @@ void lower_concat(Graph *g, NodeId id, Kernel *k)
         box_zero_channels(g, k, n->out);
     for (int i = 0; i < n->n_own; i++) {
         const Type *x = &value_get(g, n->in[i])->type;
-        Box         box = whole_box(x);
+        Box box = whole_box(x);
         box.to[place] = first;
         if (is_nchw && !is_in_place(g, n, i, axis, first))
             box_copy(g, k, n->in[i], n->out, &box);
@@ -134,150 +131,27 @@ void lower_concat(Graph *g, NodeId id, Kernel *k)
     }
 }
 
-/* ---- flatten, reshape ------------------------------------------------------------------- */
-
-const AttrSpec attrs_flatten[] = {
-    {.name = "axis", .kind = ATTR_INT, .offset = ATTR(axis), .fallback = 1,
-     .min = -MAX_RANK, .max = MAX_RANK},
-};
-ATTRS_END(flatten);
-
-bool shape_flatten(Graph *g, NodeId n)
-{
-    Type    x = *shape_in(g, n, 0);
-    int     axis;
-    int64_t dims[2] = {1, 1};
-    if (!shape_axis(g, n, node_get(g, n)->attrs.axis, x.rank, x.rank + 1, &axis))
-        return false;
-    for (int i = 0; i < x.rank; i++)
-        dims[i >= axis] *= x.dims[i];
-    return shape_set(g, n, x.elem, 2, dims);
-}
-
-const AttrSpec attrs_reshape[] = {
-    {.name = "shape", .kind = ATTR_LIST, .offset = ATTR(list), .required = true,
-     .min = -1, .max = MAX_EXTENT},
-};
-ATTRS_END(reshape);
-
-bool shape_reshape(Graph *g, NodeId n)
-{
-    IntList shape = node_get(g, n)->attrs.list;
-    Type    x = *shape_in(g, n, 0);
-    int64_t known = 1, count = type_count(&x);
-    int     inferred = -1;
-    for (int i = 0; i < shape.n; i++) {
-        if (shape.v[i] == 0 && i >= x.rank)
-            return shape_error(g, n, "entry %d of shape is 0 (copy), but the input has rank %d", i, x.rank);
-        if (shape.v[i] == -1 && inferred >= 0)
-            return shape_error(g, n, "shape has two entries -1, expected at most one");
-        if (shape.v[i] == -1) {
-            inferred = i;
-            continue;
-        }
-        shape.v[i] = shape.v[i] == 0 ? x.dims[i] : shape.v[i];
-        if (!mul_ok(known, shape.v[i], &known))
-            return shape_error(g, n, "shape has more than 2^63 elements");
-    }
-    if (inferred >= 0)
-        shape.v[inferred] = count / known;
-    if (inferred >= 0 ? count % known != 0 : count != known)
-        return shape_error(g, n, "%s has %" PRId64 " elements, which shape cannot hold: its known "
-                           "entries multiply to %" PRId64, type_text(g->arena, &x), count, known);
-    return shape_set(g, n, x.elem, shape.n, shape.v);
-}
-
-static void eval_copy(const Array *x, Array *y)
-{
-    memcpy(y->data, x->data, (size_t)type_count(&y->type) * sizeof(double));
-}
-
-void eval_flatten(const Node *n, const Array *const in[], Array *out)
-{
-    (void)n;
-    eval_copy(in[0], out);
-}
-
-void eval_reshape(const Node *n, const Array *const in[], Array *out)
-{
-    (void)n;
-    eval_copy(in[0], out);
-}
-
-/* From a stored layout to row-major: channel by channel, so that no padding lane is written. */
-static void gather_channels(Graph *g, Kernel *k, ValueId xv, ValueId yv)
-{
-    const Type *x = &value_get(g, xv)->type;
-    int64_t     d[4], block = x->layout.block;
-    dims_nchw(x, d);
-    for (int tail = 0; tail < 2; tail++) {
-        int64_t blocks = tail ? 1 : d[1] / block, lanes = tail ? d[1] % block : block;
-        if (blocks == 0 || lanes == 0)
-            continue;
-        LoopId loops[5] = {kernel_loop_if(k, "n", d[0], PARALLEL, AXIS_NONE),
-                           kernel_loop_if(k, "c", blocks, PARALLEL, AXIS_NONE),
-                           kernel_loop_if(k, "cl", lanes, PARALLEL, AXIS_NONE),
-                           kernel_loop_if(k, "h", d[2], PARALLEL, AXIS_NONE),
-                           kernel_loop_if(k, "w", d[3], PARALLEL, AXIS_NONE)};
-        At     at = {block, affine_loop(loops[0]), affine_loop(loops[1]), affine_loop(loops[2]),
-                     affine_loop(loops[3]), affine_loop(loops[4])};
-        at.cb = affine_offset(at.cb, tail ? d[1] / block : 0);
-        Affine c = affine_add(affine_scale(at.cb, block), at.cl);
-        Affine to = affine_add(affine_scale(at.n, d[1]), c);
-        to = affine_add(affine_scale(to, d[2]), at.h);
-        to = affine_add(affine_scale(to, d[3]), at.w);
-        Stmt *store = st_store(k, lower_buffer(g, k, yv), to, ASSIGN, lower_load(g, k, xv, x, &at));
-        st_add(k, k->body, lower_nest(k, loops, 5, store));
-    }
-}
-
-/* Nothing to do where the output lives in the input; a flat copy between row-major values. */
-static void lower_view(Graph *g, NodeId id, Kernel *k)
-{
-    const Node  *n = node_get(g, id);
-    const Value *x = value_get(g, n->in[0]), *y = value_get(g, n->out);
-    if (value_is_placed(g, n->in[0], n->out, 0))
-        return;
-    if (!type_is_plain(&x->type)) {
-        gather_channels(g, k, n->in[0], n->out);
-        return;
-    }
-    LoopId i = kernel_loop_if(k, "i", type_count(&y->type), PARALLEL, AXIS_LANE);
-    const Expr *e = ex_load(k, lower_buffer(g, k, n->in[0]), affine_loop(i));
-    st_add(k, k->body, st_for(k, i, st_store(k, lower_buffer(g, k, n->out), affine_loop(i), ASSIGN, e)));
-}
-
-void lower_flatten(Graph *g, NodeId n, Kernel *k)
-{
-    lower_view(g, n, k);
-}
-
-void lower_reshape(Graph *g, NodeId n, Kernel *k)
-{
-    lower_view(g, n, k);
-}
-
 /* ---- transpose -------------------------------------------------------------------------- */
 
 const AttrSpec attrs_transpose[] = {
-    {.name = "perm", .kind = ATTR_LIST, .offset = ATTR(list), .required = true,
-     .min = 0, .max = MAX_AXIS},
+    ATTR_NAMED("perm", list, ATTR_LIST, .required = true, .min = 0, .max = MAX_RANK - 1),
 };
 ATTRS_END(transpose);
 
 bool shape_transpose(Graph *g, NodeId n)
 {
     const IntList *perm = &node_get(g, n)->attrs.list;
-    Type           x = *shape_in(g, n, 0);
-    bool           seen[MAX_RANK] = {false};
-    int64_t        dims[MAX_RANK];
+    Type x = *shape_in(g, n, 0);
+    bool seen[MAX_RANK] = {false};
+    int64_t dims[MAX_RANK];
     if (perm->n != x.rank)
-        return shape_error(g, n, "perm has %d entries, expected %d, the rank of the input", perm->n, x.rank);
+        return shape_error(g, n, "perm has %d entries, expected %d, the rank of the input", perm->n,
+                           x.rank);
     for (int i = 0; i < x.rank; i++) {
         int64_t p = perm->v[i];
         if (p < 0 || p >= x.rank || seen[p])
-            return shape_error(g, n, "perm is no permutation of 0 to %d: entry %d is %" PRId64, x.rank - 1,
-                               i, p);
+            return shape_error(g, n, "perm is no permutation of 0 to %d: entry %d is %" PRId64,
+                               x.rank - 1, i, p);
         seen[p] = true;
         dims[i] = x.dims[p];
     }
@@ -303,8 +177,8 @@ void lower_transpose(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
     const Type *y = &value_get(g, n->out)->type;
-    LoopId      loops[MAX_RANK];
-    Affine      to[MAX_RANK], from[MAX_RANK];
+    LoopId loops[MAX_RANK];
+    Affine to[MAX_RANK], from[MAX_RANK];
     for (int i = 0; i < y->rank; i++) {
         LoopAxis axis = i == y->rank - 1 ? AXIS_LANE : AXIS_NONE;
         loops[i] = kernel_loop_if(k, "d", y->dims[i], PARALLEL, axis);
@@ -327,13 +201,13 @@ bool shape_relayout(Graph *g, NodeId n)
 void eval_relayout(const Node *n, const Array *const in[], Array *out)
 {
     (void)n;
-    eval_copy(in[0], out);
+    memcpy(out->data, in[0]->data, (size_t)type_count(&out->type) * sizeof(double));
 }
 
 void lower_relayout(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
-    Box         box = whole_box(&value_get(g, n->out)->type);
+    Box box = whole_box(&value_get(g, n->out)->type);
     if (value_is_placed(g, n->in[0], n->out, 0))
         return;
     lower_zero_halo(g, k, n->out);

@@ -19,12 +19,10 @@ static unsigned op_flags(Op op)
     case OP_elu:
     case OP_hard_sigmoid:
     case OP_gelu:
-    case OP_clip:
-        return OPF_UNARY | OPF_EPILOGUE | OPF_BLOCKED;
+    case OP_clip: return OPF_UNARY | OPF_EPILOGUE | OPF_BLOCKED;
     case OP_add:
     case OP_sub:
-    case OP_mul:
-        return OPF_BINARY | OPF_EPILOGUE | OPF_BLOCKED;
+    case OP_mul: return OPF_BINARY | OPF_EPILOGUE | OPF_BLOCKED;
     case OP_div:
         /* Not blocked: the padding channels of a divisor are unspecified and may be zero. */
         return OPF_BINARY | OPF_EPILOGUE;
@@ -37,18 +35,13 @@ static unsigned op_flags(Op op)
     case OP_global_avg_pool:
     case OP_global_max_pool:
     case OP_adaptive_avg_pool:
-    case OP_upsample:
-        return OPF_EPILOGUE | OPF_BLOCKED;
+    case OP_upsample: return OPF_EPILOGUE | OPF_BLOCKED;
     case OP_concat:
-    case OP_pad:
-        return OPF_BLOCKED;
+    case OP_pad: return OPF_BLOCKED;
     case OP_flatten:
-    case OP_reshape:
-        return OPF_VIEW;
-    case OP_relayout:
-        return OPF_INTERNAL | OPF_BLOCKED;
-    default:
-        return 0;
+    case OP_reshape: return OPF_VIEW;
+    case OP_relayout: return OPF_INTERNAL | OPF_BLOCKED;
+    default: return 0;
     }
 }
 
@@ -77,18 +70,18 @@ static void parse_slots(OpInfo *info, const char *inputs)
 static const OpInfo *op_table(void)
 {
     static OpInfo table[N_OPS];
-    static bool   is_filled;
+    static bool is_filled;
     if (is_filled)
         return table;
     const char *inputs[N_OPS] = {0};
-#define OP(op, slots_text, meaning_text)                                                          \
-    table[OP_##op] = (OpInfo){.name = #op,                                                        \
-                              .meaning = meaning_text,                                            \
-                              .attrs = attrs_##op,                                                \
-                              .n_attrs = n_attrs_##op,                                            \
-                              .shape = shape_##op,                                                \
-                              .eval = eval_##op,                                                  \
-                              .lower = lower_##op};                                               \
+#define OP(op, slots_text, meaning_text)                                                           \
+    table[OP_##op] = (OpInfo){.name = #op,                                                         \
+                              .meaning = meaning_text,                                             \
+                              .attrs = attrs_##op,                                                 \
+                              .n_attrs = n_attrs_##op,                                             \
+                              .shape = shape_##op,                                                 \
+                              .eval = eval_##op,                                                   \
+                              .lower = lower_##op};                                                \
     inputs[OP_##op] = slots_text;
 #include "graph/ops.def"
 #undef OP

@@ -14,8 +14,10 @@
  *   arith.c        add, sub, mul, div
  *   pool.c         max_pool, avg_pool
  *   pool_global.c  global and adaptive pooling
- *   softmax.c      softmax, log_softmax, arg_max, reduce_mean
- *   movement.c     concat, flatten, reshape, transpose, relayout
+ *   softmax.c      softmax, log_softmax, arg_max
+ *   reduce.c       reduce_mean
+ *   movement.c     concat, transpose, relayout
+ *   reshape.c      flatten, reshape
  *   resample.c     upsample, channel_shuffle
  *   box.c          copies of boxes between layouts, which movement.c and slice_pad.c stand on
  *   slice_pad.c    slice, pad
@@ -94,12 +96,15 @@ typedef struct OpInfo {
     void (*lower)(Graph *g, NodeId n, Kernel *k);
 } OpInfo;
 
-/* How a family's file writes its attrs_<op> tables. */
-#define ATTR(member) offsetof(OpAttrs, member)
-#define ATTRS_END(op) const int n_attrs_##op = (int)COUNT_OF(attrs_##op)
-#define NO_ATTRS(op)                                                                            \
-    const AttrSpec attrs_##op[1] = {{0}};                                                       \
+/* How a family's file writes its attrs_<op> tables: a row an attribute, with what differs from zero. */
+#define ATTR_NAMED(name_, member, kind_, ...)                                                      \
+    {.name = name_, .kind = kind_, .offset = offsetof(OpAttrs, member), __VA_ARGS__}
+#define ATTR(member, kind_, ...) ATTR_NAMED(#member, member, kind_, __VA_ARGS__)
+#define ATTRS_END(op)            const int n_attrs_##op = (int)COUNT_OF(attrs_##op)
+#define NO_ATTRS(op)                                                                               \
+    const AttrSpec attrs_##op[1] = {{0}};                                                          \
     const int      n_attrs_##op = 0
+#define ATTR_MAX_INT ((double)((int64_t)1 << 31)) /* of extents, strides and the like */
 
 const OpInfo *op_info(Op op);
 /* op_from_name - OP_NONE when there is none (internal ops are not found). */

@@ -4,35 +4,18 @@
 #include <inttypes.h>
 #include <math.h>
 
-#define MAX_STEP ((double)((int64_t)1 << 31))
-
-#define POOL_KERNEL                                                                               \
-    {                                                                                             \
-        .name = "kernel", .kind = ATTR_INTS, .offset = ATTR(kernel), .count = 2,                  \
-        .required = true, .min = 1, .max = MAX_STEP                                               \
-    }
-#define POOL_STRIDES                                                                              \
-    {                                                                                             \
-        .name = "strides", .kind = ATTR_INTS, .offset = ATTR(strides), .count = 2,                \
-        .min = 1, .max = MAX_STEP, .follows_kernel = true                                         \
-    }
-#define POOL_PADDING                                                                              \
-    {                                                                                             \
-        .name = "padding", .kind = ATTR_PADDING, .offset = ATTR(padding), .count = 4,             \
-        .min = 0, .max = MAX_STEP                                                                 \
-    }
-#define POOL_CEIL_MODE                                                                            \
-    {                                                                                             \
-        .name = "ceil_mode", .kind = ATTR_BOOL, .offset = ATTR(ceil_mode)                         \
-    }
+#define POOL_KERNEL                                                                                \
+    ATTR(kernel, ATTR_INTS, .count = 2, .required = true, .min = 1, .max = ATTR_MAX_INT)
+#define POOL_STRIDES                                                                               \
+    ATTR(strides, ATTR_INTS, .count = 2, .min = 1, .max = ATTR_MAX_INT, .follows_kernel = true)
+#define POOL_PADDING ATTR(padding, ATTR_PADDING, .count = 4, .min = 0, .max = ATTR_MAX_INT)
 
 const AttrSpec attrs_max_pool[] = {
     POOL_KERNEL,
     POOL_STRIDES,
     POOL_PADDING,
-    {.name = "dilations", .kind = ATTR_INTS, .offset = ATTR(dilations), .count = 2, .fallback = 1,
-     .min = 1, .max = MAX_STEP},
-    POOL_CEIL_MODE,
+    ATTR(dilations, ATTR_INTS, .count = 2, .fallback = 1, .min = 1, .max = ATTR_MAX_INT),
+    ATTR(ceil_mode, ATTR_BOOL, .fallback = 0),
 };
 ATTRS_END(max_pool);
 
@@ -40,8 +23,8 @@ const AttrSpec attrs_avg_pool[] = {
     POOL_KERNEL,
     POOL_STRIDES,
     POOL_PADDING,
-    POOL_CEIL_MODE,
-    {.name = "count_include_pad", .kind = ATTR_BOOL, .offset = ATTR(count_include_pad)},
+    ATTR(ceil_mode, ATTR_BOOL, .fallback = 0),
+    ATTR(count_include_pad, ATTR_BOOL, .fallback = 0),
 };
 ATTRS_END(avg_pool);
 
@@ -64,7 +47,8 @@ static Axis pool_axis(const OpAttrs *a, const Type *x, const Type *y, int i)
                   .after = a->padding[i + 2]};
 }
 
-/* The taps [first, last) that read the input, not the padding, when window position 0 is at `start`. */
+/* The taps [first, last) that read the input, not the padding, when window position 0 is at
+ * `start`. */
 static void real_taps(const Axis *a, int64_t start, int64_t *first, int64_t *last)
 {
     *first = start < 0 ? (-start + a->dilation - 1) / a->dilation : 0;
@@ -91,8 +75,10 @@ static bool padding_fits(Graph *g, NodeId n)
         int64_t dilation = a->dilations[i % 2] ? a->dilations[i % 2] : 1;
         int64_t reach = (a->kernel[i % 2] - 1) * dilation + 1;
         if (a->padding[i] >= reach)
-            return shape_error(g, n, "padding %" PRId64 " is not smaller than the kernel, which spans "
-                               "%" PRId64 " %s", a->padding[i], reach, i % 2 ? "columns" : "rows");
+            return shape_error(g, n,
+                               "padding %" PRId64 " is not smaller than the kernel, which spans "
+                               "%" PRId64 " %s",
+                               a->padding[i], reach, i % 2 ? "columns" : "rows");
     }
     return true;
 }
@@ -101,9 +87,10 @@ static bool shape_pool(Graph *g, NodeId n)
 {
     if (!shape_floats(g, n) || !shape_rank(g, n, 4))
         return false;
-    Type    x = *shape_in(g, n, 0);
+    Type x = *shape_in(g, n, 0);
     int64_t out[2];
-    if (!shape_window(g, n, &x.dims[2], node_get(g, n)->attrs.ceil_mode, out) || !padding_fits(g, n))
+    if (!shape_window(g, n, &x.dims[2], node_get(g, n)->attrs.ceil_mode, out) ||
+        !padding_fits(g, n))
         return false;
     return shape_set(g, n, F32, 4, (int64_t[]){x.dims[0], x.dims[1], out[0], out[1]});
 }
@@ -121,11 +108,12 @@ bool shape_avg_pool(Graph *g, NodeId n)
 /* ---- evaluators ------------------------------------------------------------------------- */
 
 /* Sum or maximum of one window of a plane. */
-static double eval_window(const Axis axis[2], const double *plane, int64_t oh, int64_t ow, bool is_max)
+static double eval_window(const Axis axis[2], const double *plane, int64_t oh, int64_t ow,
+                          bool is_max)
 {
     int64_t h = oh * axis[0].stride - axis[0].before, kh0, kh1;
     int64_t w = ow * axis[1].stride - axis[1].before, kw0, kw1;
-    double  acc = is_max ? -INFINITY : 0;
+    double acc = is_max ? -INFINITY : 0;
     real_taps(&axis[0], h, &kh0, &kh1);
     real_taps(&axis[1], w, &kw0, &kw1);
     for (int64_t kh = kh0; kh < kh1; kh++) {
@@ -141,14 +129,15 @@ static double eval_window(const Axis axis[2], const double *plane, int64_t oh, i
 static void eval_pool(const Node *n, const Array *x, Array *y, bool is_max)
 {
     const int64_t *yd = y->type.dims;
-    const Axis     axis[2] = {pool_axis(&n->attrs, &x->type, &y->type, 0),
-                              pool_axis(&n->attrs, &x->type, &y->type, 1)};
-    bool           with_padding = n->attrs.count_include_pad;
-    double        *out = y->data;
+    const Axis axis[2] = {pool_axis(&n->attrs, &x->type, &y->type, 0),
+                          pool_axis(&n->attrs, &x->type, &y->type, 1)};
+    bool with_padding = n->attrs.count_include_pad;
+    double *out = y->data;
     for (int64_t plane = 0; plane < yd[0] * yd[1]; plane++)
         for (int64_t oh = 0; oh < yd[2]; oh++)
             for (int64_t ow = 0; ow < yd[3]; ow++) {
-                double v = eval_window(axis, x->data + plane * axis[0].in * axis[1].in, oh, ow, is_max);
+                double v =
+                    eval_window(axis, x->data + plane * axis[0].in * axis[1].in, oh, ow, is_max);
                 int64_t rows = counted(&axis[0], oh, with_padding);
                 int64_t columns = counted(&axis[1], ow, with_padding);
                 *out++ = is_max ? v : v / ((double)rows * (double)columns);
@@ -192,10 +181,11 @@ static Stmt *skip_padding(Kernel *k, Affine index, int64_t extent, Stmt *body)
 
 /* 1 / (positions counted) along one axis: NULL where it is the same for all windows, *uniform; else
  * an entry of a table. A window's count is the product of both axes'. */
-static const Expr *axis_factor(Kernel *k, const Axis *a, bool with_padding, Affine o, double *uniform)
+static const Expr *axis_factor(Kernel *k, const Axis *a, bool with_padding, Affine o,
+                               double *uniform)
 {
     Tensor *table = tensor_new(k->arena, F32, 1, &a->out);
-    bool    is_uniform = true;
+    bool is_uniform = true;
     for (int64_t i = 0; i < a->out; i++) {
         tensor_set(table, i, 1 / (double)counted(a, i, with_padding));
         is_uniform &= counted(a, i, with_padding) == counted(a, 0, with_padding);
@@ -206,10 +196,11 @@ static const Expr *axis_factor(Kernel *k, const Axis *a, bool with_padding, Affi
     return NULL;
 }
 
-static const Expr *average(Kernel *k, const Node *n, const Axis axis[2], const At *at, const Expr *sum)
+static const Expr *average(Kernel *k, const Node *n, const Axis axis[2], const At *at,
+                           const Expr *sum)
 {
-    double      uniform = 1;
-    bool        with_padding = n->attrs.count_include_pad;
+    double uniform = 1;
+    bool with_padding = n->attrs.count_include_pad;
     const Expr *by_row = axis_factor(k, &axis[0], with_padding, at->h, &uniform);
     const Expr *by_column = axis_factor(k, &axis[1], with_padding, at->w, &uniform);
     if (by_row)
@@ -227,9 +218,9 @@ static void lower_pool(Graph *g, NodeId id, Kernel *k, bool is_max)
 {
     const Node *n = node_get(g, id);
     const Type *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
-    const Axis  axis[2] = {pool_axis(&n->attrs, x, y, 0), pool_axis(&n->attrs, x, y, 1)};
-    At          at, from;
-    LoopId      loops[5];
+    const Axis axis[2] = {pool_axis(&n->attrs, x, y, 0), pool_axis(&n->attrs, x, y, 1)};
+    At at, from;
+    LoopId loops[5];
     lower_zero_halo(g, k, n->out);
     lower_loops(g, k, n->out, &at, loops);
     if (at.block == 1 && axis[1].stride != 1 && loops[3])
@@ -238,7 +229,8 @@ static void lower_pool(Graph *g, NodeId id, Kernel *k, bool is_max)
     LoopId kh = tap_loop(k, "kh", &axis[0], at.h, &from.h);
     LoopId kw = tap_loop(k, "kw", &axis[1], at.w, &from.w);
     TempId acc = kernel_temp(k, "acc", (VType){F32, 1});
-    Stmt  *step = st_set(k, acc, is_max ? ASSIGN_MAX : ASSIGN_ADD, lower_load(g, k, n->in[0], x, &from));
+    Stmt *step =
+        st_set(k, acc, is_max ? ASSIGN_MAX : ASSIGN_ADD, lower_load(g, k, n->in[0], x, &from));
     step = skip_padding(k, from.w, axis[1].in, step);
     step = skip_padding(k, from.h, axis[0].in, st_for(k, kw, step));
     Stmt *body = st_block(k);

@@ -4,11 +4,8 @@
 #include <inttypes.h>
 #include <math.h>
 
-#define QUANT_AXIS                                                                                \
-    {                                                                                             \
-        .name = "axis", .kind = ATTR_INT, .offset = ATTR(axis), .flag = ATTR(has_axis),           \
-        .min = -MAX_RANK, .max = (double)(MAX_RANK - 1)                                           \
-    }
+#define QUANT_AXIS                                                                                 \
+    ATTR(axis, ATTR_INT, .flag = offsetof(OpAttrs, has_axis), .min = -MAX_RANK, .max = MAX_RANK - 1)
 
 const AttrSpec attrs_quantize[] = {QUANT_AXIS};
 ATTRS_END(quantize);
@@ -23,9 +20,9 @@ ATTRS_END(dequantize);
 static bool params_fit(Graph *g, NodeId n)
 {
     const Node *node = node_get(g, n);
-    Type        x = *shape_in(g, n, 0), scale = *shape_in(g, n, 1), zero = *shape_in(g, n, 2);
-    int64_t     entries = 1;
-    int         axis;
+    Type x = *shape_in(g, n, 0), scale = *shape_in(g, n, 1), zero = *shape_in(g, n, 2);
+    int64_t entries = 1;
+    int axis;
     if (node->attrs.has_axis) {
         if (!shape_axis(g, n, node->attrs.axis, x.rank, x.rank, &axis))
             return false;
@@ -34,8 +31,9 @@ static bool params_fit(Graph *g, NodeId n)
     for (int i = 1; i <= 2; i++) {
         const Type *t = i == 1 ? &scale : &zero;
         if (type_count(t) != entries || t->rank > 1)
-            return shape_error(g, n, "%s is %s, expected %" PRId64 " entr%s", i == 1 ? "scale" : "zero_point",
-                               type_text(g->arena, t), entries, entries == 1 ? "y" : "ies");
+            return shape_error(g, n, "%s is %s, expected %" PRId64 " entr%s",
+                               i == 1 ? "scale" : "zero_point", type_text(g->arena, t), entries,
+                               entries == 1 ? "y" : "ies");
     }
     if (!elem_is_float(scale.elem))
         return shape_error(g, n, "scale is %s, expected f32", type_text(g->arena, &scale));
@@ -62,7 +60,8 @@ bool shape_dequantize(Graph *g, NodeId n)
 {
     Type x = *shape_in(g, n, 0), zero = *shape_in(g, n, 2);
     if (x.elem != I8 && x.elem != U8 && x.elem != I32)
-        return shape_error(g, n, "input has element type %s, expected i8, u8 or i32", elem_name(x.elem));
+        return shape_error(g, n, "input has element type %s, expected i8, u8 or i32",
+                           elem_name(x.elem));
     if (zero.elem != x.elem)
         return shape_error(g, n, "zero_point has element type %s, expected %s as the input's",
                            elem_name(zero.elem), elem_name(x.elem));
@@ -84,12 +83,13 @@ static int64_t param_index(const Node *n, const Type *x, int64_t i)
 /* The quotient is rounded to f32, as ONNX has it: which integer is nearest may hang on that. */
 void eval_quantize(const Node *n, const Array *const in[], Array *out)
 {
-    double  low = out->type.elem == I8 ? INT8_MIN : 0, high = out->type.elem == I8 ? INT8_MAX : UINT8_MAX;
+    double low = out->type.elem == I8 ? INT8_MIN : 0,
+           high = out->type.elem == I8 ? INT8_MAX : UINT8_MAX;
     int64_t count = type_count(&out->type);
     for (int64_t i = 0; i < count; i++) {
         int64_t p = param_index(n, &out->type, i);
-        float   quotient = (float)in[0]->data[i] / (float)in[1]->data[p];
-        double  q = nearbyint((double)quotient) + in[2]->data[p];
+        float quotient = (float)in[0]->data[i] / (float)in[1]->data[p];
+        double q = nearbyint((double)quotient) + in[2]->data[p];
         out->data[i] = isnan(q) ? 0 : q < low ? low : q > high ? high : q;
     }
 }
@@ -113,7 +113,7 @@ typedef struct Operands {
 static Operands load_operands(Graph *g, Kernel *k, const Node *n, const Element *e)
 {
     const Type *y = &value_get(g, n->out)->type;
-    int         axis = n->attrs.has_axis ? axis_from_end(n->attrs.axis, y->rank) : 0;
+    int axis = n->attrs.has_axis ? axis_from_end(n->attrs.axis, y->rank) : 0;
     return (Operands){ex_cast(k, F32, element_load(g, k, n->in[0], y, e)),
                       ex_cast(k, F32, element_load_along(g, k, n->in[1], y, axis, e)),
                       ex_cast(k, F32, element_load_along(g, k, n->in[2], y, axis, e))};
@@ -122,8 +122,8 @@ static Operands load_operands(Graph *g, Kernel *k, const Node *n, const Element 
 void lower_quantize(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
-    Element     e = element_loops(g, k, n->out);
-    Operands    o = load_operands(g, k, n, &e);
+    Element e = element_loops(g, k, n->out);
+    Operands o = load_operands(g, k, n, &e);
     const Expr *q = ex_unary(k, U_ROUND, ex_binary(k, B_DIV, o.x, o.scale));
     q = ex_binary(k, B_ADD, q, o.zero);
     element_store(g, k, n, &e, ex_cast(k, value_get(g, n->out)->type.elem, q));
@@ -132,8 +132,8 @@ void lower_quantize(Graph *g, NodeId id, Kernel *k)
 void lower_dequantize(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
-    Element     e = element_loops(g, k, n->out);
-    Operands    o = load_operands(g, k, n, &e);
+    Element e = element_loops(g, k, n->out);
+    Operands o = load_operands(g, k, n, &e);
     const Expr *y = ex_binary(k, B_MUL, ex_binary(k, B_SUB, o.x, o.zero), o.scale);
     element_store(g, k, n, &e, y);
 }

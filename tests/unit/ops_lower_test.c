@@ -1,6 +1,7 @@
-/* ops_lower_test - each op's loops, run by the kernel interpreter, against its evaluator: random shapes,
- * attributes, layouts and epilogues. Halos of inputs are zeros and their padding channels junk; outputs
- * start as NaN, and every element must be written, halos with zeros, padding channels with numbers. */
+/* ops_lower_test - each op's loops, run by the kernel interpreter, against its evaluator: random
+ * shapes, attributes, layouts and epilogues. Halos of inputs are zeros and their padding channels
+ * junk; outputs start as NaN, and every element must be written, halos with zeros, padding channels
+ * with numbers. */
 #include "one_node.h"
 
 #include "target/target.h"
@@ -15,7 +16,7 @@
 static bool logical_at(const Type *t, int64_t stored, int64_t *element, bool *in_halo)
 {
     const Layout *l = &t->layout;
-    int64_t       d[4];
+    int64_t d[4];
     *in_halo = false;
     *element = stored;
     if (!dims_nchw(t, d))
@@ -57,10 +58,10 @@ static double get(Elem e, const void *memory, int64_t i)
 static void *store(const Type *t, const Array *x)
 {
     int64_t count = type_stored_count(t), element;
-    void   *memory = malloc((size_t)count * elem_bytes(t->elem));
-    bool    in_halo;
+    void *memory = malloc((size_t)count * elem_bytes(t->elem));
+    bool in_halo;
     for (int64_t i = 0; i < count; i++) {
-        bool   is_element = logical_at(t, i, &element, &in_halo);
+        bool is_element = logical_at(t, i, &element, &in_halo);
         double other = x && in_halo ? 0 : x ? JUNK : NAN;
         if (!x && t->elem != F32)
             other = 77;
@@ -73,8 +74,8 @@ static void *store(const Type *t, const Array *x)
 static bool agrees(const Type *t, const void *memory, const Array *want)
 {
     int64_t count = type_stored_count(t), element;
-    double  largest = 1;
-    bool    in_halo, ok = true;
+    double largest = 1;
+    bool in_halo, ok = true;
     for (int64_t i = 0; i < type_count(t); i++)
         largest = fmax(largest, fabs(want->data[i]));
     for (int64_t i = 0; i < count; i++) {
@@ -93,7 +94,7 @@ static bool agrees(const Type *t, const void *memory, const Array *want)
 /* random_layout - for a value of a node that takes blocks, all of `block`. */
 static void random_layout(OneNode *o, ValueId v, int64_t block)
 {
-    Type   *t = &value_at(o->graph, v)->type;
+    Type *t = &value_at(o->graph, v)->type;
     int64_t d[4];
     if (t->elem != F32 || !dims_nchw(t, d) || t->rank < 2 || value_get(o->graph, v)->constant)
         return;
@@ -106,9 +107,10 @@ static void random_layout(OneNode *o, ValueId v, int64_t block)
 static void random_layouts(OneNode *o)
 {
     const Node *n = node_get(o->graph, o->node);
-    bool        is_copy = n->op == OP_concat || n->op == OP_pad || n->op == OP_relayout;
-    bool        is_view = op_info(n->op)->flags & OPF_VIEW, is_blocked = op_info(n->op)->flags & OPF_BLOCKED;
-    int64_t     block = random_below(2) ? 1 : 4;
+    bool is_copy = n->op == OP_concat || n->op == OP_pad || n->op == OP_relayout;
+    bool is_view = op_info(n->op)->flags & OPF_VIEW,
+         is_blocked = op_info(n->op)->flags & OPF_BLOCKED;
+    int64_t block = random_below(2) ? 1 : 4;
     for (int i = 0; i < n->n_in && (is_blocked || is_view); i++) {
         bool same_rank = graph_input(o->graph, n, i)->type.rank == one_output(o)->rank;
         if (is_copy || is_view)
@@ -133,16 +135,19 @@ static void random_layouts(OneNode *o)
 static void random_epilogue(OneNode *o)
 {
     Graph *g = o->graph;
-    Type   t = *one_output(o);
-    if (!(op_info(node_get(g, o->node)->op)->flags & OPF_EPILOGUE) || t.elem != F32 || random_below(2))
+    Type t = *one_output(o);
+    if (!(op_info(node_get(g, o->node)->op)->flags & OPF_EPILOGUE) || t.elem != F32 ||
+        random_below(2))
         return;
     EpilogueStep *steps = arena_array(o->arena, EpilogueStep, 2);
-    Slot          slot = {.name = "b"};
-    Type          per_column = type_plain(F32, 1, &t.dims[t.rank - 1]);
-    ValueId       operand = random_below(2) || t.rank < 1
-                                ? graph_add_value(g, "operand", t)
-                                : graph_add_constant(g, "operand", one_constant(o->arena, &slot, &per_column));
-    steps[0] = (EpilogueStep){.op = OP_sub, .operand = graph_append_input(g, o->node, operand),
+    Slot slot = {.name = "b"};
+    Type per_column = type_plain(F32, 1, &t.dims[t.rank - 1]);
+    ValueId operand =
+        random_below(2) || t.rank < 1
+            ? graph_add_value(g, "operand", t)
+            : graph_add_constant(g, "operand", one_constant(o->arena, &slot, &per_column));
+    steps[0] = (EpilogueStep){.op = OP_sub,
+                              .operand = graph_append_input(g, o->node, operand),
                               .swapped = random_below(2)};
     steps[1] = (EpilogueStep){.op = OP_relu, .operand = -1};
     node_at(g, o->node)->epilogue = (Epilogue){2, steps};
@@ -157,13 +162,14 @@ static bool is_sound(const Kernel *k, const char *op, const char *after, Arena *
     return ok;
 }
 
-/* interpret - lower; for a target, run the kernel passes; run: the stored output. Verified throughout. */
+/* interpret - lower; for a target, run the kernel passes; run: the stored output. Verified
+ * throughout. */
 static void *interpret(OneNode *o, Array *const in[])
 {
     const Node *n = node_get(o->graph, o->node);
     const char *name = op_info(n->op)->name;
     const char *targets[] = {NULL, "c99", "x86-64", "x86-avx2"}, *on = targets[random_below(4)];
-    Kernel     *k = kernel_new(o->arena, name, on ? target_by_name(on) : NULL, FP_STRICT);
+    Kernel *k = kernel_new(o->arena, name, on ? target_by_name(on) : NULL, FP_STRICT);
     k->node = o->node;
     op_info(n->op)->lower(o->graph, o->node, k);
     bool ok = is_sound(k, name, "lowering", o->arena);
@@ -172,7 +178,7 @@ static void *interpret(OneNode *o, Array *const in[])
         ok = is_sound(k, name, kernel_passes[i].name, o->arena);
     }
     void **memory = arena_array(o->arena, void *, k->n_buffers);
-    void  *out = store(one_output(o), NULL);
+    void *out = store(one_output(o), NULL);
     for (BufferId b = 1; b < k->n_buffers; b++) {
         if (k->buffers[b].kind == BUF_OUT)
             memory[b] = out;
@@ -190,7 +196,7 @@ static void *interpret(OneNode *o, Array *const in[])
 static bool lowers(Op op, const char *types, OpAttrs attrs)
 {
     OneNode o = one_node(op, types, &attrs);
-    Array  *in[MAX_OPERANDS + 2] = {0};
+    Array *in[MAX_OPERANDS + 2] = {0};
     if (!one_shape(&o)) {
         diag_print(o.diag, stdout);
         one_free(&o);
@@ -202,13 +208,15 @@ static bool lowers(Op op, const char *types, OpAttrs attrs)
     for (int i = 0; i < n->n_in; i++) {
         in[i] = one_array(&o, i, NULL);
         for (int64_t j = 0; in[i] && op == OP_div && i == 1 && j < type_count(&in[i]->type); j++)
-            in[i]->data[j] += in[i]->data[j] < 0 ? -0.25 : 0.25; /* no quotient too large to compare */
+            in[i]->data[j] +=
+                in[i]->data[j] < 0 ? -0.25 : 0.25; /* no quotient too large to compare */
     }
     Array want = one_eval(&o, (const Array *const *)in);
     void *got = interpret(&o, in);
-    bool  ok = agrees(one_output(&o), got, &want);
+    bool ok = agrees(one_output(&o), got, &want);
     if (!ok)
-        printf("%s(%s) -> %s differs\n", op_info(op)->name, types, type_text(o.arena, one_output(&o)));
+        printf("%s(%s) -> %s differs\n", op_info(op)->name, types,
+               type_text(o.arena, one_output(&o)));
     free(got);
     one_free(&o);
     return ok;
@@ -228,34 +236,41 @@ static const char *dims(int64_t min_plane)
 
 static const char *any_rank(void)
 {
-    static const char *const shapes[] = {"5", "3 7", "2 3 4", "2 5 3 4", "2 3 1 2 3", "1 4 1 1", "1"};
+    static const char *const shapes[] = {"5",         "3 7",     "2 3 4", "2 5 3 4",
+                                         "2 3 1 2 3", "1 4 1 1", "1"};
     return shapes[random_below(COUNT_OF(shapes))];
 }
 
 static void test_elementwise(void)
 {
-    static const Op unary[] = {OP_relu, OP_relu6, OP_sigmoid, OP_tanh, OP_hard_swish, OP_silu,
-                               OP_identity, OP_dropout, OP_leaky_relu, OP_elu, OP_hard_sigmoid,
-                               OP_gelu, OP_clip};
+    static const Op unary[] = {
+        OP_relu,    OP_relu6,      OP_sigmoid, OP_tanh,         OP_hard_swish, OP_silu, OP_identity,
+        OP_dropout, OP_leaky_relu, OP_elu,     OP_hard_sigmoid, OP_gelu,       OP_clip};
     static const Op binary[] = {OP_add, OP_sub, OP_mul, OP_div};
     static const char *const pairs[] = {
-        "2 5 3 4, 2 5 3 4", "2 5 3 4, 1 5 1 1", "2 5 3 4, 5 1 1", "2 5 3 4, 4", "2 5 3 4, 3 4",
-        "2 1 3 4, 2 5 1 1", "3 7, 3 7", "3 7, 7", "3 7, 3 1", "2 3 4, 3 1", "5, 2 3 4 5 5", "5, 1",
+        "2 5 3 4, 2 5 3 4",   "2 5 3 4, 1 5 1 1", "2 5 3 4, 5 1 1", "2 5 3 4, 4",
+        "2 5 3 4, 3 4",       "2 1 3 4, 2 5 1 1", "3 7, 3 7",       "3 7, 7",
+        "3 7, 3 1",           "2 3 4, 3 1",       "5, 2 3 4 5 5",   "5, 1",
         "2 3 4 5, 2 2 3 4 5", "2 5 3 4, 2 1 1 4", "4, 2 5 3 4"};
     for (size_t i = 0; i < COUNT_OF(unary); i++)
         CHECK(lowers(unary[i], any_rank(),
-                     (OpAttrs){.alpha = 0.3, .beta = 0.5, .min = -0.5, .max = 0.25,
+                     (OpAttrs){.alpha = 0.3,
+                               .beta = 0.5,
+                               .min = -0.5,
+                               .max = 0.25,
                                .tanh_form = random_below(2)}));
     for (size_t i = 0; i < COUNT_OF(binary); i++)
         CHECK(lowers(binary[i], pairs[random_below(COUNT_OF(pairs))], (OpAttrs){0}));
-    static const char *const slopes[] = {"2 5 3 4, 5", "2 5 3 4, 1", "2 5 3 4, 5 1 1", "3 7, 7", "2 3 4, 3",
-                                         "5, 5", "2 3 4 1 2, 3", "2 3 4, 3 1"};
+    static const char *const slopes[] = {"2 5 3 4, 5",   "2 5 3 4, 1", "2 5 3 4, 5 1 1",
+                                         "3 7, 7",       "2 3 4, 3",   "5, 5",
+                                         "2 3 4 1 2, 3", "2 3 4, 3 1"};
     CHECK(lowers(OP_prelu, slopes[random_below(COUNT_OF(slopes))], (OpAttrs){0}));
 }
 
 static void test_norm(void)
 {
-    static const char *const norms[] = {"2 5 3 4, 5, 5, 5, 5", "3 7, 7, 7, 7, 7", "2 3 4, 3, 3, 3, 3"};
+    static const char *const norms[] = {"2 5 3 4, 5, 5, 5, 5", "3 7, 7, 7, 7, 7",
+                                        "2 3 4, 3, 3, 3, 3"};
     CHECK(lowers(OP_batch_norm, norms[random_below(COUNT_OF(norms))], (OpAttrs){.epsilon = 1e-5}));
     OpAttrs lrn = {.size = random_between(1, 30), .alpha = 0.5, .beta = 0.75, .bias = 1.5};
     CHECK(lowers(OP_lrn, dims(1), lrn));
@@ -265,7 +280,7 @@ static void test_pool(void)
 {
     OpAttrs a = {.ceil_mode = random_below(2), .count_include_pad = random_below(2)};
     int64_t reach[2];
-    bool    is_max = random_below(2);
+    bool is_max = random_below(2);
     for (int i = 0; i < 2; i++) {
         a.kernel[i] = random_between(1, 4);
         a.strides[i] = random_between(1, 4);
@@ -294,8 +309,8 @@ static void test_wide_pool(void)
 static void test_axis(void)
 {
     static const char *const shapes[] = {"5", "3 7", "2 3 4", "2 5 3 4", "2 3 1 2 3"};
-    static const int         ranks[] = {1, 2, 3, 4, 5};
-    static const Op          ops[] = {OP_softmax, OP_log_softmax, OP_arg_max};
+    static const int ranks[] = {1, 2, 3, 4, 5};
+    static const Op ops[] = {OP_softmax, OP_log_softmax, OP_arg_max};
     for (size_t i = 0; i < COUNT_OF(ops); i++) {
         int64_t s = random_below(COUNT_OF(shapes));
         OpAttrs a = {.axis = random_between(-ranks[s], ranks[s] - 1), .keepdims = random_below(2)};
@@ -311,8 +326,9 @@ static void test_axis(void)
 
 static void test_movement(void)
 {
-    static const char *const parts[] = {"2 3 4 5, 2 4 4 5, 2 7 4 5", "2 8 1 1, 2 4 1 1", "1 5, 1 6, 1 1",
-                                        "2 3 4, 2 1 4", "i8 2 3 4 5, i8 2 1 4 5", "2 3 4 5"};
+    static const char *const parts[] = {
+        "2 3 4 5, 2 4 4 5, 2 7 4 5", "2 8 1 1, 2 4 1 1", "1 5, 1 6, 1 1", "2 3 4, 2 1 4",
+        "i8 2 3 4 5, i8 2 1 4 5",    "2 3 4 5"};
     CHECK(lowers(OP_concat, parts[random_below(COUNT_OF(parts))], (OpAttrs){.axis = 1}));
     CHECK(lowers(OP_concat, "2 3 4 5, 2 3 1 5, 2 3 2 5", (OpAttrs){.axis = -2}));
     CHECK(lowers(OP_concat, "2 3 4 5, 2 3 4 1", (OpAttrs){.axis = 3}));
@@ -324,7 +340,8 @@ static void test_movement(void)
     CHECK(lowers(OP_transpose, "i8 2 3 4", (OpAttrs){.list = {3, {2, 0, 1}}}));
     CHECK(lowers(OP_relayout, dims(1), (OpAttrs){0}));
     CHECK(lowers(OP_relayout, "3 7", (OpAttrs){0}));
-    CHECK(lowers(OP_upsample, dims(1), (OpAttrs){.scales = {random_between(1, 3), random_between(1, 3)}}));
+    CHECK(lowers(OP_upsample, dims(1),
+                 (OpAttrs){.scales = {random_between(1, 3), random_between(1, 3)}}));
     CHECK(lowers(OP_channel_shuffle, "2 6 3 2", (OpAttrs){.groups = random_between(1, 3)}));
 }
 
@@ -337,7 +354,10 @@ static void test_slice_pad(void)
     CHECK(lowers(OP_pad, dims(4), a));
     a.value = -7;
     CHECK(lowers(OP_pad, "i8 1 2 4 5", a));
-    OpAttrs s = {.axes = {2, {1, -1}}, .starts = {2, {0, -1}}, .ends = {2, {100, -9}}, .steps = {2, {2, -1}}};
+    OpAttrs s = {.axes = {2, {1, -1}},
+                 .starts = {2, {0, -1}},
+                 .ends = {2, {100, -9}},
+                 .steps = {2, {2, -1}}};
     CHECK(lowers(OP_slice, dims(1), s));
     CHECK(lowers(OP_slice, "u8 2 5 4", s));
 }

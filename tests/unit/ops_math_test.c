@@ -1,5 +1,5 @@
-/* ops_math_test - how far the expressions of math.c are from the functions they stand for, over dense
- * samples, and what they do with infinities, huge arguments and NaN. */
+/* ops_math_test - how far the expressions of math.c are from the functions they stand for, over
+ * dense samples, and what they do with infinities, huge arguments and NaN. */
 #include "check.h"
 
 #include "ops/ops.h"
@@ -18,13 +18,13 @@ typedef const Expr *(*Build)(Kernel *k, const Expr *x);
 /* run - y[i] = the expression at x[i], for the first n samples, through the interpreter. */
 static void run(Build build, int64_t n)
 {
-    Arena   *a = arena_new();
-    Kernel  *k = kernel_new(a, "math", NULL, FP_STRICT);
+    Arena *a = arena_new();
+    Kernel *k = kernel_new(a, "math", NULL, FP_STRICT);
     BufferId in = kernel_buffer(k, "x", F32, BUF_IN, n, 0);
     BufferId out = kernel_buffer(k, "y", F32, BUF_OUT, n, 0);
-    LoopId   i = kernel_loop_if(k, "i", n, PARALLEL, AXIS_LANE);
-    TempId   t = kernel_temp(k, "t", (VType){F32, 1});
-    Stmt    *body = st_block(k);
+    LoopId i = kernel_loop_if(k, "i", n, PARALLEL, AXIS_LANE);
+    TempId t = kernel_temp(k, "t", (VType){F32, 1});
+    Stmt *body = st_block(k);
     st_add(k, body, st_let(k, t, ex_load(k, in, affine_loop(i))));
     st_add(k, body, st_store(k, out, affine_loop(i), ASSIGN, build(k, ex_temp(k, t))));
     st_add(k, k->body, st_for(k, i, body));
@@ -162,7 +162,7 @@ static void test_erf(void)
 
 /* ---- the scalar functions of elementwise ops against their double twins -------------------- */
 
-static Op      the_op;
+static Op the_op;
 static OpAttrs the_attrs;
 
 static const Expr *build_op(Kernel *k, const Expr *v)
@@ -177,16 +177,19 @@ static double exact_op(double v)
 
 static void test_elementwise(void)
 {
-    static const Op ops[] = {OP_relu,     OP_relu6,        OP_sigmoid,    OP_tanh,     OP_hard_swish,
-                             OP_silu,     OP_identity,     OP_dropout,    OP_elu,      OP_hard_sigmoid,
-                             OP_gelu,     OP_leaky_relu,   OP_clip,       OP_prelu,    OP_add,
-                             OP_sub,      OP_mul,          OP_div};
+    static const Op ops[] = {OP_relu, OP_relu6,      OP_sigmoid, OP_tanh,  OP_hard_swish,
+                             OP_silu, OP_identity,   OP_dropout, OP_elu,   OP_hard_sigmoid,
+                             OP_gelu, OP_leaky_relu, OP_clip,    OP_prelu, OP_add,
+                             OP_sub,  OP_mul,        OP_div};
     for (size_t i = 0; i < COUNT_OF(ops); i++)
         for (int form = 0; form < 3; form++) {
             static const double alphas[] = {0.01, 1.5, -0.5};
             the_op = ops[i];
-            the_attrs = (OpAttrs){.alpha = alphas[form], .beta = 0.5, .tanh_form = form == 1,
-                                  .min = form == 1 ? -INFINITY : -0.5, .max = form == 2 ? INFINITY : 2};
+            the_attrs = (OpAttrs){.alpha = alphas[form],
+                                  .beta = 0.5,
+                                  .tanh_form = form == 1,
+                                  .min = form == 1 ? -INFINITY : -0.5,
+                                  .max = form == 2 ? INFINITY : 2};
             const char *name = op_info(the_op)->name;
             CHECK(within(name, measure(build_op, exact_op, -10, 10), 2e-6, INFINITY));
             CHECK(within(name, measure(build_op, exact_op, -1, 1), 3e-7, INFINITY));
