@@ -11,6 +11,7 @@
  * Border iterations become single where there is one of them, and up to MAX_SINGLE of them on the axis
  * of the register tile, since there the test would otherwise stand in the innermost loop. */
 #include "kernel/kernel.h"
+#include "target/target.h"
 
 #define MAX_SINGLE 3
 
@@ -126,9 +127,27 @@ static void add_piece(Kernel *k, Stmt *out, const Stmt *s, int64_t first, int64_
         st_add(k, out, st_for(k, l, cut_stmt(k, body, changed)));
 }
 
+static Stmt *forget_rows(Rewrite *r, Stmt *s)
+{
+    if (s->kind == S_FOR && r->k->loops[s->loop].axis == AXIS_M)
+        r->k->loops[s->loop].axis = AXIS_NONE;
+    return s;
+}
+
+/* Border pieces of scalar code are not tiled: it is few pixels, and as much code as the interior. */
+static const Stmt *untiled(Kernel *k, const Stmt *s)
+{
+    if (k->target->lanes > 1)
+        return s;
+    Rewrite r = {.k = k, .stmt = forget_rows};
+    return rewrite_stmt(&r, stmt_fresh(k, s));
+}
+
 static void add_border(Kernel *k, Stmt *out, const Stmt *s, int64_t first, int64_t n, bool *changed)
 {
     int64_t singles = k->loops[s->loop].axis == AXIS_M ? MAX_SINGLE : 1;
+    if (n > 0)
+        s = untiled(k, s);
     if (n > singles) {
         add_piece(k, out, s, first, n, changed);
         return;
