@@ -12,7 +12,7 @@ import torch
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 sys.path.insert(0, os.path.join(ROOT, "tests", "differential"))
-import networks  # noqa: E402
+import zoo  # noqa: E402
 from from_torch import from_torch  # noqa: E402
 from kiln_model import KILN, run  # noqa: E402
 
@@ -44,7 +44,7 @@ class Peer:
 
 def prepare(folder, name):
     """Writes the network for both, and its input; the shape."""
-    module, shape = networks.make(name)
+    module, shape = zoo.make(name)
     x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     x.numpy().tofile(os.path.join(folder, name + ".f32"))
     np.save(os.path.join(folder, name + ".npy"), x.numpy())
@@ -78,7 +78,7 @@ def main():
         cpu = next(line.split(":")[1].strip() for line in f if line.startswith("model name"))
     print(f"{cpu}, {platform.system()} {platform.release()}; one thread, batch 1; {ROUNDS} rounds of {RUNS} runs in turns")
     print(f"{'network':<12}{'kiln ms':>10}{'(min)':>9}{'ORT ms':>10}{'(min)':>9}{'ratio':>8}{'max diff / std':>16}")
-    for name in sys.argv[2:] or networks.NETWORKS:
+    for name in sys.argv[2:] or zoo.NETWORKS:
         kiln, ort, difference = measure(folder, name)
         print(f"{name:<12}{np.median(kiln):>10.2f}{min(kiln):>9.2f}{np.median(ort):>10.2f}{min(ort):>9.2f}"
               f"{np.median(kiln) / np.median(ort):>8.2f}{difference:>16.1e}", flush=True)
