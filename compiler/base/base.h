@@ -31,7 +31,7 @@ void   arena_free(Arena *a); /* NULL is allowed */
 /* arena_alloc - `bytes` zeroed bytes, never NULL: when memory runs out the hook is called, which
  * must not return. */
 void *arena_alloc(Arena *a, size_t bytes);
-/* arena_array_ - room for `count` items of `size` bytes; an overflowing product is out of memory. */
+/* arena_array_ - room for `count` items of `size` bytes; too large a product is out of memory. */
 void *arena_array_(Arena *a, size_t count, size_t size);
 #define arena_array(a, T, count) ((T *)arena_array_((a), (count), sizeof(T)))
 #define arena_struct(a, T)       ((T *)arena_alloc((a), sizeof(T)))

@@ -10,8 +10,8 @@ static size_t smaller(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* edit_distance - insertions, deletions, replacements and swaps of neighbours that turn `a` into `b`
- * (optimal string alignment), by rows of the usual table. Both are at most LONGEST long. */
+/* edit_distance - insertions, deletions, replacements and swaps of neighbours that turn `a` into
+ * `b` (optimal string alignment), by rows of the usual table. Both are at most LONGEST long. */
 static size_t edit_distance(const char *a, size_t n_a, const char *b, size_t n_b)
 {
     size_t rows[3][LONGEST + 1];

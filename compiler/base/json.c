@@ -88,7 +88,8 @@ static bool check_keys(Parser *p, const Json *object)
         sorted[i] = &object->items[i];
     qsort(sorted, object->n_items, sizeof *sorted, compare_keys);
     for (size_t i = 1; i < object->n_items; i++)
-        if (!strcmp(sorted[i - 1]->key, sorted[i]->key) && (!twin || sorted[i]->index < twin->index)) {
+        if (!strcmp(sorted[i - 1]->key, sorted[i]->key) &&
+            (!twin || sorted[i]->index < twin->index)) {
             first = sorted[i - 1];
             twin = sorted[i];
         }

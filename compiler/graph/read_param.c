@@ -21,8 +21,8 @@ static bool is_plain_path(const char *path)
     return true;
 }
 
-/* has_controls - control characters, or those that change the direction of text (in UTF-8): the name
- * will stand in messages. */
+/* has_controls - control characters, or those that change the direction of text (in UTF-8): the
+ * name will stand in messages. */
 static bool has_controls(const char *path)
 {
     static const char *const marks[] = {"\xe2\x80\x8e", "\xe2\x80\x8f", "\xd8\x9c"};
@@ -47,7 +47,8 @@ static void open_weights(Reader *r, const Json *j)
         return;
     }
     if (!is_plain_path(j->string)) {
-        read_error(r, j, "the weights must lie beside the model: a relative path without '..', got %s",
+        read_error(r, j,
+                   "the weights must lie beside the model: a relative path without '..', got %s",
                    read_value_text(r->arena, j));
         return;
     }

@@ -244,7 +244,7 @@ static Entry *entry_find(const WeightsFile *f, const char *name)
 
 static bool entry_type(WeightsFile *f, const Entry *e, Elem elem, Type *out)
 {
-    int64_t dims[MAX_RANK];
+    int64_t dims[MAX_RANK] = {0};
     size_t  rank = e->shape->n_items;
     if (elem == ELEM_POISON)
         return fail(f, e->at, e->name, "kiln does not take %s: use F32, F16, BF16, I8, U8 or I32",
@@ -315,7 +315,7 @@ static bool check_finite(WeightsFile *f, const Entry *e, const Tensor *t)
 static const Tensor *load(WeightsFile *f, const Entry *e)
 {
     int  dtype = dtype_find(e->dtype);
-    Type type;
+    Type type = {0};
     if (!entry_type(f, e, dtypes[dtype].elem, &type))
         return NULL;
     if (!strcmp(e->dtype, "I64"))

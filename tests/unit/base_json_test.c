@@ -124,7 +124,8 @@ static double seconds_for(int n)
     Text   t = text_new(a);
     text_add(&t, "{\"nodes\": [0");
     for (int i = 0; i < n; i++)
-        text_printf(&t, ",\n{\"name\": \"n%d\", \"inputs\": [\"n%d\"], \"attrs\": {\"axis\": 1}}", i, i);
+        text_printf(&t, ",\n{\"name\": \"n%d\", \"inputs\": [\"n%d\"], \"attrs\": {\"axis\": 1}}",
+                    i, i);
     text_add(&t, "], \"keys\": {\"k\": 0");
     for (int i = 0; i < n; i++)
         text_printf(&t, ", \"k%d\": %d", i, i);

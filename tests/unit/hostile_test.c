@@ -1,8 +1,8 @@
-/* hostile_test.c - broken models and weights files, thousands of them: none may crash the reader or the
- * shape rules, and each ends as a sound graph or as at least one error.
+/* hostile_test.c - broken models and weights files, thousands of them: none may crash the reader or
+ * the shape rules, and each ends as a sound graph or as at least one error.
  *
- * A mutation takes a right file and damages it a few times: bits flip, bytes come and go, the file is
- * cut, numbers and names change places. The sanitizers look on. */
+ * A mutation takes a right file and damages it a few times: bits flip, bytes come and go, the file
+ * is cut, numbers and names change places. The sanitizers look on. */
 #include "check.h"
 #include "passes/passes.h"
 
@@ -55,15 +55,19 @@ static const char *const models[] = {
     " \"inputs\": [{\"name\": \"x\", \"shape\": [1, 3, 5, 2], \"layout\": \"NHWC\"},\n"
     "              {\"name\": \"y\", \"shape\": [1, 6], \"type\": \"u8\"}],\n"
     " \"nodes\": [\n"
-    "  {\"name\": \"t\", \"op\": \"concat\", \"inputs\": [\"n\", \"x\", \"x\"], \"attrs\": {\"axis\": 1}},\n"
+    "  {\"name\": \"t\", \"op\": \"concat\", \"inputs\": [\"n\", \"x\", \"x\"],\n"
+    "   \"attrs\": {\"axis\": 1}},\n"
     "  {\"name\": \"n\", \"op\": \"batch_norm\", \"inputs\": [\"x\"], \"params\": {\n"
     "   \"scale\": {\"shape\": [2]}, \"bias\": {\"splat\": 0.5, \"shape\": [2]},\n"
-    "   \"mean\": {\"values\": [1, -2], \"shape\": [2]}, \"var\": {\"iota\": [1, 0.25], \"shape\": [2]}},\n"
+    "   \"mean\": {\"values\": [1, -2], \"shape\": [2]},\n"
+    "   \"var\": {\"iota\": [1, 0.25], \"shape\": [2]}},\n"
     "   \"attrs\": {\"epsilon\": 1e-5}},\n"
     "  {\"name\": \"b\", \"op\": \"mul\", \"inputs\": [\"t\"],\n"
     "   \"params\": {\"b\": {\"random\": 7, \"shape\": [1, 6, 1, 1], \"type\": \"f32\"}}},\n"
-    "  {\"name\": \"s\", \"op\": \"reshape\", \"inputs\": [\"b\"], \"attrs\": {\"shape\": [0, -1]}},\n"
-    "  {\"name\": \"g\", \"op\": \"gelu\", \"inputs\": [\"s\"], \"attrs\": {\"approximate\": \"tanh\"}}],\n"
+    "  {\"name\": \"s\", \"op\": \"reshape\", \"inputs\": [\"b\"],\n"
+    "   \"attrs\": {\"shape\": [0, -1]}},\n"
+    "  {\"name\": \"g\", \"op\": \"gelu\", \"inputs\": [\"s\"],\n"
+    "   \"attrs\": {\"approximate\": \"tanh\"}}],\n"
     " \"outputs\": [\"g\"]}\n",
 };
 
@@ -189,8 +193,8 @@ static double touch(const Graph *g)
 
 typedef enum { ACCEPTED, REFUSED, MISHANDLED } Outcome;
 
-/* all_printable - messages are plain text, whatever the file says. File names are shown as they are, and
- * may hold more than ASCII. */
+/* all_printable - messages are plain text, whatever the file says. File names are shown as they
+ * are, and may hold more than ASCII. */
 static bool all_printable(const char *s)
 {
     while (*s == '\n' || (*s >= 0x20 && *s != 0x7f) || *s & 0x80)

@@ -1,5 +1,5 @@
-/* schema_test.c - docs/kiln-graph.schema.json says the same as the op table: ops, their inputs, params
- * and attributes, and which of them are required. */
+/* schema_test.c - docs/kiln-graph.schema.json says the same as the op table: ops, their inputs,
+ * params and attributes, and which of them are required. */
 #include "check.h"
 #include "ops/ops.h"
 
@@ -44,7 +44,8 @@ static bool inputs_agree(const Json *schema, const OpInfo *op)
         return json_get(schema, "oneOf") && !inputs;
     if (many)
         return same_limit(json_get(inputs, "minItems"), 1) && !json_get(inputs, "maxItems");
-    return same_limit(json_get(inputs, "minItems"), n) && same_limit(json_get(inputs, "maxItems"), n);
+    return same_limit(json_get(inputs, "minItems"), n) &&
+           same_limit(json_get(inputs, "maxItems"), n);
 }
 
 static bool params_agree(const Json *schema, const OpInfo *op)
@@ -97,7 +98,8 @@ static bool is_applied(const Json *rules, const char *op)
 {
     for (size_t i = 0; rules && i < rules->n_items; i++) {
         const Json *when = get(&rules->items[i], "if", "properties", "op");
-        const Json *name = json_get(when, "const"), *to = get(&rules->items[i], "then", "$ref", NULL);
+        const Json *to = get(&rules->items[i], "then", "$ref", NULL);
+        const Json *name = json_get(when, "const");
         if (name && name->kind == JSON_STRING && !strcmp(name->string, op))
             return to && !strcmp(to->string, arena_printf(arena, "#/$defs/ops/%s", op));
     }
