@@ -121,9 +121,13 @@ static const Expr *load_constant(Kernel *k, const Value *val, ValueId v, const T
     return ex_load(k, constant_buffer(k, val, v, padded), plain_index(d, at));
 }
 
-static Affine stored_index(const Type *t, const int64_t d[4], const At *at)
+/* The index of position `at` of `shape` in a stored value of dims d. An extent of 1 broadcasts over a
+ * larger one; over an extent of 1 it does not: there a window may reach into the halo. */
+static Affine stored_index(const Type *t, const int64_t d[4], const Type *shape, const At *at)
 {
     Strides s = layout_strides(t);
+    bool one_row = shape->rank == 4 && shape->dims[2] == 1;
+    bool one_column = shape->rank == 4 && shape->dims[3] == 1;
     Affine  i = d[0] > 1 ? affine_scale(at->n, s.n) : affine_const(0);
     if (d[1] > 1 && t->layout.block == at->block) {
         i = affine_add(i, affine_scale(at->cb, s.c));
@@ -131,9 +135,9 @@ static Affine stored_index(const Type *t, const int64_t d[4], const At *at)
     } else if (d[1] > 1) {
         i = affine_add(i, affine_scale(channel(at), s.c));
     }
-    if (d[2] > 1)
+    if (d[2] > 1 || one_row)
         i = affine_add(i, affine_scale(at->h, s.h));
-    if (d[3] > 1)
+    if (d[3] > 1 || one_column)
         i = affine_add(i, affine_scale(at->w, s.w));
     return affine_offset(i, t->layout.top * s.h + t->layout.left * s.w);
 }
@@ -145,7 +149,7 @@ const Expr *lower_load(Graph *g, Kernel *k, ValueId v, const Type *shape, const 
         return load_constant(k, val, v, shape, at);
     int64_t d[4];
     align_nchw(&val->type, shape, d);
-    return ex_load(k, lower_buffer(g, k, v), stored_index(&val->type, d, at));
+    return ex_load(k, lower_buffer(g, k, v), stored_index(&val->type, d, shape, at));
 }
 
 Stmt *lower_store(Graph *g, Kernel *k, ValueId v, const At *at, const Expr *e)

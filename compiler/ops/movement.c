@@ -88,11 +88,14 @@ static int64_t run_offset(const Type *y, int axis, int64_t first)
     return first ? type_stored_count(&ahead) : 0;
 }
 
-/* Whether input `i`, `first` along the axis, was written into the output in the first place. */
+/* Whether input `i`, `first` along the axis, was written into the output in the first place. One that
+ * begins within a block never was. */
 static bool is_in_place(const Graph *g, const Node *n, int i, int axis, int64_t first)
 {
-    return value_is_placed(g, n->in[i], n->out,
-                           run_offset(&value_get(g, n->out)->type, axis, first));
+    const Type *y = &value_get(g, n->out)->type;
+    if (axis == 1 && first % y->layout.block != 0)
+        return false;
+    return value_is_placed(g, n->in[i], n->out, run_offset(y, axis, first));
 }
 
 static bool all_in_place(const Graph *g, const Node *n, int axis)
