@@ -69,6 +69,18 @@ static Elem read_input_type(Reader *r, const Json *input)
     return ELEM_POISON;
 }
 
+/* set_batch - the batch in place of the first dimension. */
+static void set_batch(Reader *r, const Json *shape, int rank, int64_t *dims)
+{
+    int64_t rest = 1;
+    for (int i = 1; i < rank; i++)
+        rest *= dims[i]; /* read_shape has checked the product */
+    if (r->batch > MAX_ELEMENTS / rest)
+        read_error(r, shape, "a batch of %lld makes more than 2^40 elements", (long long)r->batch);
+    else
+        dims[0] = r->batch;
+}
+
 static void read_input(Reader *r, const Json *j, ItemId item)
 {
     static const char *const keys[] = {"name", "shape", "type", "layout", NULL};
@@ -90,7 +102,7 @@ static void read_input(Reader *r, const Json *j, ItemId item)
     if (shape && read_shape(r, shape, 1, &rank, dims)) {
         port->nhwc = read_layout(r, j, rank);
         if (r->batch > 0)
-            dims[0] = r->batch;
+            set_batch(r, shape, rank, dims);
         if (port->nhwc) {
             int64_t c = dims[3];
             dims[3] = dims[2];

@@ -5,6 +5,8 @@
 #include "graph/graph.h"
 #include "ops/ops.h"
 
+#define MAX_ELEMENTS ((int64_t)1 << 40) /* of one tensor */
+
 /* A model input or a node, numbered in file order, inputs first. */
 typedef uint32_t ItemId;
 #define NO_ITEM UINT32_MAX

@@ -95,8 +95,7 @@ const char *read_name(Reader *r, const Json *j, const char *what)
 
 bool read_shape(Reader *r, const Json *j, int min_rank, int *rank, int64_t *dims)
 {
-    static const int64_t most = (int64_t)1 << 40;
-    int64_t              count = 1;
+    int64_t count = 1;
     if (j->kind != JSON_ARRAY)
         return read_error(r, j, "a shape must be an array, got %s", read_value_text(r->arena, j));
     if (j->n_items < (size_t)min_rank || j->n_items > MAX_RANK)
@@ -109,7 +108,7 @@ bool read_shape(Reader *r, const Json *j, int min_rank, int *rank, int64_t *dims
                               read_value_text(r->arena, dim));
         if (dims[i] < 1)
             return read_error(r, dim, "a dimension must be >= 1, got %lld", (long long)dims[i]);
-        if (!mul_ok(count, dims[i], &count) || count > most)
+        if (!mul_ok(count, dims[i], &count) || count > MAX_ELEMENTS)
             return read_error(r, j, "the shape has more than 2^40 elements");
     }
     *rank = (int)j->n_items;
