@@ -1,7 +1,8 @@
 """The networks measured: torch modules with seeded random weights and batch-norm statistics."""
-import torch
 import torchvision
 from torch import nn
+
+from from_torch import random_weights
 
 
 def nin(channels=1, classes=10):
@@ -25,17 +26,6 @@ NETWORKS = {
 
 
 def make(name):
-    """(module, input shape). Weights He-normal, batch-norm statistics as after training."""
+    """(module, input shape)."""
     build, shape = NETWORKS[name]
-    torch.manual_seed(7)
-    module = build()
-    for m in module.modules():
-        if isinstance(m, (nn.Conv2d, nn.Linear)):
-            nn.init.kaiming_normal_(m.weight)
-            if m.bias is not None:
-                nn.init.normal_(m.bias, std=0.1)
-        elif isinstance(m, nn.BatchNorm2d):
-            nn.init.uniform_(m.weight, 0.3, 0.7)
-            nn.init.uniform_(m.running_var, 0.5, 2.0)
-            nn.init.normal_(m.running_mean, std=0.1)
-    return module.eval(), shape
+    return random_weights(build(), 7), shape

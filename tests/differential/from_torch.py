@@ -116,6 +116,21 @@ class Converter:
             raise NotImplementedError(node.target)
 
 
+def random_weights(module, seed):
+    """He-normal weights, and batch-norm statistics as after training; the module, ready to evaluate."""
+    torch.manual_seed(seed)
+    for m in module.modules():
+        if isinstance(m, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(m.weight)
+            if m.bias is not None:
+                nn.init.normal_(m.bias, std=0.1)
+        elif isinstance(m, nn.BatchNorm2d):
+            nn.init.uniform_(m.weight, 0.3, 0.7)
+            nn.init.uniform_(m.running_var, 0.5, 2.0)
+            nn.init.normal_(m.running_mean, std=0.1)
+    return module.eval()
+
+
 def from_torch(module, shape, name):
     """The kiln model of `module` on one input of `shape`."""
     return Converter(module, shape, name).convert()

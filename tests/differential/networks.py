@@ -12,7 +12,7 @@ import torchvision
 from torch import nn
 
 from cases import U
-from from_torch import from_torch
+from from_torch import from_torch, random_weights
 from kiln_model import build_and_run, targets
 
 
@@ -52,21 +52,6 @@ class Dense(nn.Module):
         return self.fc(torch.flatten(self.pool(torch.cat(parts, 1)), 1))
 
 
-def random_module(build, seed):
-    torch.manual_seed(seed)
-    module = build()
-    for m in module.modules():
-        if isinstance(m, (nn.Conv2d, nn.Linear)):
-            nn.init.kaiming_normal_(m.weight)
-            if m.bias is not None:
-                nn.init.normal_(m.bias, std=0.1)
-        elif isinstance(m, nn.BatchNorm2d):
-            nn.init.uniform_(m.weight, 0.3, 0.7)
-            nn.init.uniform_(m.running_var, 0.5, 2.0)
-            nn.init.normal_(m.running_mean, std=0.1)
-    return module.eval()
-
-
 def vision(name, **options):
     return lambda: getattr(torchvision.models, name)(weights=None, num_classes=10, **options)
 
@@ -90,7 +75,7 @@ def weights_length(module):
 
 def check(name, folder, counts):
     build, shape = NETWORKS[name]
-    module = random_module(build, 3)
+    module = random_weights(build(), 3)
     path = from_torch(module, shape, name)
     file = path.write(folder)
     x = torch.randn(shape, generator=torch.Generator().manual_seed(5))
