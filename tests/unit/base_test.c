@@ -2,9 +2,12 @@
 #include "base/base.h"
 #include "check.h"
 
+#include <glob.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* ---- arena ------------------------------------------------------------------------------ */
@@ -230,6 +233,30 @@ static void test_write(Arena *a)
     CHECK(diag_status(d) == 0);
 }
 
+/* A process that is killed while it writes: the old file stays, whole, under its name. */
+static void test_killed(Arena *a)
+{
+    Diag       *d = diag_new(a);
+    const char *path = arena_printf(a, "%s/out.c", folder);
+    pid_t       child = fork();
+    if (child == 0) {
+        OutFile *f = file_create(a, d, path);
+        file_write(f, "half", 4);
+        fflush(file_stream(f));
+        raise(SIGTERM);
+        _exit(0);
+    }
+    int status = 0;
+    CHECK(child > 0 && waitpid(child, &status, 0) == child && WIFSIGNALED(status));
+    CHECK(content_is(a, path, "through"));
+
+    glob_t left;
+    CHECK(!glob(arena_printf(a, "%s/out.c.tmp*", folder), 0, NULL, &left) && left.gl_pathc == 1);
+    for (size_t i = 0; i < left.gl_pathc; i++)
+        unlink(left.gl_pathv[i]);
+    globfree(&left);
+}
+
 static void test_write_failures(Arena *a)
 {
     Diag *d = diag_new(a);
@@ -278,6 +305,7 @@ static void test_files(void)
     if (!CHECK(mkdtemp(folder) != NULL))
         return;
     test_write(a);
+    test_killed(a);
     test_write_failures(a);
     test_read(a);
     static const char *const left[] = {"out.c", "link.c", "empty", "pipe"};
