@@ -33,14 +33,14 @@ static void at_channels(At *at, int64_t block, int64_t c0, int64_t period, LoopI
         at->cb = affine_add(at->cb, affine_loop(cl));
 }
 
-/* The innermost loop whose steps are neighbours in memory on both sides becomes vectors. */
-static void mark_lane(Kernel *k, const At *x, const At *y, const Box *box, const LoopId loops[5])
+/* The innermost loop may become vectors, where its steps are neighbours in memory on both sides. */
+static void mark_lane(Kernel *k, const Box *box, const LoopId loops[5])
 {
-    LoopId lane = 0;
-    if (x->block > 1 && y->block > 1)
-        lane = loops[4];
-    else if (x->block == 1 && y->block == 1)
-        lane = box->extent[3] > 1 ? loops[3] : box->extent[2] > 1 ? 0 : loops[1];
+    LoopId lane = loops[4];
+    if (!lane && box->extent[3] > 1)
+        lane = loops[3];
+    else if (!lane && box->extent[2] == 1)
+        lane = loops[1];
     if (lane)
         k->loops[lane].axis = AXIS_LANE;
 }
@@ -62,7 +62,7 @@ static void copy_run(Graph *g, Kernel *k, ValueId xv, ValueId yv, const Box *box
     At x = {.n = from[0], .h = from[2], .w = from[3]}, y = {.n = to[0], .h = to[2], .w = to[3]};
     at_channels(&x, xt->layout.block, run->x0, run->period, loops[1], loops[4]);
     at_channels(&y, yt->layout.block, run->y0, run->period, loops[1], loops[4]);
-    mark_lane(k, &x, &y, box, loops);
+    mark_lane(k, box, loops);
     Stmt *store = lower_store(g, k, yv, &y, lower_load(g, k, xv, xt, &x));
     st_add(k, k->body, lower_nest(k, loops, 5, store));
 }

@@ -92,7 +92,8 @@ void lower_reduce_mean(Graph *g, NodeId id, Kernel *k)
     mark_reduced(&n->attrs, x->rank, reduced);
     mean_strides(x, reduced, strides);
     for (int i = 0; i < x->rank; i++) {
-        LoopId l = kernel_loop_if(k, "d", x->dims[i], reduced[i] ? REDUCE : PARALLEL, AXIS_NONE);
+        LoopAxis axis = i == x->rank - 1 && !reduced[i] ? AXIS_LANE : AXIS_NONE;
+        LoopId l = kernel_loop_if(k, "d", x->dims[i], reduced[i] ? REDUCE : PARALLEL, axis);
         parallel[i] = reduced[i] ? 0 : l;
         reduce[i] = reduced[i] ? l : 0;
         from[i] = affine_loop(l);

@@ -78,7 +78,7 @@ static Lines axis_lines(Graph *g, Kernel *k, const Node *n)
     int64_t outer;
     axis_spans(x, axis_from_end(n->attrs.axis, x->rank), &outer, &l.extent, &l.inner);
     l.o = kernel_loop_if(k, "o", outer, PARALLEL, AXIS_NONE);
-    l.i = kernel_loop_if(k, "i", l.inner, PARALLEL, AXIS_NONE);
+    l.i = kernel_loop_if(k, "i", l.inner, PARALLEL, AXIS_LANE);
     l.x = lower_buffer(g, k, n->in[0]);
     return l;
 }
