@@ -43,6 +43,14 @@ void *program_alloc(size_t bytes)
     return memory;
 }
 
+/* finish - the way out when all went well: what was printed has to have arrived. */
+_Noreturn static void finish(int code)
+{
+    if (fflush(stdout) || ferror(stdout))
+        program_fail(KILN_MACHINE, "cannot write to standard output");
+    exit(code);
+}
+
 static void on_signal(int number)
 {
     files_abandon();
@@ -135,7 +143,7 @@ static void parse(Arguments *a, int argc, char **argv)
         const char *option = argv[i];
         if (!strcmp(option, "--help") || !strcmp(option, "-h")) {
             print_help();
-            exit(KILN_DONE);
+            finish(KILN_DONE);
         }
         if (!strcmp(option, "--info"))
             a->info = 1;
@@ -351,11 +359,11 @@ int main(int argc, char **argv)
     parse(&a, argc, argv);
     if (a.info) {
         print_info();
-        return KILN_DONE;
+        finish(KILN_DONE);
     }
     start_model(&a);
     if (a.self_test)
-        return self_test();
+        finish(self_test());
     Buffers b = {alloc_ports(MODEL->inputs, MODEL->n_inputs),
                  alloc_ports(MODEL->outputs, MODEL->n_outputs)};
     if (a.bench)
@@ -364,7 +372,5 @@ int main(int argc, char **argv)
         run_files(&a, &b);
     if (a.layers)
         print_layers();
-    if (fflush(stdout) || ferror(stdout))
-        program_fail(KILN_MACHINE, "cannot write to standard output");
-    return KILN_DONE;
+    finish(KILN_DONE);
 }

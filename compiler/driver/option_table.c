@@ -51,7 +51,7 @@ const OptionSpec option_specs[] = {
      "folder for NAME.npy of each output"},
     {"target", 0, "NAME", EMITTING | INSPECT, OPT_TARGET, AT(target), 0, 0, NULL, true,
      "the machine to make code for (default native; `kiln targets` lists them)"},
-    {"board", 0, "NAME", BUILD, OPT_TEXT, AT(board), 0, 0, NULL, false,
+    {"board", 0, "NAME", BUILD, OPT_TEXT, AT(board), 0, 0, NULL, true,
      "make a bare-metal image for a microcontroller board"},
     {"threads", 0, "N", EMITTING, OPT_INT, AT(threads), 1, 256, NULL, true,
      "code for up to N threads (default: one, and no thread code)"},

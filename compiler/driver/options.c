@@ -265,6 +265,15 @@ static const char *last_part(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* board_target - portable code, in the byte order of the boards' cores. */
+static const Target *board_target(Arena *a)
+{
+    Target *t = arena_struct(a, Target);
+    *t = *target_by_name("c99");
+    t->byte_order = BYTES_LITTLE;
+    return t;
+}
+
 /* quoted - a word as a shell would want it, safe in a C comment. */
 static const char *quoted(Arena *a, const char *word)
 {
@@ -280,10 +289,11 @@ static const char *describe(Parse *p)
 {
     const Options *o = p->o;
     Text           t = text_new(p->arena);
-    text_printf(&t, "kiln compile %s", quoted(p->arena, last_part(o->model)));
+    text_printf(&t, "kiln %s %s", o->board ? "build" : "compile",
+                quoted(p->arena, last_part(o->model)));
     for (int i = 0; i < n_option_specs; i++) {
         const OptionSpec *s = &option_specs[i];
-        if (s->kind == OPT_TARGET)
+        if (s->kind == OPT_TARGET && !o->board)
             text_printf(&t, " --target %s", o->target->name);
         else if (s->kind == OPT_DISABLE)
             for (int k = 0; k < o->passes.n_disabled; k++)
@@ -298,11 +308,14 @@ static const char *describe(Parse *p)
 /* check_pass - that `name` is one of those; `option` is for the message. */
 static bool check_pass(Parse *p, const char *option, const char *name, const char *(*names)(int i))
 {
+    Text        all = text_new(p->arena);
     const char *known;
-    for (int i = 0; (known = names(i)) != NULL; i++)
+    for (int i = 0; (known = names(i)) != NULL; i++) {
         if (!strcmp(known, name))
             return true;
-    return complain(p, "--%s: unknown pass '%s'%s", option, name, or_nearest(p, name, names));
+        text_printf(&all, "%s%s", i ? ", " : "", known);
+    }
+    return complain(p, "--%s: there is no pass '%s'; the passes are %s", option, name, all.data);
 }
 
 static bool check_passes(Parse *p)
@@ -339,8 +352,10 @@ static bool check(Parse *p)
         return complain(p, "--board goes without --threads, --profile and --weights file");
     if (o->board && o->target && strcmp(o->target->name, "c99") != 0)
         return complain(p, "--board makes an image from the code of target c99");
+    if (o->board)
+        o->target = board_target(p->arena);
     if (!o->target)
-        o->target = target_by_name(o->board ? "c99" : "native");
+        o->target = target_by_name("native");
     if (!check_passes(p))
         return false;
     if (*takes)
