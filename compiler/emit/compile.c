@@ -21,14 +21,6 @@ typedef struct Compiler {
 
 /* ---- kernel passes ------------------------------------------------------------------------ */
 
-static bool is_disabled(const EmitOptions *o, const char *pass)
-{
-    for (int i = 0; i < o->n_disabled; i++)
-        if (!strcmp(o->disabled[i], pass))
-            return true;
-    return false;
-}
-
 static void print_after(const EmitOptions *o, const Kernel *k, const char *node, const char *pass)
 {
     if (!o->print_after || (strcmp(o->print_after, pass) != 0 && strcmp(o->print_after, "all") != 0))
@@ -55,8 +47,7 @@ static bool run_passes(const Compiler *c, Kernel *k, const Node *n)
         return false;
     for (int i = 0; i < n_kernel_passes; i++) {
         const KernelPass *pass = &kernel_passes[i];
-        if (is_disabled(c->o, pass->name) ||
-            (pass->finished_by && is_disabled(c->o, pass->finished_by)))
+        if (!kernel_pass_runs(i, c->o->disabled, c->o->n_disabled))
             continue;
         pass->run(k);
         if (!check(c, k, n, pass->name))

@@ -329,10 +329,12 @@ bool vectorize_can(const Kernel *k, const Stmt *body, LoopId l);
 typedef struct KernelPass {
     const char *name;
     bool (*run)(Kernel *k);
-    const char *finished_by;      /* the pass without which this one must not run either; NULL: none */
+    const char *finished_by[3];   /* without any of these passes it must not run; NULL: none (more) */
     const char *why;              /* what it needs, and why it stands where it stands */
 } KernelPass;
 extern const KernelPass kernel_passes[];
 extern const int        n_kernel_passes;
+/* kernel_pass_runs - whether pass number `i` runs when those named in `disabled` do not. */
+bool kernel_pass_runs(int i, const char *const *disabled, int n_disabled);
 
 #endif

@@ -108,11 +108,6 @@ static bool step(Kernel *k, const KernelPass *p, void **memory, const Outputs *e
 
 static const char *disabled[2]; /* passes not to run; NULL: none */
 
-static bool is_disabled(const char *name)
-{
-    return (disabled[0] && !strcmp(disabled[0], name)) || (disabled[1] && !strcmp(disabled[1], name));
-}
-
 static void test_kernel(Kernel *k, Arena *a)
 {
     void **memory = fill_memory(a, k);
@@ -127,10 +122,9 @@ static void test_kernel(Kernel *k, Arena *a)
         whole &= expected.data[i] == expected.data[i];
     CHECK(whole);
     for (int i = 0; i < n_kernel_passes; i++) {
-        const KernelPass *p = &kernel_passes[i];
-        if (is_disabled(p->name) || (p->finished_by && is_disabled(p->finished_by)))
+        if (!kernel_pass_runs(i, disabled, 2))
             continue;
-        if (!step(k, p, memory, &expected, a))
+        if (!step(k, &kernel_passes[i], memory, &expected, a))
             return;
     }
     CHECK(is_finished(k));
