@@ -4,6 +4,7 @@
  *   compile.c    graph -> kernels: lower, run kernel passes, find kernels that come out alike
  *   names.c      model and tensor names as C identifiers, distinct ones distinct
  *   expr_c.c     expressions and indices as C, through the target's table
+ *   place_c.c    elements of buffers, through shared pointers
  *   kernel_c.c   one kernel as a C function
  *   helpers_c.c  small functions a kernel may need where the target has no instruction
  *   blob.c       constants: one blob, equal contents once
@@ -85,6 +86,13 @@ KernelText kernel_c(const Kernel *k, const Aliases *aliases, Arena *a);
 
 /* ---- expr_c.c --------------------------------------------------------------------------- */
 
+/* A pointer that accesses at constant distances share. */
+typedef struct Base {
+    BufferId    buffer;
+    Affine      index;            /* what it points at */
+    const char *name;
+} Base;
+
 /* State of one kernel being printed. */
 typedef struct KernelPrinter {
     const Kernel *k;
@@ -94,6 +102,8 @@ typedef struct KernelPrinter {
     const char  **loops, **temps, **buffers; /* C names by id; NULL: not in scope */
     const char  **scope;          /* names in scope, innermost last */
     size_t        n_scope, cap_scope;
+    Base         *bases;          /* in scope, innermost last */
+    size_t        n_bases, cap_bases;
 } KernelPrinter;
 
 enum { BIND_ANY, BIND_SUM, BIND_PRODUCT, BIND_UNARY, BIND_PRIMARY }; /* how tightly text must bind */
@@ -109,6 +119,14 @@ const char *c_value(KernelPrinter *p, const Expr *e, int binding);
 /* c_instr - a row's text with its operands; NULL: the target has no such instruction. */
 const char *c_instr(KernelPrinter *p, InstrKind kind, int lanes, const char *a, const char *b,
                     const char *c);
+
+/* ---- place_c.c -------------------------------------------------------------------------- */
+
+/* c_place - the element of a buffer: x[oh * 28 + ow], or through a base in scope. */
+const char *c_place(KernelPrinter *p, BufferId b, const Affine *index);
+const char *c_address(KernelPrinter *p, BufferId b, const Affine *index); /* of the element */
+/* c_bases - declare the bases that the statements of a block share. */
+void c_bases(KernelPrinter *p, const Stmt *block);
 
 /* ---- helpers_c.c ------------------------------------------------------------------------ */
 

@@ -231,9 +231,9 @@ static CText node_text(KernelPrinter *p, const ValueText *v, const Expr *e)
     case E_TEMP:
         return (CText){p->temps[e->temp], BIND_PRIMARY};
     case E_LOAD:
-        t = arena_printf(a, "%s[%s]", p->buffers[e->buffer], c_index(p, &e->index));
-        if (e->type.lanes > 1)
-            t = c_instr(p, I_LOAD, e->type.lanes, arena_printf(a, "&%s", t), NULL, NULL);
+        t = e->type.lanes == 1 ? c_place(p, e->buffer, &e->index)
+                               : c_instr(p, I_LOAD, e->type.lanes, c_address(p, e->buffer, &e->index),
+                                         NULL, NULL);
         return (CText){t, BIND_PRIMARY};
     case E_SPLAT:
         t = c_instr(p, I_SPLAT, e->type.lanes, operand(p, v, e->a, BIND_ANY), NULL, NULL);

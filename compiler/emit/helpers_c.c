@@ -133,19 +133,29 @@ Needs needs_new(const Target *t, Arena *a)
                    arena_array(a, bool, (size_t)t->n_support + 1)};
 }
 
+/* is_support - whether the target has a function of that name: it takes the helper's place. */
+static bool is_support(const Target *t, const char *name)
+{
+    for (int i = 0; i < t->n_support; i++)
+        if (!strcmp(name, t->support[i].name))
+            return true;
+    return false;
+}
+
 void needs_scan(Needs *n, const Target *t, const char *text)
 {
     target_support(t, text, n->support);
     for (int i = (int)COUNT_OF(helpers) - 1; i >= 0; i--) {
+        if (is_support(t, helpers[i].name))
+            continue;
         n->helpers[i] |= has_word(text, helpers[i].name);
-        for (int j = 0; n->helpers[i] && j < i; j++)
-            n->helpers[j] |= has_word(helpers[i].text, helpers[j].name);
+        if (!n->helpers[i])
+            continue;
+        target_support(t, helpers[i].text, n->support);
+        for (int j = 0; j < i; j++)
+            n->helpers[j] |= has_word(helpers[i].text, helpers[j].name) &&
+                             !is_support(t, helpers[j].name);
     }
-    /* A row of the table took the place of the helper of the same name. */
-    for (int i = 0; i < t->n_support; i++)
-        for (size_t j = 0; j < COUNT_OF(helpers); j++)
-            if (!strcmp(helpers[j].name, t->support[i].name))
-                n->helpers[j] = false;
 }
 
 void helpers_c(Writer *w, const Target *t, const Needs *n)

@@ -77,13 +77,15 @@ static void print_stmt(Body *b, const Stmt *s);
 static void print_block(Body *b, const Stmt *s)
 {
     KernelPrinter *p = &b->p;
-    size_t         n_scope = p->n_scope;
+    size_t         n_scope = p->n_scope, n_bases = p->n_bases;
     const char   **temps = arena_array(p->arena, const char *, p->k->n_temps);
     for (TempId t = 1; t < p->k->n_temps; t++)
         temps[t] = p->temps[t];
+    c_bases(p, s);
     print_stmt(b, s);
     p->temps = temps;
     p->n_scope = n_scope;
+    p->n_bases = n_bases;
 }
 
 /* sums_vectors - whether a vector accumulates somewhere inside. */
@@ -187,13 +189,13 @@ static void print_store(Body *b, const Stmt *s)
 {
     KernelPrinter *p = &b->p;
     int            lanes = s->value->type.lanes;
-    const char *place = arena_printf(p->arena, "%s[%s]", p->buffers[s->buffer], c_index(p, &s->index));
+    const char    *place = c_place(p, s->buffer, &s->index);
     if (lanes == 1 && s->op != ASSIGN_MAX) {
         w_line(&p->w, "%s %s= %s;", place, s->op == ASSIGN_ADD ? "+" : "",
                c_value(p, s->value, BIND_ANY));
         return;
     }
-    const char *address = arena_printf(p->arena, "&%s", place);
+    const char *address = c_address(p, s->buffer, &s->index);
     const char *old = lanes == 1 ? place : c_instr(p, I_LOAD, lanes, address, NULL, NULL);
     const char *value = s->op == ASSIGN       ? c_value(p, s->value, BIND_ANY)
                         : s->op == ASSIGN_ADD ? add_text(b, old, s->value)
@@ -281,7 +283,7 @@ KernelText kernel_c(const Kernel *k, const Aliases *aliases, Arena *a)
     b.p.buffers = arena_array(a, const char *, k->n_buffers);
     name_params(&b.p, &u, aliases, &out);
     text_add(&b.p.w.text, "");
-    print_stmt(&b, k->body);
+    print_block(&b, k->body);
     out.body = b.p.w.text.data;
     return out;
 }

@@ -52,16 +52,20 @@ static void guard_c(Writer *w, const EmitOptions *o)
         w_line(w, "#error \"this file is for target %s: %s\"", t->name, t->guard_hint);
         w_line(w, "#endif");
     }
-    if (o->fp != FP_EXACT)
-        return;
-    w_comment(w, "One summation order, no contraction: the same bits from every compiler.");
-    w_line(w, "#if defined(__FAST_MATH__)");
-    w_line(w, "#error \"this file is for exact arithmetic: compile without -ffast-math\"");
-    w_line(w, "#endif");
-    w_line(w, "#if defined(__clang__)");
-    w_line(w, "#pragma STDC FP_CONTRACT OFF");
-    w_line(w, "#elif defined(__GNUC__)");
-    w_line(w, "#pragma GCC optimize (\"fp-contract=off\")");
+    if (o->fp == FP_EXACT) {
+        w_comment(w, "One summation order, no contraction: the same bits from every compiler.");
+        w_line(w, "#if defined(__FAST_MATH__)");
+        w_line(w, "#error \"this file is for exact arithmetic: compile without -ffast-math\"");
+        w_line(w, "#endif");
+    }
+    /* gcc would turn loops that copy into calls of memmove; the file is to need no library. */
+    w_line(w, o->fp == FP_EXACT ? "#if defined(__clang__)" : "#if defined(__GNUC__) && !defined(__clang__)");
+    if (o->fp == FP_EXACT) {
+        w_line(w, "#pragma STDC FP_CONTRACT OFF");
+        w_line(w, "#elif defined(__GNUC__)");
+        w_line(w, "#pragma GCC optimize (\"fp-contract=off\")");
+    }
+    w_line(w, "#pragma GCC optimize (\"no-tree-loop-distribute-patterns\")");
     w_line(w, "#endif");
 }
 
@@ -135,7 +139,9 @@ static void kernels_c(Writer *w, OutFile *f, const Program *p)
     for (int i = 0; i < p->n_kernels; i++) {
         Arena *a = arena_new();
         w_comment(w, kernel_comment(p, i, a));
-        w_open(w, "static void %s(%s)", p->kernels[i]->name, p->texts[i].params);
+        /* Inlined, kernels would compete for registers with the addresses of all others. */
+        w_open(w, "%sstatic void %s(%s)", p->kernels[i]->target->lanes > 1 ? "__attribute__((noinline)) " : "",
+               p->kernels[i]->name, p->texts[i].params);
         w_raw(w, p->texts[i].body, strlen(p->texts[i].body));
         w_close(w, "");
         w_blank(w);

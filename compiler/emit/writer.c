@@ -8,11 +8,18 @@
 
 enum { WIDTH = 100, INDENT = 4 };
 
-/* find_break - where to cut `s`, whose first `room` characters fit: behind the last comma, else at the
- * last space, of those outside strings; the space itself is dropped. 0: nowhere. */
+/* is_sum - whether the operator behind the space at `s` binds loosely: a line may well begin with it. */
+static bool is_sum(const char *s)
+{
+    return !strncmp(s, " + ", 3) || !strncmp(s, " - ", 3) || !strncmp(s, " && ", 4);
+}
+
+/* find_break - where to cut `s`, whose first `room` characters fit: behind the last comma, else before
+ * a sum's operator, else at the last space, of those outside strings; the space itself is dropped. 0:
+ * nowhere. */
 static size_t find_break(const char *s, size_t room)
 {
-    size_t space = 0, comma = 0;
+    size_t space = 0, sum = 0, comma = 0;
     char   quote = 0;
     for (size_t i = 0; s[i] && i <= room; i++) {
         if (quote) {
@@ -24,11 +31,11 @@ static size_t find_break(const char *s, size_t room)
             quote = s[i];
         } else if (s[i] == ' ' && i) {
             space = i;
-            if (s[i - 1] == ',')
-                comma = i;
+            comma = s[i - 1] == ',' ? i : comma;
+            sum = is_sum(s + i) ? i : sum;
         }
     }
-    return comma > room / 2 ? comma : space;
+    return comma > room / 2 ? comma : sum > room / 2 ? sum : space;
 }
 
 static void add_line(Writer *w, int indent, const char *s, size_t n)
