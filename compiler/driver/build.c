@@ -172,7 +172,8 @@ bool build_program(Compilation *c, const Options *o, const char *dir, const char
     const Board *board = o->board ? board_by_name(o->board) : NULL;
     Words        cc = {.arena = c->arena};
     add_words(&cc, compiler_of(o, board));
-    add_words(&cc, "-std=c11 -D_GNU_SOURCE -O2");
+    /* Nothing around the model is hot, and the compiler's time is the user's. */
+    add_words(&cc, "-std=c11 -D_GNU_SOURCE -O1");
     add_common(c, &cc, board, dir);
     add_word(&cc, "-o");
     add_word(&cc, program);

@@ -141,6 +141,8 @@ typedef struct Node {
     ValueId     out;
     OpAttrs     attrs;
     Epilogue    epilogue;
+    int         winograd;        /* conv2d: outputs of a tile edge; 0: direct sums */
+    ValueId     scratch;         /* memory for the duration of the node; 0: none */
     NodeId      prev, next;      /* the order of execution */
 } Node;
 

@@ -43,11 +43,17 @@ static void cut_by_test(const Kernel *k, Cut *cut, const Test *test)
         cut->hi = hi;
 }
 
-static Stmt *collect_cut(Rewrite *r, Stmt *s)
+/* Only tests around the steps of a sum: one around a store is as cheap as the store. */
+static void collect_cut(const Kernel *k, const Stmt *s, bool in_sum, Cut *cut)
 {
-    for (int i = 0; s->kind == S_GUARD && i < s->n_tests; i++)
-        cut_by_test(r->k, r->ctx, &s->tests[i]);
-    return s;
+    for (int i = 0; in_sum && s->kind == S_GUARD && i < s->n_tests; i++)
+        cut_by_test(k, cut, &s->tests[i]);
+    if (s->kind == S_FOR)
+        collect_cut(k, s->body, in_sum || k->loops[s->loop].role == REDUCE, cut);
+    if (s->kind == S_GUARD)
+        collect_cut(k, s->body, in_sum, cut);
+    for (int i = 0; s->kind == S_BLOCK && i < s->n_items; i++)
+        collect_cut(k, s->items[i], in_sum, cut);
 }
 
 /* ---- simplifying guards ------------------------------------------------------------------ */
@@ -160,8 +166,7 @@ static Stmt *cut_for(Kernel *k, Stmt *s, bool *changed)
 {
     int64_t extent = k->loops[s->loop].extent;
     Cut     cut = {s->loop, 0, extent};
-    Rewrite r = {.k = k, .ctx = &cut, .stmt = collect_cut};
-    rewrite_stmt(&r, s->body);
+    collect_cut(k, s->body, false, &cut);
     if (cut.lo == 0 && cut.hi == extent)
         return st_for(k, s->loop, cut_stmt(k, s->body, changed));
     *changed = true;

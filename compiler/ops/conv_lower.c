@@ -153,20 +153,28 @@ static Stmt *conv_reduce(Kernel *k, const Graph *g, const Node *n, const ConvLoo
     return channels_last ? s : st_for(k, l->icb, s);
 }
 
-/* The element of `y` that accumulator number `at` becomes; bias is the accumulator's first value. */
+const Expr *lower_bias(Graph *g, Kernel *k, const Node *n, const At *at)
+{
+    if (n->n_own < 3 || !n->in[2])
+        return NULL;
+    Type per_channel = {F32, 2, {1, value_get(g, n->out)->type.dims[1]}, {1, 0, 0, 0, 0}};
+    return lower_load(g, k, n->in[2], &per_channel, at);
+}
+
+/* The bias is the accumulator's first value. */
 static Stmt *init_bias(Kernel *k, Graph *g, const Node *n, TempId acc, const At *ya)
 {
-    const Expr *first = ex_const(k, 0.0);
-    if (n->n_own > 2 && n->in[2]) {
-        Type per_channel = {F32, 2, {1, value_get(g, n->out)->type.dims[1]}, {1, 0, 0, 0, 0}};
-        first = lower_load(g, k, n->in[2], &per_channel, ya);
-    }
-    return st_set(k, acc, ASSIGN, first);
+    const Expr *bias = lower_bias(g, k, n, ya);
+    return st_set(k, acc, ASSIGN, bias ? bias : ex_const(k, 0.0));
 }
 
 void lower_conv2d(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
+    if (n->winograd) {
+        lower_winograd(g, id, k);
+        return;
+    }
     const Type *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
     Cut         c = conv_cut(g, n, k->arena);
     ConvLoops   l = conv_loops(k, &c, y, c.weight->type.dims + 2);

@@ -9,6 +9,7 @@
  *   math.c         exp, log, tanh, erf as expressions of adds and multiplies
  *   conv.c         conv2d, linear: attributes, shapes, evaluators
  *   conv_lower.c   conv2d, linear: their loops
+ *   winograd.c     conv2d by Winograd's minimal filtering
  *   norm.c         batch_norm, lrn
  *   activation.c   relu ... prelu
  *   arith.c        add, sub, mul, div
@@ -175,6 +176,8 @@ Stmt *lower_nest(Kernel *k, const LoopId *loops, int n, Stmt *body);
 /* Loads and stores of plain values of any rank by their own indices. */
 const Expr *lower_load_plain(Graph *g, Kernel *k, ValueId v, const Affine *index);
 Stmt *lower_store_plain(Graph *g, Kernel *k, ValueId v, const Affine *index, const Expr *e);
+/* lower_bias - the element of conv2d's or linear's bias at `at`; NULL where it has none. */
+const Expr *lower_bias(Graph *g, Kernel *k, const Node *n, const At *at);
 /* lower_zero_halo - nests that zero the halo of value `v`, when it has one. Appends to `k`. */
 void lower_zero_halo(Graph *g, Kernel *k, ValueId v);
 
@@ -224,6 +227,19 @@ void box_copy(Graph *g, Kernel *k, ValueId x, ValueId y, const Box *box);
 void box_fill(Graph *g, Kernel *k, ValueId y, const Box *box, double value);
 /* box_zero_channels - zero the channels past C in the last block of `y`, if there are any. */
 void box_zero_channels(Graph *g, Kernel *k, ValueId y);
+
+/* ---- winograd.c ------------------------------------------------------------------------- */
+
+/* lower_winograd - conv2d with n->winograd > 0, stride and dilation 1, one group, square kernel; x and y
+ * in blocks of the target's lanes, x with a halo for whole tiles (winograd_halo), n->scratch large enough
+ * for winograd_scratch(g, n, winograd_block_rows(g, n, target)) elements. */
+void lower_winograd(Graph *g, NodeId id, Kernel *k);
+/* winograd_halo - rows and columns around x that whole tiles read: top, left, bottom, right. */
+void winograd_halo(const Graph *g, const Node *n, int64_t side[4]);
+/* winograd_scratch - elements of transformed input and products for `tile_rows` rows of tiles. */
+int64_t winograd_scratch(const Graph *g, const Node *n, int64_t tile_rows);
+/* winograd_block_rows - rows of tiles done at a time, so that both stay in half the second-level cache. */
+int64_t winograd_block_rows(const Graph *g, const Node *n, const struct Target *t);
 
 /* ---- math.c: expressions within a few ulp, no libm, the same bits on every target ---------- */
 

@@ -22,6 +22,10 @@ static Halo conv_halo(const Graph *g, const Node *n)
     const OpAttrs *a = &n->attrs;
     const Type    *x = &graph_input(g, n, 0)->type, *y = &value_get(g, n->out)->type;
     Halo           h;
+    if (n->winograd) {
+        winograd_halo(g, n, h.side);
+        return h;
+    }
     for (int i = 0; i < 2; i++) {
         int64_t dilation = a->dilations[i] > 1 ? a->dilations[i] : 1;
         int64_t reach = (y->dims[2 + i] - 1) * a->strides[i] + (a->kernel[i] - 1) * dilation + 1;

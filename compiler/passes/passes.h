@@ -11,6 +11,7 @@
  *   fold_movement.c    flatten, reshape, transpose: into neighbours, weights, each other
  *   sink_movement.c    ... moved behind elementwise nodes and means, to meet others
  *   fuse_epilogue.c    elementwise nodes into the node that makes their input
+ *   choose_algorithm.c direct sums or Winograd's, for each convolution
  *   choose_layout.c    a layout for every value; relayout nodes where two meet
  *   layout_halo.c      zeros around the planes that padded convolutions read
  *   alias_concat.c     concat written in place by its producers
@@ -36,6 +37,8 @@ typedef struct PassContext {
     const Target *target;
     bool          arena_by_caller;
     double        seconds;        /* time for each exact search (a few); work limits keep it deterministic */
+    bool          exact;          /* --fp exact: every sum in one order */
+    int64_t       weights_growth; /* bytes that an algorithm may add to the weights; -1: any */
 } PassContext;
 
 /* Facts about a graph; a pass needs some and gives some. */
@@ -74,7 +77,9 @@ bool pass_fold_norm(Graph *g, const PassContext *c);
 bool pass_split_norm(Graph *g, const PassContext *c);
 bool pass_fold_movement(Graph *g, const PassContext *c);
 bool pass_fuse_epilogue(Graph *g, const PassContext *c);
+bool pass_choose_algorithm(Graph *g, const PassContext *c);
 bool pass_choose_layout(Graph *g, const PassContext *c);
+bool pass_reserve_scratch(Graph *g, const PassContext *c);
 bool pass_alias_concat(Graph *g, const PassContext *c);
 bool pass_order_nodes(Graph *g, const PassContext *c);
 bool pass_plan_memory(Graph *g, const PassContext *c);

@@ -27,6 +27,8 @@ static Life *find_lives(const Graph *g, Arena *scratch, int *n_steps)
                 life_add(&lives[value_home(g, n->in[i], NULL)], step);
         }
         life_add(&lives[value_home(g, n->out, NULL)], step);
+        if (n->scratch)
+            life_add(&lives[n->scratch], step);
     }
     *n_steps = step;
     return lives;
@@ -50,17 +52,32 @@ static void take_over(Graph *g, NodeId id, int step, Life *lives)
     }
 }
 
+static bool has_scratch(const Graph *g)
+{
+    for (NodeId id = graph_first(g); id; id = graph_next(g, id))
+        if (node_get(g, id)->scratch)
+            return true;
+    return false;
+}
+
+static void add_block(const Graph *g, MemoryPlan *p, ValueId home, Life *l)
+{
+    if (l->first > l->last || !value_in_arena(g, home))
+        return;
+    p->blocks[p->n_blocks++] = (PlanBlock){.value = home, .bytes = storage_bytes(g, home),
+                                           .first = l->first, .last = l->last};
+    *l = (Life){INT32_MAX, -1};
+}
+
 /* add_blocks - a block for each home in the arena, in the order in which they come to life. */
 static void add_blocks(const Graph *g, MemoryPlan *p, Life *lives)
 {
     for (NodeId id = graph_first(g); id; id = graph_next(g, id)) {
-        ValueId home = value_home(g, node_get(g, id)->out, NULL);
-        Life   *l = &lives[home];
-        if (l->first > l->last || !value_in_arena(g, home))
-            continue;
-        p->blocks[p->n_blocks++] = (PlanBlock){.value = home, .bytes = storage_bytes(g, home),
-                                               .first = l->first, .last = l->last};
-        *l = (Life){INT32_MAX, -1};
+        const Node *n = node_get(g, id);
+        ValueId     home = value_home(g, n->out, NULL);
+        add_block(g, p, home, &lives[home]);
+        if (n->scratch)
+            add_block(g, p, n->scratch, &lives[n->scratch]);
     }
 }
 
@@ -124,8 +141,8 @@ bool pass_plan_memory(Graph *g, const PassContext *c)
     for (NodeId n = graph_first(g); n; n = graph_next(g, n))
         take_over(g, n, step++, lives);
     p->align = plan_align(c->target);
-    p->blocks = arena_array(g->arena, PlanBlock, (size_t)p->n_steps + 1);
-    p->order_optimal = g->order_optimal;
+    p->blocks = arena_array(g->arena, PlanBlock, 2 * (size_t)p->n_steps + 1);
+    p->order_optimal = g->order_optimal && !has_scratch(g); /* its search did not count that */
     add_blocks(g, p, lives);
     if (fits_machine(g, p)) {
         double seconds = c->seconds > 0 && c->seconds < 3600 ? c->seconds : 1;

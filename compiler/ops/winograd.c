@@ -1,0 +1,397 @@
+/* winograd.c - conv2d by Winograd's minimal filtering, F(m x m, k x k).
+ *
+ * Lavin, Gray: Fast Algorithms for Convolutional Neural Networks (2015), equation 8: an m x m tile of
+ * the output is  A^T [ (G g G^T) * (B^T d B) ] A  with d the (m+k-1)^2 tile of the input under it. The
+ * product in the middle is elementwise, so over all channels and tiles it is a matrix product for each
+ * of the (m+k-1)^2 positions. Matrices from the points by Toom and Cook; all of G's work is done here, in
+ * double precision; B and A have small exact coefficients.
+ *
+ * Tiles are taken in blocks of whole tile rows, so that a block's transformed input V and product M stay
+ * in the second-level cache:
+ *
+ *     for each block of tiles
+ *         V[f][ic][tile]  = (B^T d B)[f]                    input transform, lane by lane
+ *         M[f][oc][tile] += V[f][ic][tile] * U[f][oc][ic]   tiled like any sum
+ *         y               = epilogue(A^T M A + bias)        output transform
+ *
+ * Tiles that hang over the edge read the zeros of x's halo and do not store what is not there. */
+#include "ops/ops.h"
+#include "target/target.h"
+
+#include <math.h>
+
+#define MAX_EDGE 8   /* input tile: m + k - 1 */
+
+/* ---- the matrices ------------------------------------------------------------------------ */
+
+typedef struct Matrix {
+    int    rows, columns;
+    double at[MAX_EDGE][MAX_EDGE];
+} Matrix;
+
+typedef struct Transform {
+    Matrix b, g, a;   /* B^T, G, A^T */
+} Transform;
+
+static const double points[MAX_EDGE - 1] = {0, 1, -1, 2, -2, 0.5, -0.5};
+
+/* Coefficients of the product of (x - points[l]) over l < n, l != skip; into row `out`. */
+static void polynomial(int n, int skip, double *out)
+{
+    out[0] = 1;
+    for (int l = 0, degree = 0; l < n; l++) {
+        if (l == skip)
+            continue;
+        out[degree + 1] = 0;
+        for (int i = degree + 1; i >= 0; i--)
+            out[i] = (i > 0 ? out[i - 1] : 0) - points[l] * out[i];
+        degree++;
+    }
+}
+
+static Transform make_transform(int m, int k)
+{
+    int       n = m + k - 1;
+    Transform t = {.b = {n, n, {{0}}}, .g = {n, k, {{0}}}, .a = {m, n, {{0}}}};
+    for (int j = 0; j < n - 1; j++) {
+        double norm = 1;
+        for (int l = 0; l < n - 1; l++)
+            norm *= l == j ? 1 : points[j] - points[l];
+        for (int i = 0; i < k; i++)
+            t.g.at[j][i] = pow(points[j], i) / norm;
+        for (int i = 0; i < m; i++)
+            t.a.at[i][j] = pow(points[j], i);
+        polynomial(n - 1, j, t.b.at[j]);
+    }
+    t.g.at[n - 1][k - 1] = 1; /* the point at infinity */
+    t.a.at[m - 1][n - 1] = 1;
+    polynomial(n - 1, -1, t.b.at[n - 1]);
+    return t;
+}
+
+/* U[f][o][i] = (G g G^T)[f] for every filter g[o][i], f = row * edge + column. */
+static const Tensor *transform_weights(Arena *a, const Tensor *w, const Transform *t)
+{
+    const int64_t *d = w->type.dims;
+    int64_t        n = t->g.rows, filters = d[0] * d[1], k = d[2];
+    Tensor        *u = tensor_new(a, F32, 3, (int64_t[]){n * n, d[0], d[1]});
+    const float   *from = w->data;
+    float         *to = (float *)(uintptr_t)u->data;
+    for (int64_t q = 0; q < filters; q++) {
+        double half[MAX_EDGE][MAX_EDGE] = {{0}};
+        for (int r = 0; r < n; r++)
+            for (int c = 0; c < k; c++)
+                for (int i = 0; i < k; i++)
+                    half[r][c] += t->g.at[r][i] * from[(q * k + i) * k + c];
+        for (int r = 0; r < n; r++)
+            for (int c = 0; c < n; c++) {
+                double sum = 0;
+                for (int i = 0; i < k; i++)
+                    sum += half[r][i] * t->g.at[c][i];
+                to[(r * n + c) * filters + q] = (float)sum;
+            }
+    }
+    return u;
+}
+
+/* ---- transforms as expressions ------------------------------------------------------------ */
+
+static const Expr *let(Kernel *k, Stmt *out, const char *name, const Expr *e)
+{
+    TempId t = kernel_temp(k, name, (VType){F32, 1});
+    st_add(k, out, st_let(k, t, e));
+    return ex_temp(k, t);
+}
+
+/* acc + factor * x, without the multiplication where the factor is 1 or -1. acc NULL is 0. */
+static const Expr *add_term(Kernel *k, const Expr *acc, double factor, const Expr *x)
+{
+    double size = fabs(factor);
+    if (size != 1)
+        x = ex_binary(k, B_MUL, ex_const(k, size), x);
+    if (!acc)
+        return factor < 0 ? ex_unary(k, U_NEG, x) : x;
+    return ex_binary(k, factor < 0 ? B_SUB : B_ADD, acc, x);
+}
+
+/* The sum of row[i] * in[i] over those i for which mask has a bit; positive terms first. */
+static const Expr *row_sum(Kernel *k, const double *row, const Expr *const *in, int n, unsigned mask)
+{
+    const Expr *sum = NULL;
+    for (int sign = 1; sign >= -1; sign -= 2)
+        for (int i = 0; i < n; i++)
+            if ((mask >> i & 1) && row[i] * sign > 0)
+                sum = add_term(k, sum, row[i], in[i]);
+    return sum;
+}
+
+/* The columns on which rows p and q agree, and those on which they are opposite. False: neither holds for
+ * some column. */
+static bool rows_pair(const Matrix *m, int p, int q, unsigned *same, unsigned *opposite)
+{
+    *same = *opposite = 0;
+    for (int i = 0; i < m->columns; i++) {
+        double a = m->at[p][i], b = m->at[q][i];
+        if (a != b && a != -b)
+            return false;
+        if (a != 0)
+            *(a == b ? same : opposite) |= 1u << i;
+    }
+    return *same && *opposite;
+}
+
+/* out = m in. The rows of points p and -p share their even and their odd part: two sums serve both. */
+static void apply(Kernel *k, Stmt *block, const Matrix *m, const Expr *const *in, const Expr **out)
+{
+    for (int r = 0; r < m->rows; r++) {
+        unsigned same, opposite, all = (1u << m->columns) - 1;
+        if (r + 1 < m->rows && rows_pair(m, r, r + 1, &same, &opposite)) {
+            const Expr *even = let(k, block, "e", row_sum(k, m->at[r], in, m->columns, same));
+            const Expr *odd = let(k, block, "o", row_sum(k, m->at[r], in, m->columns, opposite));
+            out[r] = let(k, block, "t", ex_binary(k, B_ADD, even, odd));
+            out[r + 1] = let(k, block, "t", ex_binary(k, B_SUB, even, odd));
+            r++;
+            continue;
+        }
+        out[r] = let(k, block, "t", row_sum(k, m->at[r], in, m->columns, all));
+    }
+}
+
+/* out[r][c] = (m in m^T)[r][c]; first down each column, then along each row. */
+static void apply_2d(Kernel *k, Stmt *block, const Matrix *m, const Expr *(*in)[MAX_EDGE],
+                     const Expr *(*out)[MAX_EDGE])
+{
+    const Expr *half[MAX_EDGE][MAX_EDGE], *column[MAX_EDGE], *result[MAX_EDGE];
+    for (int c = 0; c < m->columns; c++) {
+        for (int i = 0; i < m->columns; i++)
+            column[i] = in[i][c];
+        apply(k, block, m, column, result);
+        for (int r = 0; r < m->rows; r++)
+            half[r][c] = result[r];
+    }
+    for (int r = 0; r < m->rows; r++)
+        apply(k, block, m, half[r], out[r]);
+}
+
+/* ---- the nests of a block of tiles --------------------------------------------------------- */
+
+typedef struct Wino {
+    Graph      *g;
+    Kernel     *k;
+    const Node *n;
+    Transform   t;
+    int         m, edge;             /* output and input tile */
+    int64_t     lanes, icb, ocb;     /* channel blocks        */
+    int64_t     tile_rows, tile_columns;
+    BufferId    u, scratch;
+    LoopId      batch;
+} Wino;
+
+/* A block of `rows` tile rows, the first of them at tile row `first`. */
+typedef struct TileBlock {
+    Affine  first;
+    int64_t rows, tiles;
+} TileBlock;
+
+/* Where V or M keeps position f of channel block cb and tile t, lane l. */
+static Affine scratch_at(const Wino *w, const TileBlock *b, int64_t base, int64_t blocks, Affine f,
+                         Affine cb, Affine t, Affine l)
+{
+    Affine at = affine_add(affine_scale(f, blocks), cb);
+    at = affine_add(affine_scale(at, b->tiles), t);
+    at = affine_add(affine_scale(at, w->lanes), l);
+    return affine_offset(at, base);
+}
+
+static int64_t v_count(const Wino *w, const TileBlock *b)
+{
+    return (int64_t)w->edge * w->edge * w->icb * b->tiles * w->lanes;
+}
+
+/* Loops over the channel blocks, tile rows, tile columns and lanes of a block. */
+typedef struct TileLoops {
+    LoopId cb, row, column, lane;
+    Affine tile, h, w;               /* number within the block; its first output row and column */
+} TileLoops;
+
+static TileLoops tile_loops(const Wino *w, const TileBlock *b, const char *channel, int64_t blocks)
+{
+    TileLoops l;
+    l.cb = kernel_loop_if(w->k, channel, blocks, PARALLEL, AXIS_NONE);
+    l.row = kernel_loop_if(w->k, "row", b->rows, PARALLEL, AXIS_NONE);
+    l.column = kernel_loop_if(w->k, "col", w->tile_columns, PARALLEL, AXIS_NONE);
+    l.lane = kernel_loop(w->k, "l", w->lanes, PARALLEL, AXIS_LANE);
+    l.tile = affine_add(affine_scale(affine_loop(l.row), w->tile_columns), affine_loop(l.column));
+    l.h = affine_scale(affine_add(b->first, affine_loop(l.row)), w->m);
+    l.w = affine_scale(affine_loop(l.column), w->m);
+    return l;
+}
+
+static Stmt *nest(const Wino *w, const TileLoops *l, Stmt *body)
+{
+    return lower_nest(w->k, (LoopId[]){l->cb, l->row, l->column, l->lane}, 4, body);
+}
+
+static Stmt *input_transform(const Wino *w, const TileBlock *b)
+{
+    Kernel     *k = w->k;
+    TileLoops   l = tile_loops(w, b, "ic", w->icb);
+    Stmt       *body = st_block(k);
+    const Expr *d[MAX_EDGE][MAX_EDGE], *v[MAX_EDGE][MAX_EDGE];
+    const Type *x = &value_get(w->g, w->n->in[0])->type;
+    for (int i = 0; i < w->edge; i++)
+        for (int j = 0; j < w->edge; j++) {
+            At at = {w->lanes, affine_loop(w->batch), affine_loop(l.cb), affine_loop(l.lane),
+                     affine_offset(l.h, i - w->n->attrs.padding[0]),
+                     affine_offset(l.w, j - w->n->attrs.padding[1])};
+            d[i][j] = lower_load(w->g, k, w->n->in[0], x, &at);
+        }
+    apply_2d(k, body, &w->t.b, d, v);
+    for (int i = 0; i < w->edge; i++)
+        for (int j = 0; j < w->edge; j++) {
+            Affine at = scratch_at(w, b, 0, w->icb, affine_const(i * w->edge + j), affine_loop(l.cb),
+                                   l.tile, affine_loop(l.lane));
+            st_add(k, body, st_store(k, w->scratch, at, ASSIGN, v[i][j]));
+        }
+    return nest(w, &l, body);
+}
+
+static Stmt *products(const Wino *w, const TileBlock *b)
+{
+    Kernel *k = w->k;
+    LoopId  f = kernel_loop(k, "f", (int64_t)w->edge * w->edge, PARALLEL, AXIS_NONE);
+    LoopId  ob = kernel_loop_if(k, "oc", w->ocb, PARALLEL, AXIS_N);
+    LoopId  t = kernel_loop_if(k, "tile", b->tiles, PARALLEL, AXIS_M);
+    LoopId  ol = kernel_loop(k, "ol", w->lanes, PARALLEL, AXIS_LANE);
+    LoopId  ib = kernel_loop_if(k, "ic", w->icb, REDUCE, AXIS_NONE);
+    LoopId  il = kernel_loop(k, "il", w->lanes, REDUCE, AXIS_K);
+    Affine  o = affine_add(affine_scale(affine_loop(ob), w->lanes), affine_loop(ol));
+    Affine  i = affine_add(affine_scale(affine_loop(ib), w->lanes), affine_loop(il));
+    Affine  u = affine_add(affine_scale(affine_loop(f), w->ocb * w->lanes), o);
+    u = affine_add(affine_scale(u, w->icb * w->lanes), i);
+    Affine v = scratch_at(w, b, 0, w->icb, affine_loop(f), affine_loop(ib), affine_loop(t), affine_loop(il));
+    Affine m = scratch_at(w, b, v_count(w, b), w->ocb, affine_loop(f), affine_loop(ob), affine_loop(t),
+                          affine_loop(ol));
+    TempId      acc = kernel_temp(k, "acc", (VType){F32, 1});
+    const Expr *product = ex_binary(k, B_MUL, ex_load(k, w->scratch, v), ex_load(k, w->u, u));
+    Stmt       *leaf = st_block(k);
+    st_add(k, leaf, st_set(k, acc, ASSIGN, ex_const(k, 0.0)));
+    st_add(k, leaf, st_for(k, ib, st_for(k, il, st_set(k, acc, ASSIGN_ADD, product))));
+    st_add(k, leaf, st_store(k, w->scratch, m, ASSIGN, ex_temp(k, acc)));
+    return lower_nest(k, (LoopId[]){f, ob, t, ol}, 4, leaf);
+}
+
+/* `s`, done only where the pixel is inside the output; tiles may hang over. */
+static Stmt *inside(const Wino *w, const At *at, Stmt *s)
+{
+    const int64_t *d = value_get(w->g, w->n->out)->type.dims;
+    Test           tests[2];
+    int            n = 0;
+    if (affine_range(w->k, &at->h).max >= d[2])
+        tests[n++] = (Test){at->h, d[2]};
+    if (affine_range(w->k, &at->w).max >= d[3])
+        tests[n++] = (Test){at->w, d[3]};
+    return st_guard(w->k, tests, n, s);
+}
+
+static Stmt *output_transform(const Wino *w, const TileBlock *b)
+{
+    Kernel     *k = w->k;
+    const Node *n = w->n;
+    TileLoops   l = tile_loops(w, b, "oc", w->ocb);
+    Stmt       *body = st_block(k);
+    const Expr *p[MAX_EDGE][MAX_EDGE], *y[MAX_EDGE][MAX_EDGE];
+    for (int i = 0; i < w->edge; i++)
+        for (int j = 0; j < w->edge; j++) {
+            Affine at = scratch_at(w, b, v_count(w, b), w->ocb, affine_const(i * w->edge + j),
+                                   affine_loop(l.cb), l.tile, affine_loop(l.lane));
+            p[i][j] = ex_load(k, w->scratch, at);
+        }
+    apply_2d(k, body, &w->t.a, p, y);
+    for (int i = 0; i < w->m; i++)
+        for (int j = 0; j < w->m; j++) {
+            At at = {w->lanes, affine_loop(w->batch), affine_loop(l.cb), affine_loop(l.lane),
+                     affine_offset(l.h, i), affine_offset(l.w, j)};
+            const Expr *e = y[i][j];
+            const Expr *bias = lower_bias(w->g, k, n, &at);
+            e = bias ? ex_binary(k, B_ADD, e, bias) : e;
+            e = lower_epilogue(w->g, k, n, e, &at);
+            st_add(k, body, inside(w, &at, lower_store(w->g, k, n->out, &at, e)));
+        }
+    return nest(w, &l, body);
+}
+
+/* ---- the whole -------------------------------------------------------------------------- */
+
+/* `count` blocks of `rows` tile rows each, from tile row `first` on. */
+static void tile_blocks(const Wino *w, int64_t first, int64_t count, int64_t rows)
+{
+    Kernel   *k = w->k;
+    LoopId    block = kernel_loop_if(k, "block", count, PARALLEL, AXIS_NONE);
+    TileBlock b = {affine_offset(affine_scale(affine_loop(block), rows), first), rows,
+                   rows * w->tile_columns};
+    Stmt     *body = st_block(k);
+    st_add(k, body, input_transform(w, &b));
+    st_add(k, body, products(w, &b));
+    st_add(k, body, output_transform(w, &b));
+    st_add(k, k->body, lower_nest(k, (LoopId[]){w->batch, block}, 2, body));
+}
+
+void winograd_halo(const Graph *g, const Node *n, int64_t side[4])
+{
+    const int64_t *x = value_get(g, n->in[0])->type.dims, *y = value_get(g, n->out)->type.dims;
+    int64_t        m = n->winograd, k = value_get(g, n->in[1])->type.dims[2];
+    for (int i = 0; i < 2; i++) {
+        int64_t reach = (y[2 + i] + m - 1) / m * m + k - 1;
+        int64_t after = reach - x[2 + i] - n->attrs.padding[i];
+        side[i] = n->attrs.padding[i];
+        side[2 + i] = after > 0 ? after : 0;
+    }
+}
+
+int64_t winograd_scratch(const Graph *g, const Node *n, int64_t tile_rows)
+{
+    const int64_t *x = value_get(g, n->in[0])->type.dims, *y = value_get(g, n->out)->type.dims;
+    int64_t lanes = value_get(g, n->out)->type.layout.block, m = n->winograd;
+    int64_t edge = m + value_get(g, n->in[1])->type.dims[2] - 1;
+    int64_t channels = (x[1] + lanes - 1) / lanes + (y[1] + lanes - 1) / lanes;
+    return edge * edge * channels * lanes * tile_rows * ((y[3] + m - 1) / m);
+}
+
+int64_t winograd_block_rows(const Graph *g, const Node *n, const struct Target *t)
+{
+    int64_t all = (value_get(g, n->out)->type.dims[2] + n->winograd - 1) / n->winograd;
+    int64_t room = t->l2_bytes / 2, row = winograd_scratch(g, n, 1) * (int64_t)sizeof(float);
+    int64_t most = room / row > 0 ? room / row : 1;
+    int64_t blocks = (all + most - 1) / most;
+    return (all + blocks - 1) / blocks;
+}
+
+void lower_winograd(Graph *g, NodeId id, Kernel *k)
+{
+    const Node    *n = node_get(g, id);
+    const Type    *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
+    const Tensor  *weight = value_get(g, n->in[1])->constant;
+    const int64_t *wd = weight->type.dims;
+    Wino           w = {.g = g, .k = k, .n = n, .m = n->winograd, .lanes = y->layout.block};
+    w.edge = w.m + (int)wd[2] - 1;
+    w.t = make_transform(w.m, (int)wd[2]);
+    w.icb = (x->dims[1] + w.lanes - 1) / w.lanes;
+    w.ocb = (y->dims[1] + w.lanes - 1) / w.lanes;
+    w.tile_rows = (y->dims[2] + w.m - 1) / w.m;
+    w.tile_columns = (y->dims[3] + w.m - 1) / w.m;
+    w.batch = kernel_loop_if(k, "n", y->dims[0], PARALLEL, AXIS_NONE);
+    int64_t padded[3] = {(int64_t)w.edge * w.edge, w.ocb * w.lanes, w.icb * w.lanes};
+    w.u = kernel_constant(k, "u", transform_weights(k->arena, weight, &w.t), padded);
+    k->macs = type_count(y) * x->dims[1] * wd[2] * wd[3];
+    text_printf(&k->notes, "winograd: tiles of %dx%d outputs, %d products each\n", w.m, w.m,
+                w.edge * w.edge);
+
+    lower_zero_halo(g, k, n->out);
+    w.scratch = lower_buffer(g, k, n->scratch);
+    int64_t rows = winograd_block_rows(g, n, k->target), blocks = (w.tile_rows + rows - 1) / rows;
+    int64_t shorter = blocks * rows - w.tile_rows, full = blocks - shorter;
+    tile_blocks(&w, 0, full, rows);
+    if (shorter)
+        tile_blocks(&w, full * rows, shorter, rows - 1);
+}
