@@ -284,6 +284,10 @@ static void test_eval_pool(void)
     p.count_include_pad = true;
     /* The lower windows reach one row past the padded input, which does not count. */
     CHECK(computes(OP_avg_pool, "1 1 2 3", p, NUMBERS(0.25, 1.25, 2, 5.5)));
+    p = (OpAttrs){.kernel = {1, 2}, .strides = {1, 2}, .padding = {0, 0, 0, 1}};
+    CHECK(computes(OP_avg_pool, "1 1 1 3", p, NUMBERS(1.5, 3)));
+    p.count_include_pad = true;
+    CHECK(computes(OP_avg_pool, "1 1 1 3", p, NUMBERS(1.5, 1.5)));
     CHECK(computes(OP_global_avg_pool, "1 2 1 2", (OpAttrs){0}, NUMBERS(1.5, 3.5)));
     CHECK(computes(OP_global_max_pool, "1 2 1 2", (OpAttrs){0}, NUMBERS(2, 4)));
     OpAttrs adaptive = {.list = {2, {1, 2}}};
