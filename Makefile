@@ -72,7 +72,7 @@ test:
 demo:
 	tools/install-deps.sh build demo
 	$(MAKE) all
-	B=$(B) tools/demo.sh
+	B=$(B) $(PYTHON) tools/demo.py
 
 bench:
 	tools/install-deps.sh build bench

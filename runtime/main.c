@@ -6,19 +6,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-
-#define MODEL (&kiln_program_model)
 
 static const char *program;
-
-typedef struct Arguments {
-    const char **in;              /* a file for each input of the model; NULL: not given */
-    const char  *out, *labels, *weights;
-    int          top, threads;
-    long         bench;
-    int          info, self_test, layers;
-} Arguments;
 
 _Noreturn void program_fail(int code, const char *fmt, ...)
 {
@@ -204,143 +193,7 @@ static void print_info(void)
            MODEL->arena_bytes, (unsigned long long)MODEL->macs);
 }
 
-/* ---- runs ------------------------------------------------------------------------------- */
-
-/* Memory of one run's inputs and outputs. */
-typedef struct Buffers {
-    void **in, **out;
-} Buffers;
-
-static void **alloc_ports(const kiln_port *ports, int n)
-{
-    void **all = program_alloc((size_t)(n + 1) * sizeof *all);
-    for (int i = 0; i < n; i++)
-        all[i] = program_alloc((size_t)ports[i].count * kiln_elem_bytes(ports[i].elem));
-    return all;
-}
-
-static void infer(const Buffers *b)
-{
-    MODEL->run((const void *const *)b->in, b->out);
-}
-
-static void print_speed(int64_t images, double seconds)
-{
-    struct rusage usage;
-    getrusage(RUSAGE_SELF, &usage);
-    printf("%lld images, %.4g images/s, peak memory %.1f MB\n", (long long)images,
-           (double)images / seconds, (double)usage.ru_maxrss / 1024.0);
-}
-
-static InFile *open_inputs(const Arguments *a, int64_t *runs)
-{
-    InFile *files = program_alloc((size_t)(MODEL->n_inputs + 1) * sizeof *files);
-    *runs = 1;
-    for (int i = 0; i < MODEL->n_inputs; i++) {
-        if (!a->in[i])
-            program_fail(KILN_USAGE, "no file for input '%s': --in NAME=FILE.npy",
-                         MODEL->inputs[i].name);
-        in_open(&files[i], a->in[i]);
-        int64_t n = in_runs(&files[i], &MODEL->inputs[i]);
-        if (i && n != *runs)
-            program_fail(KILN_DATA, "the files hold different numbers of inputs: %lld and %lld",
-                         (long long)*runs, (long long)n);
-        *runs = n;
-    }
-    return files;
-}
-
-static void open_labels(Scores *s, InFile *file, const char *path, int64_t runs)
-{
-    static const int64_t   one = 1;
-    static const kiln_port port = {"labels", NULL, KILN_I32, 1, &one, 1};
-    in_open(file, path);
-    in_runs(file, &port);
-    int64_t images = runs * (s->port->rank > 1 ? s->port->dims[0] : 1);
-    if (file->npy.count != images)
-        program_fail(KILN_DATA, "%s: %lld labels for %lld images", path,
-                     (long long)file->npy.count, (long long)images);
-    s->labels = file;
-}
-
-static void run_files(const Arguments *a, const Buffers *b)
-{
-    int64_t  runs;
-    InFile  *in = open_inputs(a, &runs), labels;
-    OutFile *out = program_alloc((size_t)(MODEL->n_outputs + 1) * sizeof *out);
-    Scores   scores = {.port = &MODEL->outputs[0], .top = a->top};
-    uint64_t ns = 0;
-    int      scored = a->labels || a->top;
-    if (a->labels)
-        open_labels(&scores, &labels, a->labels, runs);
-    for (int i = 0; a->out && i < MODEL->n_outputs; i++)
-        out_open(&out[i], a->out, &MODEL->outputs[i], runs);
-    for (int64_t r = 0; r < runs; r++) {
-        for (int i = 0; i < MODEL->n_inputs; i++)
-            in_read(&in[i], &MODEL->inputs[i], b->in[i]);
-        uint64_t start = kiln_clock();
-        infer(b);
-        ns += kiln_clock() - start;
-        for (int i = 0; a->out && i < MODEL->n_outputs; i++)
-            out_write(&out[i], &MODEL->outputs[i], b->out[i]);
-        if (scored)
-            scores_add(&scores, b->out[0]);
-    }
-    for (int i = 0; a->out && i < MODEL->n_outputs; i++)
-        out_close(&out[i]);
-    scores_print(&scores);
-    if (scored)
-        print_speed(scores.images, (double)ns * 1e-9);
-}
-
-/* ---- times ------------------------------------------------------------------------------ */
-
-/* fill - numbers in [-1, 1) for floats, small ones for integers: the same every time. */
-static void fill(const kiln_port *port, void *to)
-{
-    uint64_t state = 1;
-    for (int64_t i = 0; i < port->count; i++) {
-        state = state * 6364136223846793005u + 1442695040888963407u;
-        uint32_t bits = (uint32_t)(state >> 32);
-        if (port->elem == KILN_F32)
-            ((float *)to)[i] = (float)bits / 2147483648.0f - 1.0f;
-        else if (port->elem == KILN_I32)
-            ((int32_t *)to)[i] = (int32_t)(bits % 256);
-        else
-            ((unsigned char *)to)[i] = (unsigned char)(bits % 128);
-    }
-}
-
-static void print_layers(void)
-{
-    for (int i = 0; i < MODEL->n_steps; i++) {
-        const kiln_step *s = &MODEL->steps[i];
-        printf("layer\t%s\t%s\t%llu\t%.6f\n", s->name, s->kernel, (unsigned long long)s->macs,
-               s->calls ? (double)s->ns / (double)s->calls * 1e-6 : 0.0);
-    }
-}
-
-static void bench(const Arguments *a, const Buffers *b)
-{
-    for (int i = 0; i < MODEL->n_inputs; i++) {
-        InFile f;
-        if (!a->in[i]) {
-            fill(&MODEL->inputs[i], b->in[i]);
-            continue;
-        }
-        in_open(&f, a->in[i]);
-        in_runs(&f, &MODEL->inputs[i]);
-        in_read(&f, &MODEL->inputs[i], b->in[i]);
-    }
-    infer(b); /* pages and caches warm up */
-    for (int i = 0; i < MODEL->n_steps; i++)
-        MODEL->steps[i].ns = MODEL->steps[i].calls = 0;
-    for (long i = 0; i < a->bench; i++) {
-        uint64_t start = kiln_clock();
-        infer(b);
-        printf("%.6f\n", (double)(kiln_clock() - start) * 1e-6);
-    }
-}
+/* ---- main ------------------------------------------------------------------------------ */
 
 static int self_test(void)
 {
@@ -364,13 +217,11 @@ int main(int argc, char **argv)
     start_model(&a);
     if (a.self_test)
         finish(self_test());
-    Buffers b = {alloc_ports(MODEL->inputs, MODEL->n_inputs),
-                 alloc_ports(MODEL->outputs, MODEL->n_outputs)};
     if (a.bench)
-        bench(&a, &b);
+        runs_time(&a);
     else
-        run_files(&a, &b);
+        runs_files(&a);
     if (a.layers)
-        print_layers();
+        runs_print_layers();
     finish(KILN_DONE);
 }

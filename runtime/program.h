@@ -1,6 +1,7 @@
 /* program.h - the programs that `kiln build` makes: a model, and what is around it.
  *
  *   main.c    the command line
+ *   runs.c    the model on files, or against the clock
  *   files.c   inputs read run by run, outputs written whole or not at all
  *   scores.c  --labels and --top
  *
@@ -50,6 +51,26 @@ enum { KILN_DONE = 0, KILN_DATA = 1, KILN_USAGE = 2, KILN_MACHINE = 3 };
 /* program_fail - print "PROGRAM: error: ..." and end with `code`, removing unfinished files. */
 _Noreturn void program_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void *program_alloc(size_t bytes);   /* never NULL */
+
+#define MODEL (&kiln_program_model)
+
+/* The command line. */
+typedef struct Arguments {
+    const char **in;             /* a file for each input of the model; NULL: not given */
+    const char  *out, *labels, *weights;
+    int          top, threads;
+    long         bench;
+    int          info, self_test, layers;
+} Arguments;
+
+/* ---- runs.c ----------------------------------------------------------------------------- */
+
+/* runs_files - every run the input files hold: outputs and scores as asked for. */
+void runs_files(const Arguments *a);
+/* runs_time - print the times of a->bench runs. */
+void runs_time(const Arguments *a);
+/* runs_print_layers - the mean time of each step so far, a line each. */
+void runs_print_layers(void);
 
 /* ---- files.c ---------------------------------------------------------------------------- */
 
