@@ -23,7 +23,7 @@ ATTRS_END(concat);
 static bool concat_fits(Graph *g, NodeId n, int i, int axis)
 {
     const Type *first = shape_in(g, n, 0), *t = shape_in(g, n, i);
-    bool fits = t->rank == first->rank && t->elem == first->elem;
+    bool        fits = t->rank == first->rank && t->elem == first->elem;
     for (int d = 0; fits && d < t->rank; d++)
         fits = d == axis || t->dims[d] == first->dims[d];
     if (fits)
@@ -35,7 +35,7 @@ static bool concat_fits(Graph *g, NodeId n, int i, int axis)
 bool shape_concat(Graph *g, NodeId n)
 {
     Type out = *shape_in(g, n, 0);
-    int axis, n_in = node_get(g, n)->n_own;
+    int  axis, n_in = node_get(g, n)->n_own;
     if (!shape_axis(g, n, node_get(g, n)->attrs.axis, out.rank, out.rank, &axis))
         return false;
     out.dims[axis] = 0;
@@ -52,7 +52,7 @@ bool shape_concat(Graph *g, NodeId n)
 
 void eval_concat(const Node *n, const Array *const in[], Array *out)
 {
-    int axis = axis_from_end(n->attrs.axis, out->type.rank);
+    int     axis = axis_from_end(n->attrs.axis, out->type.rank);
     int64_t outer, total, inner, first = 0;
     axis_spans(&out->type, axis, &outer, &total, &inner);
     for (int i = 0; i < n->n_own; i++) {
@@ -113,10 +113,10 @@ void lower_concat(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
     const Type *y = &value_get(g, n->out)->type;
-    int axis = axis_from_end(n->attrs.axis, y->rank);
-    int place = y->rank == 1 ? 1 : axis; /* a vector is seen as channels */
-    int64_t first = 0, nchw[4];
-    bool is_nchw = dims_nchw(y, nchw);
+    int         axis = axis_from_end(n->attrs.axis, y->rank);
+    int         place = y->rank == 1 ? 1 : axis; /* a vector is seen as channels */
+    int64_t     first = 0, nchw[4];
+    bool        is_nchw = dims_nchw(y, nchw);
     if (all_in_place(g, n, axis))
         return;
     lower_zero_halo(g, k, n->out);
@@ -124,7 +124,7 @@ void lower_concat(Graph *g, NodeId id, Kernel *k)
         box_zero_channels(g, k, n->out);
     for (int i = 0; i < n->n_own; i++) {
         const Type *x = &value_get(g, n->in[i])->type;
-        Box box = whole_box(x);
+        Box         box = whole_box(x);
         box.to[place] = first;
         if (is_nchw && !is_in_place(g, n, i, axis, first))
             box_copy(g, k, n->in[i], n->out, &box);
@@ -144,9 +144,9 @@ ATTRS_END(transpose);
 bool shape_transpose(Graph *g, NodeId n)
 {
     const IntList *perm = &node_get(g, n)->attrs.list;
-    Type x = *shape_in(g, n, 0);
-    bool seen[MAX_RANK] = {false};
-    int64_t dims[MAX_RANK];
+    Type           x = *shape_in(g, n, 0);
+    bool           seen[MAX_RANK] = {false};
+    int64_t        dims[MAX_RANK];
     if (perm->n != x.rank)
         return shape_error(g, n, "perm has %d entries, expected %d, the rank of the input", perm->n,
                            x.rank);
@@ -163,7 +163,7 @@ bool shape_transpose(Graph *g, NodeId n)
 
 void eval_transpose(const Node *n, const Array *const in[], Array *out)
 {
-    int64_t strides[MAX_RANK], stride = 1, count = type_count(&out->type);
+    int64_t strides[MAX_RANK] = {0}, stride = 1, count = type_count(&out->type);
     for (int d = in[0]->type.rank - 1; d >= 0; d--) {
         strides[d] = stride;
         stride *= in[0]->type.dims[d];
@@ -180,8 +180,8 @@ void lower_transpose(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
     const Type *y = &value_get(g, n->out)->type;
-    LoopId loops[MAX_RANK];
-    Affine to[MAX_RANK], from[MAX_RANK];
+    LoopId      loops[MAX_RANK];
+    Affine      to[MAX_RANK], from[MAX_RANK];
     for (int i = 0; i < y->rank; i++) {
         LoopAxis axis = i == y->rank - 1 ? AXIS_LANE : AXIS_NONE;
         loops[i] = kernel_loop_if(k, "d", y->dims[i], PARALLEL, axis);
@@ -210,7 +210,7 @@ void eval_relayout(const Node *n, const Array *const in[], Array *out)
 void lower_relayout(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
-    Box box = whole_box(&value_get(g, n->out)->type);
+    Box         box = whole_box(&value_get(g, n->out)->type);
     if (value_is_placed(g, n->in[0], n->out, 0))
         return;
     lower_zero_halo(g, k, n->out);

@@ -36,9 +36,9 @@ static int reduced_dims(const Type *x, const bool *reduced, bool keep, int64_t *
 bool shape_reduce_mean(Graph *g, NodeId n)
 {
     const OpAttrs *a = &node_get(g, n)->attrs;
-    Type x = *shape_in(g, n, 0);
-    bool reduced[MAX_RANK], seen[MAX_RANK] = {false};
-    int64_t dims[MAX_RANK];
+    Type           x = *shape_in(g, n, 0);
+    bool           reduced[MAX_RANK] = {false}, seen[MAX_RANK] = {false};
+    int64_t        dims[MAX_RANK];
     for (int i = 0; i < a->list.n; i++) {
         int axis;
         if (!shape_axis(g, n, a->list.v[i], x.rank, x.rank, &axis))
@@ -65,8 +65,8 @@ static void mean_strides(const Type *x, const bool *reduced, int64_t *strides)
 void eval_reduce_mean(const Node *n, const Array *const in[], Array *out)
 {
     const Type *x = &in[0]->type;
-    bool reduced[MAX_RANK];
-    int64_t strides[MAX_RANK], inputs = type_count(x), outputs = type_count(&out->type);
+    bool        reduced[MAX_RANK] = {false};
+    int64_t     strides[MAX_RANK], inputs = type_count(x), outputs = type_count(&out->type);
     mark_reduced(&n->attrs, x->rank, reduced);
     mean_strides(x, reduced, strides);
     for (int64_t i = 0; i < outputs; i++)
@@ -85,15 +85,15 @@ void lower_reduce_mean(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
     const Type *x = &value_get(g, n->in[0])->type;
-    bool reduced[MAX_RANK];
-    int64_t strides[MAX_RANK];
-    LoopId parallel[MAX_RANK], reduce[MAX_RANK];
-    Affine from[MAX_RANK], to = affine_const(0);
+    bool        reduced[MAX_RANK] = {false};
+    int64_t     strides[MAX_RANK];
+    LoopId      parallel[MAX_RANK], reduce[MAX_RANK];
+    Affine      from[MAX_RANK], to = affine_const(0);
     mark_reduced(&n->attrs, x->rank, reduced);
     mean_strides(x, reduced, strides);
     for (int i = 0; i < x->rank; i++) {
         LoopAxis axis = i == x->rank - 1 && !reduced[i] ? AXIS_LANE : AXIS_NONE;
-        LoopId l = kernel_loop_if(k, "d", x->dims[i], reduced[i] ? REDUCE : PARALLEL, axis);
+        LoopId   l = kernel_loop_if(k, "d", x->dims[i], reduced[i] ? REDUCE : PARALLEL, axis);
         parallel[i] = reduced[i] ? 0 : l;
         reduce[i] = reduced[i] ? l : 0;
         from[i] = affine_loop(l);
@@ -101,8 +101,8 @@ void lower_reduce_mean(Graph *g, NodeId id, Kernel *k)
     }
     TempId sum = kernel_temp(k, "sum", (VType){F32, 1});
     double count = (double)(type_count(x) / type_count(&value_get(g, n->out)->type));
-    Stmt *body = st_block(k);
-    Stmt *step = st_set(k, sum, ASSIGN_ADD, lower_load_plain(g, k, n->in[0], from));
+    Stmt  *body = st_block(k);
+    Stmt  *step = st_set(k, sum, ASSIGN_ADD, lower_load_plain(g, k, n->in[0], from));
     st_add(k, body, st_set(k, sum, ASSIGN, ex_const(k, 0)));
     st_add(k, body, lower_nest(k, reduce, x->rank, step));
     const Expr *mean = ex_binary(k, B_MUL, ex_temp(k, sum), ex_const(k, 1 / count));
