@@ -13,6 +13,7 @@
  *   describe.c   a node in one line, for comments
  *   model_c.c    the .c file around the kernels
  *   infer_c.c    the functions callers call
+ *   self_test_c.c  a test vector inside the code
  *   header_c.c   the .h file */
 #ifndef KILN_EMIT_H
 #define KILN_EMIT_H
@@ -245,6 +246,9 @@ void header_c(Writer *w, const Program *p, const EmitOptions *o, const Names *n)
 void infer_c(Writer *w, const Program *p, const EmitOptions *o, const Names *n);
 /* infer_params - the parameters of the infer function: inputs, then outputs. */
 const char *infer_params(const Program *p, const EmitOptions *o, const Names *n, Arena *a);
+/* self_test_c - NAME_self_test and its test vector. */
+void self_test_c(Writer *w, const Program *p, const EmitOptions *o, const Names *n);
+const char *port_type_c(Elem e);          /* C type of the elements of a value of type `e` */
 /* output_source - C text for what output `i` is copied from; NULL: a step writes it. */
 const char *output_source(const Program *p, const EmitOptions *o, const Names *n, int i, Arena *a);
 int64_t     arena_size(const Program *p); /* what NAME_ARENA_BYTES says */

@@ -62,9 +62,9 @@ static bool uses_arena(const Program *p, const Names *names, Elem e)
     return false;
 }
 
-static const char *elem_c(const Program *p, Elem e)
+const char *port_type_c(Elem e)
 {
-    return c_type(p->n_kernels ? p->kernels[0]->target : NULL, (VType){e, 1});
+    return c_type(NULL, (VType){e, 1});
 }
 
 /* ---- the function ------------------------------------------------------------------------- */
@@ -76,9 +76,9 @@ const char *infer_params(const Program *p, const EmitOptions *o, const Names *na
     text_add(&t, o->arena_by_caller ? "void *arena" : "");
     for (int i = 0; i < g->n_inputs; i++)
         text_printf(&t, "%sconst %s *%s", t.len ? ", " : "",
-                    elem_c(p, stored_elem(g, g->inputs[i].value)), names->inputs[i]);
+                    port_type_c(stored_elem(g, g->inputs[i].value)), names->inputs[i]);
     for (int i = 0; i < g->n_outputs; i++)
-        text_printf(&t, "%s%s *%s", t.len ? ", " : "", elem_c(p, stored_elem(g, g->outputs[i].value)),
+        text_printf(&t, "%s%s *%s", t.len ? ", " : "", port_type_c(stored_elem(g, g->outputs[i].value)),
                     names->outputs[i]);
     return t.len ? t.data : "void";
 }
@@ -92,7 +92,7 @@ static void arena_c(Writer *w, const Program *p, const EmitOptions *o, const Nam
     w_line(w, "unsigned char bytes[%s_ARENA_BYTES];", names->upper);
     for (size_t i = 0; i < COUNT_OF(arena_elems); i++)
         if (arena_elems[i] == F32 || uses_arena(p, names, arena_elems[i]))
-            w_line(w, "%s %s[%s_ARENA_BYTES / %zu];", elem_c(p, arena_elems[i]),
+            w_line(w, "%s %s[%s_ARENA_BYTES / %zu];", port_type_c(arena_elems[i]),
                    elem_name(arena_elems[i]), names->upper, elem_bytes(arena_elems[i]));
     w->depth--;
     w_line(w, "} %s%s_arena;", o->target->lanes > 1 ? "__attribute__((aligned(64))) " : "",
@@ -103,7 +103,7 @@ static void arena_c(Writer *w, const Program *p, const EmitOptions *o, const Nam
 static void locals_c(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
 {
     for (size_t i = 0; i < COUNT_OF(arena_elems); i++) {
-        const char *name = elem_name(arena_elems[i]), *type = elem_c(p, arena_elems[i]);
+        const char *name = elem_name(arena_elems[i]), *type = port_type_c(arena_elems[i]);
         if (!uses_arena(p, names, arena_elems[i]))
             continue;
         if (o->arena_by_caller)
@@ -165,7 +165,7 @@ static void copies_c(Writer *w, const Program *p, const EmitOptions *o, const Na
         if (from)
             w_line(w, "memcpy(%s, %s, %s_%s_SIZE * sizeof(%s));", names->outputs[i], from,
                    names->upper, name_upper(w->text.arena, names->outputs[i]),
-                   elem_c(p, stored_elem(g, g->outputs[i].value)));
+                   port_type_c(stored_elem(g, g->outputs[i].value)));
     }
 }
 
@@ -197,4 +197,6 @@ void infer_c(Writer *w, const Program *p, const EmitOptions *o, const Names *nam
         step_c(w, p, o, names, i);
     copies_c(w, p, o, names);
     w_close(w, "");
+    if (o->self_test)
+        self_test_c(w, p, o, names);
 }

@@ -62,7 +62,7 @@ static const char *const taken[] = {
     "errno", "stdin", "stdout", "stderr", "main", "complex", "imaginary", "assert", "isnan",
     "offsetof", "va_arg", "va_end", "va_start", "va_copy",
     "arena", "arena_f32", "arena_i32", "arena_i8", "arena_u8", "weights_f32", "weights_i32",
-    "weights_i8", "weights_u8", "begin_ms",
+    "weights_i8", "weights_u8", "begin_ns", "scramble", "off", "i",
 };
 
 static bool is_taken(const Program *p, const char *prefix, const char *name)
