@@ -53,9 +53,8 @@ void in_open(InFile *f, const char *path)
     unsigned char *text = program_alloc(header);
     memcpy(text, first, sizeof first);
     n = fread(text + sizeof first, 1, header - sizeof first, f->stream);
-    const char *problem = n == header - sizeof first
-                              ? kiln_npy_parse(&f->npy, text, header, bytes)
-                              : "the file is cut short";
+    const char *problem = n == header - sizeof first ? kiln_npy_parse(&f->npy, text, header, bytes)
+                                                     : "the file is cut short";
     if (problem)
         program_fail(KILN_DATA, "%s: %s", path, problem);
     free(text);

@@ -22,9 +22,9 @@ static struct {
     kiln_task      *task;                      /* NULL: threads past `n` are to end */
     void           *context;
     atomic_uint     generation;
-    atomic_int      pending;                   /* parts not yet done, part 0 aside */
-    atomic_int      sleepers;                  /* on `started` */
-    atomic_int      caller_sleeps;             /* on `finished` */
+    atomic_int      pending;       /* parts not yet done, part 0 aside */
+    atomic_int      sleepers;      /* on `started` */
+    atomic_int      caller_sleeps; /* on `finished` */
     pthread_mutex_t mutex;
     pthread_cond_t  started, finished;
 } pool = {.mutex = PTHREAD_MUTEX_INITIALIZER,

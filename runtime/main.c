@@ -80,8 +80,10 @@ static void take_input(Arguments *a, const char *value)
             return;
         }
     }
-    program_fail(KILN_USAGE, equals ? "--in: the model has no such input: '%s'"
-                                    : "--in: '%s' is not NAME=FILE.npy", value);
+    program_fail(KILN_USAGE,
+                 equals ? "--in: the model has no such input: '%s'"
+                        : "--in: '%s' is not NAME=FILE.npy",
+                 value);
 }
 
 static long take_number(const char *option, const char *value, long most)
@@ -174,8 +176,8 @@ static void start_model(const Arguments *a)
 
 static void print_ports(const char *what, const kiln_port *ports, int n)
 {
-    static const char *const names[] = {[KILN_F32] = "f32", [KILN_I8] = "i8", [KILN_U8] = "u8",
-                                        [KILN_I32] = "i32"};
+    static const char *const names[] = {
+        [KILN_F32] = "f32", [KILN_I8] = "i8", [KILN_U8] = "u8", [KILN_I32] = "i32"};
     for (int i = 0; i < n; i++) {
         printf("%-10s%s: %s[", what, ports[i].name, names[ports[i].elem]);
         for (int k = 0; k < ports[i].rank; k++)

@@ -31,9 +31,7 @@ double kiln_npy_get(const kiln_npy *n, const unsigned char *data, int64_t i)
     for (size_t k = 0; k < bytes; k++)
         v.u |= (uint64_t)data[n->big_endian ? bytes - 1 - k : k] << 8 * k;
     switch (n->elem) {
-    case KILN_F32:
-        single.u = (uint32_t)v.u;
-        return single.f;
+    case KILN_F32: single.u = (uint32_t)v.u; return single.f;
     case KILN_F64: return v.d;
     case KILN_F16: return from_f16((uint32_t)v.u);
     case KILN_I8: return (int8_t)v.u;
@@ -70,20 +68,14 @@ static int is_plain(const kiln_npy *n, kiln_elem to)
 static int store(void *out, int64_t i, kiln_elem to, double v)
 {
     switch (to) {
-    case KILN_I8:
-        ((int8_t *)out)[i] = (int8_t)v;
-        return 1;
-    case KILN_U8:
-        ((uint8_t *)out)[i] = (uint8_t)v;
-        return 1;
+    case KILN_I8: ((int8_t *)out)[i] = (int8_t)v; return 1;
+    case KILN_U8: ((uint8_t *)out)[i] = (uint8_t)v; return 1;
     case KILN_I32:
         if (v < INT32_MIN || v > INT32_MAX)
             return 0;
         ((int32_t *)out)[i] = (int32_t)v;
         return 1;
-    default:
-        ((float *)out)[i] = (float)v;
-        return 1;
+    default: ((float *)out)[i] = (float)v; return 1;
     }
 }
 

@@ -81,8 +81,8 @@ static void open_labels(Scores *s, InFile *file, const char *path, int64_t runs)
     in_runs(file, &port);
     int64_t images = runs * (s->port->rank > 1 ? s->port->dims[0] : 1);
     if (file->npy.count != images)
-        program_fail(KILN_DATA, "%s: %lld labels for %lld images", path,
-                     (long long)file->npy.count, (long long)images);
+        program_fail(KILN_DATA, "%s: %lld labels for %lld images", path, (long long)file->npy.count,
+                     (long long)images);
     s->labels = file;
 }
 

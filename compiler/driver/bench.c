@@ -99,8 +99,8 @@ static void print_total(Compilation *c, const Options *o, const Times *t)
 {
     static const char *const titles[] = {"model",      "target",   ">runs", ">median ms",
                                          ">lowest ms", ">GMACs/s", ">MMACs"};
-    Table *table = table_new(c->arena, titles, COUNT_OF(titles));
-    double macs = 0, median = t->ms[t->n / 2];
+    Table                   *table = table_new(c->arena, titles, COUNT_OF(titles));
+    double                   macs = 0, median = t->ms[t->n / 2];
     for (int i = 0; i < c->program->n_steps; i++)
         macs += (double)c->program->steps[i].macs;
     table_cell(table, "%s", text_printable(c->arena, c->graph->name));
@@ -116,8 +116,8 @@ static void print_total(Compilation *c, const Options *o, const Times *t)
 static void print_layers(Compilation *c, const Times *t)
 {
     static const char *const titles[] = {"layer", "kernel", ">mean ms", ">share", ">GMACs/s"};
-    Table *table = table_new(c->arena, titles, COUNT_OF(titles));
-    double all = 0;
+    Table                   *table = table_new(c->arena, titles, COUNT_OF(titles));
+    double                   all = 0;
     for (size_t i = 0; i < t->n_layers; i++)
         all += t->layers[i].ms;
     for (size_t i = 0; i < t->n_layers; i++) {

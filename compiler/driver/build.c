@@ -109,8 +109,9 @@ static const char *first_lines(Arena *a, const Text *said)
             return said->data;
         end = newline + 1;
     }
-    return end && *end ? arena_printf(a, "%.*s...", (int)(end - said->data), said->data)
-                       : said->data ? said->data : "";
+    return end && *end  ? arena_printf(a, "%.*s...", (int)(end - said->data), said->data)
+           : said->data ? said->data
+                        : "";
 }
 
 static bool call_compiler(Compilation *c, const Options *o, const Words *cc)
@@ -137,7 +138,8 @@ static const char *compiler_of(const Options *o, const Board *board)
         return o->cc;
     if (board)
         return board->cc;
-    bool native = !o->target->machine || (!uname(&here) && !strcmp(here.machine, o->target->machine));
+    bool native =
+        !o->target->machine || (!uname(&here) && !strcmp(here.machine, o->target->machine));
     return native || !o->target->cross_cc ? "cc" : o->target->cross_cc;
 }
 

@@ -6,8 +6,8 @@
 /* write_text - to the file of -o, or to standard output. */
 static int write_text(Compilation *c, const Options *o, const Text *text)
 {
-    OutFile *f = file_create(c->arena, c->diag, o->out && strcmp(o->out, "-") ? o->out
-                                                                               : "/dev/stdout");
+    OutFile *f =
+        file_create(c->arena, c->diag, o->out && strcmp(o->out, "-") ? o->out : "/dev/stdout");
     if (!f)
         return EXIT_MACHINE;
     signals_hold(true);

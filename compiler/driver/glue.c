@@ -50,13 +50,15 @@ static void add_ports(const Graph *g, Text *t, const char *what, const Port *por
 }
 
 /* add_run - the call of the emitted function, its arguments taken from two arrays. */
-static void add_run(const Graph *g, Text *t, const EmitOptions *e, const char *name, const char *macro)
+static void add_run(const Graph *g, Text *t, const EmitOptions *e, const char *name,
+                    const char *macro)
 {
     const char *comma = "";
     if (e->arena_by_caller)
         text_printf(t, "static _Alignas(64) unsigned char arena[%s_ARENA_BYTES + 1];\n\n", macro);
-    text_printf(t, "static void run(const void *const *in, void *const *out)\n{\n"
-                   "    (void)in;\n    %s_%s(",
+    text_printf(t,
+                "static void run(const void *const *in, void *const *out)\n{\n"
+                "    (void)in;\n    %s_%s(",
                 name, e->arena_by_caller ? "infer_in" : "infer");
     if (e->arena_by_caller) {
         text_add(t, "arena");
@@ -83,19 +85,22 @@ Text glue_text(Compilation *c, const EmitOptions *e)
     Names        names = names_choose(c->program, e->prefix, c->arena);
     Text         t = text_new(c->arena);
     const char  *name = names.lower, *macro = names.upper;
-    text_printf(&t, "/* What the program knows of its model. */\n#include \"program.h\"\n"
-                    "#include \"%s.h\"\n\n", e->stem);
+    text_printf(&t,
+                "/* What the program knows of its model. */\n#include \"program.h\"\n"
+                "#include \"%s.h\"\n\n",
+                e->stem);
     add_ports(g, &t, "inputs", g->inputs, g->n_inputs);
     add_ports(g, &t, "outputs", g->outputs, g->n_outputs);
     add_run(g, &t, e, name, macro);
-    text_printf(&t, "const kiln_model kiln_program_model = {\n"
-                    "    .name = %s,\n    .how = %s,\n"
-                    "    .n_inputs = %d,\n    .n_outputs = %d,\n"
-                    "    .inputs = inputs,\n    .outputs = outputs,\n"
-                    "    .arena_bytes = %s_ARENA_BYTES,\n    .weight_bytes = %s_WEIGHT_BYTES,\n"
-                    "    .macs = %lldu,\n    .run = run,\n",
-                c_string(t.arena, g->name), c_string(t.arena, e->command), g->n_inputs, g->n_outputs,
-                macro, macro, (long long)count_macs(c->program));
+    text_printf(&t,
+                "const kiln_model kiln_program_model = {\n"
+                "    .name = %s,\n    .how = %s,\n"
+                "    .n_inputs = %d,\n    .n_outputs = %d,\n"
+                "    .inputs = inputs,\n    .outputs = outputs,\n"
+                "    .arena_bytes = %s_ARENA_BYTES,\n    .weight_bytes = %s_WEIGHT_BYTES,\n"
+                "    .macs = %lldu,\n    .run = run,\n",
+                c_string(t.arena, g->name), c_string(t.arena, e->command), g->n_inputs,
+                g->n_outputs, macro, macro, (long long)count_macs(c->program));
     if (e->threads)
         text_printf(&t, "    .init = %s_init,\n    .set_threads = %s_set_threads,\n", name, name);
     if (e->weights == WEIGHTS_FILE)

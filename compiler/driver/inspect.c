@@ -66,9 +66,9 @@ static Table *layer_table(Compilation *c)
 {
     static const char *const titles[] = {"layer",   "op",    "output",
                                          ">params", ">MACs", ">weight bytes"};
-    const Graph *g = c->graph;
-    Table       *table = table_new(c->arena, titles, COUNT_OF(titles));
-    Totals       sum = {0};
+    const Graph             *g = c->graph;
+    Table                   *table = table_new(c->arena, titles, COUNT_OF(titles));
+    Totals                   sum = {0};
     for (int i = 0; i < g->n_inputs; i++) {
         Type t = port_type(g, &g->inputs[i]);
         table_cell(table, "%s", text_printable(c->arena, g->inputs[i].name));
@@ -98,8 +98,7 @@ static const char *proof_text(Arena *a, const MemoryPlan *p)
     case PROOF_EXHAUSTED:
         return arena_printf(a, "optimal: every smaller size was searched, %lld states",
                             (long long)p->searched);
-    case PROOF_NONE:
-        break;
+    case PROOF_NONE: break;
     }
     return arena_printf(a, "not proven: %s bytes are alive at step %d, gap %.1f %%",
                         grouped(a, p->lower_bound), p->bound_step,

@@ -9,12 +9,12 @@
 /* ---- complaints ------------------------------------------------------------------------- */
 
 typedef struct Parse {
-    Arena      *arena;
-    Options    *o;
-    int         command;  /* index into commands; -1: not seen yet */
+    Arena       *arena;
+    Options     *o;
+    int          command; /* index into commands; -1: not seen yet */
     const char **given;   /* the argument of each option that stood there; by index in the table */
-    size_t      cap_inputs;
-    bool        done;     /* help or version was printed */
+    size_t       cap_inputs;
+    bool         done; /* help or version was printed */
 } Parse;
 
 static bool PRINTF_LIKE(2, 3) complain(const Parse *p, const char *fmt, ...)
@@ -125,8 +125,8 @@ static bool add_input(Parse *p, const char *value)
     for (int i = 0; i < o->n_inputs; i++)
         if (!strcmp(o->inputs[i].name, file.name))
             return complain(p, "--in: input '%s' is given twice", file.name);
-    o->inputs = arena_grow(p->arena, o->inputs, (size_t)o->n_inputs, &p->cap_inputs,
-                           sizeof *o->inputs);
+    o->inputs =
+        arena_grow(p->arena, o->inputs, (size_t)o->n_inputs, &p->cap_inputs, sizeof *o->inputs);
     o->inputs[o->n_inputs++] = file;
     return true;
 }
@@ -153,27 +153,19 @@ static bool apply(Parse *p, const OptionSpec *s, const char *value)
     void *at = (char *)p->o + s->offset;
     p->given[s - option_specs] = value ? value : "";
     switch (s->kind) {
-    case OPT_FLAG:
-        *(bool *)at = true;
-        return true;
+    case OPT_FLAG: *(bool *)at = true; return true;
     case OPT_TEXT:
         *(const char **)at = value;
         return *value || complain(p, "--%s: the argument is empty", s->name);
-    case OPT_NAME:
-        return set_name(p, s, value, at);
+    case OPT_NAME: return set_name(p, s, value, at);
     case OPT_WORD:
     case OPT_CHOICE:
-    case OPT_CHOICE_BOOL:
-        return set_choice(p, s, value, at);
+    case OPT_CHOICE_BOOL: return set_choice(p, s, value, at);
     case OPT_INT:
-    case OPT_SECONDS:
-        return set_number(p, s, value, at);
-    case OPT_TARGET:
-        return set_target(p, value);
-    case OPT_INPUT:
-        return add_input(p, value);
-    case OPT_DISABLE:
-        return add_disabled(p, value);
+    case OPT_SECONDS: return set_number(p, s, value, at);
+    case OPT_TARGET: return set_target(p, value);
+    case OPT_INPUT: return add_input(p, value);
+    case OPT_DISABLE: return add_disabled(p, value);
     case OPT_HELP:
         if (p->command < 0)
             help_all(stdout);
@@ -244,8 +236,7 @@ static bool take_word(Parse *p, const char *word)
             if (!strcmp(commands[i].name, word))
                 p->command = i;
         if (p->command < 0)
-            return complain(p, "unknown command '%s'%s", word,
-                            or_nearest(p, word, nth_command));
+            return complain(p, "unknown command '%s'%s", word, or_nearest(p, word, nth_command));
         p->o->command = commands[p->command].name;
         return true;
     }
@@ -344,10 +335,10 @@ static bool check(Parse *p)
         return complain(p, "a model is missing: kiln %s %s", o->command, takes);
     if (!o->out && (!strcmp(o->command, "build") || !strcmp(o->command, "run")))
         return complain(p, "%s is missing: kiln %s %s",
-                        !strcmp(o->command, "build") ? "-o PROGRAM" : "--out DIR", o->command, takes);
+                        !strcmp(o->command, "build") ? "-o PROGRAM" : "--out DIR", o->command,
+                        takes);
     if (o->board && !board_by_name(o->board))
-        return complain(p, "unknown board '%s'%s", o->board,
-                        or_nearest(p, o->board, board_name));
+        return complain(p, "unknown board '%s'%s", o->board, or_nearest(p, o->board, board_name));
     if (o->board && (o->threads || o->weights == WEIGHTS_FILE || o->profile))
         return complain(p, "--board goes without --threads, --profile and --weights file");
     if (o->board && o->target && strcmp(o->target->name, "c99") != 0)
@@ -374,7 +365,7 @@ int options_parse(int argc, char **argv, Arena *a, Options *o)
 {
     Parse p = {.arena = a, .o = o, .command = -1};
     p.given = arena_array(a, const char *, (size_t)n_option_specs);
-    bool  ok = true, only_words = false;
+    bool ok = true, only_words = false;
     set_defaults(o);
     for (int i = 1; i < argc && ok && !p.done; i++) {
         if (!only_words && !strcmp(argv[i], "--"))

@@ -14,7 +14,8 @@ Type port_type(const Graph *g, const Port *p)
 }
 
 /* copy_transposed - [n][rows][columns] to [n][columns][rows]. */
-static void copy_transposed(int64_t n, int64_t rows, int64_t columns, const double *from, double *to)
+static void copy_transposed(int64_t n, int64_t rows, int64_t columns, const double *from,
+                            double *to)
 {
     for (int64_t i = 0; i < n; i++, from += rows * columns, to += rows * columns)
         for (int64_t r = 0; r < rows; r++)
@@ -78,8 +79,8 @@ static bool open_port(Compilation *c, const Options *o, const Port *port, Npy *f
     const char *name = text_printable(c->arena, port->name);
     const char *path = file_of(o, port->name);
     if (!path) {
-        diag_error(c->diag, port->where, "no file for input '%s', %s: give --in '%s=FILE.npy'", name,
-                   type_text(c->arena, &t), name);
+        diag_error(c->diag, port->where, "no file for input '%s', %s: give --in '%s=FILE.npy'",
+                   name, type_text(c->arena, &t), name);
         return false;
     }
     if (!npy_open(c->diag, path, file))
@@ -124,7 +125,8 @@ bool port_files(Compilation *c, const Options *o, Npy *files, int64_t *runs)
             continue;
         }
         if (i && n != *runs) {
-            diag_error(c->diag, (Span){0}, "the files hold different numbers of inputs: %lld and %lld",
+            diag_error(c->diag, (Span){0},
+                       "the files hold different numbers of inputs: %lld and %lld",
                        (long long)*runs, (long long)n);
             ok = false;
         }

@@ -30,18 +30,16 @@ static int64_t window(const Type *in, const Type *out)
  * as the sums of their series, generously. */
 static double sum_length(const Graph *g, const Node *n)
 {
-    const Type *out = &value_get(g, n->out)->type;
+    const Type  *out = &value_get(g, n->out)->type;
     const Value *first = graph_input(g, n, 0);
-    const Type *in = first ? &first->type : out;
+    const Type  *in = first ? &first->type : out;
     switch (n->op) {
     case OP_conv2d:
-    case OP_linear:
-        return (double)model_macs(g, n) / (double)type_count(out) + 1;
+    case OP_linear: return (double)model_macs(g, n) / (double)type_count(out) + 1;
     case OP_avg_pool: return (double)(n->attrs.kernel[0] * n->attrs.kernel[1]);
     case OP_adaptive_avg_pool: return (double)window(in, out);
     case OP_global_avg_pool:
-    case OP_reduce_mean:
-        return (double)type_count(in) / (double)type_count(out);
+    case OP_reduce_mean: return (double)type_count(in) / (double)type_count(out);
     case OP_softmax:
     case OP_log_softmax: {
         int64_t axis = n->attrs.axis < 0 ? n->attrs.axis + in->rank : n->attrs.axis;
@@ -52,20 +50,17 @@ static double sum_length(const Graph *g, const Node *n)
     case OP_tanh:
     case OP_silu:
     case OP_elu:
-    case OP_gelu:
-        return 32;
+    case OP_gelu: return 32;
     case OP_batch_norm: return 8;
     case OP_hard_swish:
-    case OP_hard_sigmoid:
-        return 4;
+    case OP_hard_sigmoid: return 4;
     case OP_add:
     case OP_sub:
     case OP_mul:
     case OP_div:
     case OP_leaky_relu:
     case OP_prelu:
-    case OP_dequantize:
-        return 1;
+    case OP_dequantize: return 1;
     default: return 0;
     }
 }
@@ -119,15 +114,15 @@ static void shake(Array *a, double length, double size, uint64_t *state)
 enum { WAYS = 1 + TRIALS }; /* way 0 is exact */
 
 typedef struct Kept {
-    Arena *arena;             /* of the contents; freed after the last use */
+    Arena *arena; /* of the contents; freed after the last use */
     Array  way[WAYS];
     size_t uses;
-    double own;               /* what its own sum may be off by */
+    double own; /* what its own sum may be off by */
 } Kept;
 
 typedef struct Walk {
     const Graph *g;
-    Kept        *held;        /* by value */
+    Kept        *held; /* by value */
     uint64_t     state;
 } Walk;
 
@@ -222,8 +217,8 @@ static double largest_change(const Kept *h)
     return change;
 }
 
-void rounding_bounds(const Graph *g, const Array *inputs, uint64_t seed, Array *exact, double *bound,
-                     Arena *a, void (*step)(int done, int total))
+void rounding_bounds(const Graph *g, const Array *inputs, uint64_t seed, Array *exact,
+                     double *bound, Arena *a, void (*step)(int done, int total))
 {
     Walk w = {g, arena_array(a, Kept, g->n_values), seed};
     int  done = 0, total = (int)g->n_nodes - 1;

@@ -10,7 +10,7 @@ typedef struct Runs {
     Compilation *c;
     const Npy   *files;
     int64_t      n;
-    double     **results;         /* one array an output, in the caller's order */
+    double     **results; /* one array an output, in the caller's order */
 } Runs;
 
 static void show_nodes(int done, int total)

@@ -12,10 +12,10 @@ static const char *bytes_text(Arena *a, int64_t bytes)
 
 int command_targets(Compilation *c, const Options *o)
 {
-    static const char *const titles[] = {"target", ">lanes", ">registers", "fma",   ">L1",
+    static const char *const titles[] = {"target", ">lanes", ">registers", "fma",  ">L1",
                                          ">L2",    ">L3",    "runs",       "about"};
-    Table        *t = table_new(c->arena, titles, COUNT_OF(titles));
-    const Target *native = target_by_name("native");
+    Table                   *t = table_new(c->arena, titles, COUNT_OF(titles));
+    const Target            *native = target_by_name("native");
     (void)o;
     for (int i = 0; i < target_count(); i++) {
         const Target *target = target_nth(i);

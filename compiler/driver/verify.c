@@ -64,11 +64,11 @@ static bool write_input(Verify *v, int i, uint64_t *state, Array *in, const char
 /* run_program - on the files written; its results are found beside them. */
 static bool run_program(Verify *v, const char *dir, const char *const *paths)
 {
-    Compilation  *c = v->c;
-    const Graph  *g = c->graph;
-    const char  **argv = arena_array(c->arena, const char *, (size_t)(24 + 2 * g->n_inputs));
-    int           n = build_runner(c, v->o, v->program, argv), status;
-    Text          said;
+    Compilation *c = v->c;
+    const Graph *g = c->graph;
+    const char **argv = arena_array(c->arena, const char *, (size_t)(24 + 2 * g->n_inputs));
+    int          n = build_runner(c, v->o, v->program, argv), status;
+    Text         said;
     if (!n)
         return false;
     for (int i = 0; i < g->n_inputs; i++) {
@@ -97,9 +97,9 @@ static bool run_program(Verify *v, const char *dir, const char *const *paths)
 /* ---- comparison ------------------------------------------------------------------------- */
 
 typedef struct Difference {
-    double absolute, relative;    /* largest */
-    double deviation;             /* standard deviation of the exact output */
-    int64_t where;                /* of the largest */
+    double  absolute, relative; /* largest */
+    double  deviation;          /* standard deviation of the exact output */
+    int64_t where;              /* of the largest */
 } Difference;
 
 static double difference_of(double got, double want)
@@ -148,7 +148,8 @@ static void add_row(Verify *v, int64_t run, const Port *port, const Difference *
     if (past)
         diag_error(v->c->diag, port->where,
                    "output '%s' is off by %.3g at element %lld, past the bound %.3g",
-                   text_printable(v->c->arena, port->name), d->absolute, (long long)d->where, bound);
+                   text_printable(v->c->arena, port->name), d->absolute, (long long)d->where,
+                   bound);
     v->past_bound |= past;
 }
 
@@ -162,11 +163,13 @@ static bool check_outputs(Verify *v, int64_t run, const char *dir, const Array *
         int64_t     n = type_count(&exact[i].type);
         double     *want = arena_array(c->arena, double, (size_t)n);
         Npy         got;
-        if (!npy_open(c->diag, arena_printf(c->arena, "%s/%s", dir, port_file(c->arena, port)), &got))
+        if (!npy_open(c->diag, arena_printf(c->arena, "%s/%s", dir, port_file(c->arena, port)),
+                      &got))
             return false;
         if (got.head.count != n) {
             diag_error(c->diag, port->where, "the program wrote %lld elements of '%s', not %lld",
-                       (long long)got.head.count, text_printable(c->arena, port->name), (long long)n);
+                       (long long)got.head.count, text_printable(c->arena, port->name),
+                       (long long)n);
             return false;
         }
         port_out(g, port, exact[i].data, want);
@@ -207,14 +210,13 @@ static Graph *read_written(Compilation *c, const Options *o)
 
 int command_verify(Compilation *c, const Options *o)
 {
-    static const char *const titles[] = {">run",           "output",         ">std",
-                                         ">max abs error", ">max rel error", ">bound",
-                                         ">error/bound",   ""};
+    static const char *const titles[] = {
+        ">run", "output", ">std", ">max abs error", ">max rel error", ">bound", ">error/bound", ""};
     const char *dir = temp_folder(c->arena, c->diag);
     if (!dir || !model_compile(c, o))
         return diag_status(c->diag);
-    Verify v = {c, o, temp_file(c->arena, "program"),
-                table_new(c->arena, titles, COUNT_OF(titles)), false};
+    Verify v = {c, o, temp_file(c->arena, "program"), table_new(c->arena, titles, COUNT_OF(titles)),
+                false};
     if (!build_program(c, o, dir, v.program))
         return diag_status(c->diag);
     const Graph *written = read_written(c, o);

@@ -11,13 +11,13 @@
 typedef struct Override {
     const char *node;
     const Json *json;
-    Schedule    given;    /* -1 where a member is absent */
+    Schedule    given; /* -1 where a member is absent */
     bool        used;
 } Override;
 
 struct ScheduleFile {
     Source    source;
-    Override *items;      /* by node name */
+    Override *items; /* by node name */
     size_t    n;
 };
 

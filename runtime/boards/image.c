@@ -7,10 +7,10 @@ enum { MAX_WORDS = 64, MAX_LINE = 2048, MAX_PATH = 512, MAX_HEADER = 1024, MAX_P
 
 /* An array that is read or written run by run. */
 typedef struct Stream {
-    int            file;          /* -1: not open */
+    int            file; /* -1: not open */
     kiln_npy       npy;
-    unsigned char *raw;           /* one run as the file has it, where that differs */
-    void          *memory;        /* one run as the model has it */
+    unsigned char *raw;    /* one run as the file has it, where that differs */
+    void          *memory; /* one run as the model has it */
 } Stream;
 
 static Stream      inputs[MAX_PORTS], outputs[MAX_PORTS];
@@ -123,7 +123,8 @@ static int open_output(Stream *s, const kiln_port *port, int64_t runs)
     if (!out_folder)
         return 0;
     s->file = join(path, port->file, ".partial") ? host_open(path, 1) : -1;
-    if (s->file < 0 || !host_write(s->file, header, kiln_npy_make_header(header, port->elem, rank, dims)))
+    if (s->file < 0 ||
+        !host_write(s->file, header, kiln_npy_make_header(header, port->elem, rank, dims)))
         return complain(BOARD_MACHINE, "cannot write the file of output ", port->name);
     return 0;
 }
@@ -202,7 +203,8 @@ static int parse(char *const words[], int n, const char *files[MAX_PORTS])
         } else if (equal(words[i], "--self-test", 12) && MODEL->self_test) {
             wants_self_test = 1;
         } else {
-            return complain(BOARD_USAGE, "usage: --in NAME=FILE.npy ... --out DIR; not: ", words[i]);
+            return complain(BOARD_USAGE,
+                            "usage: --in NAME=FILE.npy ... --out DIR; not: ", words[i]);
         }
     }
     for (int i = 0; i < MODEL->n_inputs && !wants_self_test; i++)

@@ -2,8 +2,15 @@
 #include "board.h"
 
 enum {
-    SYS_OPEN = 0x01, SYS_CLOSE = 0x02, SYS_WRITE0 = 0x04, SYS_WRITE = 0x05, SYS_READ = 0x06,
-    SYS_FLEN = 0x0C, SYS_REMOVE = 0x0E, SYS_RENAME = 0x0F, SYS_GET_CMDLINE = 0x15,
+    SYS_OPEN = 0x01,
+    SYS_CLOSE = 0x02,
+    SYS_WRITE0 = 0x04,
+    SYS_WRITE = 0x05,
+    SYS_READ = 0x06,
+    SYS_FLEN = 0x0C,
+    SYS_REMOVE = 0x0E,
+    SYS_RENAME = 0x0F,
+    SYS_GET_CMDLINE = 0x15,
     SYS_EXIT_EXTENDED = 0x20,
 };
 enum { OPEN_READ_BINARY = 1, OPEN_WRITE_BINARY = 5 };
@@ -46,8 +53,8 @@ int host_arguments(char *buffer, int room)
 
 int host_open(const char *path, int for_writing)
 {
-    const uintptr_t block[] = {(uintptr_t)path,
-                               for_writing ? OPEN_WRITE_BINARY : OPEN_READ_BINARY, length(path)};
+    const uintptr_t block[] = {(uintptr_t)path, for_writing ? OPEN_WRITE_BINARY : OPEN_READ_BINARY,
+                               length(path)};
     return (int)ask(SYS_OPEN, block);
 }
 

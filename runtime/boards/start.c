@@ -18,9 +18,9 @@ typedef void (*Vector)(void);
 __attribute__((section(".vectors"), used)) static const struct {
     uint32_t *stack;
     Vector    handlers[15];
-} vectors = {stack_top,
-             {reset_handler, fault, fault, fault, fault, fault, 0, 0, 0, 0, fault, fault, 0, fault,
-              fault}};
+} vectors = {
+    stack_top,
+    {reset_handler, fault, fault, fault, fault, fault, 0, 0, 0, 0, fault, fault, 0, fault, fault}};
 
 void reset_handler(void)
 {
