@@ -58,7 +58,7 @@ static void use_stmt(Usage *u, const Stmt *s)
         use_value(u, s->value);
     if (s->kind == S_SET)
         u->assigned[s->temp] = true;
-    if (s->kind == S_STORE) {
+    if (s->kind == S_STORE || s->kind == S_PREFETCH) {
         u->buffers[s->buffer] = true;
         use_index(u, &s->index);
     }
@@ -225,6 +225,11 @@ static void print_stmt(Body *b, const Stmt *s)
         break;
     case S_STORE:
         print_store(b, s);
+        break;
+    case S_PREFETCH:
+        w_line(&b->p.w, "%s;",
+               c_instr(&b->p, I_PREFETCH, b->p.k->target->lanes, c_address(&b->p, s->buffer, &s->index),
+                       NULL, NULL));
         break;
     case S_NOTE:
         w_comment(&b->p.w, s->note);

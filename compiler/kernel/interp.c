@@ -85,6 +85,7 @@ static void prepare(Machine *m, Code *c, const Stmt *s)
     case S_STORE:
         prepare_value(m, c, s->value);
         break;
+    case S_PREFETCH:
     case S_NOTE:
         break;
     }
@@ -302,6 +303,7 @@ static void run(Machine *m, const Code *c)
     case S_STORE:
         store(m, c);
         break;
+    case S_PREFETCH:
     case S_NOTE:
         break;
     }

@@ -156,6 +156,14 @@ Stmt *st_guard(Kernel *k, const Test *tests, int n, Stmt *body)
     return s;
 }
 
+Stmt *st_prefetch(Kernel *k, BufferId b, Affine index)
+{
+    Stmt *s = stmt_new(k, S_PREFETCH);
+    s->buffer = b;
+    s->index = index;
+    return s;
+}
+
 Stmt *st_note(Kernel *k, const char *text)
 {
     Stmt *s = stmt_new(k, S_NOTE);

@@ -169,7 +169,7 @@ struct Expr {
 
 /* ---- statements ------------------------------------------------------------------------- */
 
-typedef enum { S_BLOCK, S_FOR, S_LET, S_SET, S_STORE, S_GUARD, S_NOTE } StmtKind;
+typedef enum { S_BLOCK, S_FOR, S_LET, S_SET, S_STORE, S_GUARD, S_PREFETCH, S_NOTE } StmtKind;
 typedef enum { ASSIGN, ASSIGN_ADD, ASSIGN_MAX } AssignOp; /* MAX: t = value > t ? value : t */
 
 /* One test of a guard: 0 <= index < bound. */
@@ -236,6 +236,8 @@ Stmt *st_let(Kernel *k, TempId t, const Expr *v);
 Stmt *st_set(Kernel *k, TempId t, AssignOp op, const Expr *v);
 Stmt *st_store(Kernel *k, BufferId b, Affine index, AssignOp op, const Expr *v);
 Stmt *st_guard(Kernel *k, const Test *tests, int n, Stmt *body);
+/* st_prefetch - a hint that buffer[index] will be read soon; index may lie past the end. */
+Stmt *st_prefetch(Kernel *k, BufferId b, Affine index);
 Stmt *st_note(Kernel *k, const char *text);
 
 /* ---- expr.c ----------------------------------------------------------------------------- */

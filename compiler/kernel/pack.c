@@ -95,6 +95,7 @@ static void visit(Packer *p, Stmt *s)
     case S_STORE:
         s->value = rewrite_expr(&r, s->value);
         break;
+    case S_PREFETCH:
     case S_NOTE:
         break;
     }

@@ -392,6 +392,12 @@ static void print_stmt(Printer *p, const Stmt *s)
     case S_STORE:
         print_assignment(p, s);
         break;
+    case S_PREFETCH:
+        indent(p);
+        text_add(p->out, "prefetch ");
+        print_access(p, s->buffer, &s->index, 1);
+        text_add(p->out, "\n");
+        break;
     case S_NOTE:
         indent(p);
         text_printf(p->out, "# %s\n", s->note);

@@ -9,10 +9,17 @@
  *
  * An operand that does not depend on all loops of the tile is read once, before the first loop it does
  * not depend on. The tile then costs rows + columns loads in place of rows * columns, and in this order
- * only one operand of a row is alive at a time: accumulators, columns and one more register. */
+ * only one operand of a row is alive at a time: accumulators, columns and one more register.
+ *
+ * Weights too large to stay in the cache come from memory in the order they are read, but hardware stops
+ * prefetching at the end of a page: each such load announces the one that is PREFETCH_BYTES ahead. */
 #include "kernel/kernel.h"
+#include "target/target.h"
 
 #define MAX_CHAIN 4
+
+/* Far enough for memory's latency, near enough to stay in the cache; 16 to 64 KiB measure the same. */
+#define PREFETCH_BYTES 16384
 
 /* The unrolled loops of a tile, outermost first, around one statement. */
 typedef struct Chain {
@@ -58,6 +65,19 @@ static bool reads_temp(const Kernel *k, const Expr *e)
     return false;
 }
 
+/* A hint for the load `e` of a large constant; NULL where it needs none. */
+static Stmt *prefetch_for(Kernel *k, const Expr *e)
+{
+    const Buffer *b = &k->buffers[e->buffer];
+    int64_t       bytes = b->count * (int64_t)elem_bytes(b->elem);
+    if (e->kind != E_LOAD || b->kind != BUF_CONST || bytes <= k->target->l2_bytes / 2)
+        return NULL;
+    if (!target_find(k->target, I_PREFETCH, b->elem, e->type.lanes))
+        return NULL;
+    int64_t ahead = PREFETCH_BYTES / (int64_t)elem_bytes(b->elem);
+    return st_prefetch(k, e->buffer, affine_offset(e->index, ahead));
+}
+
 /* Read `e` into a temporary before loop number `p`, once for each iteration of the later loops that it
  * does depend on. */
 static const Expr *promote_expr(Chain *c, const Expr *e, const Expr *load, int p)
@@ -65,7 +85,9 @@ static const Expr *promote_expr(Chain *c, const Expr *e, const Expr *load, int p
     Kernel *k = c->k;
     char   *name = arena_printf(k->arena, "%sv", k->buffers[load->buffer].name);
     TempId  t = kernel_temp(k, name, e->type);
-    Stmt   *let = st_let(k, t, e);
+    Stmt   *let = st_block(k);
+    st_add(k, let, prefetch_for(k, e));
+    st_add(k, let, st_let(k, t, e));
     for (int i = c->n - 1; i > p; i--) {
         if (!depends(k, e, c->loop[i]))
             continue;
@@ -104,6 +126,15 @@ static const Expr *promote_value(Chain *c, const Expr *e)
     return ex_with(k, e, a, b, d);
 }
 
+/* Hints for the loads that no loop of the tile shares. */
+static void prefetch_rest(Kernel *k, Stmt *out, const Expr *value)
+{
+    ExprNodes nodes = expr_nodes(k->arena, value);
+    for (size_t i = 0; i < nodes.n; i++)
+        if (nodes.items[i]->kind == E_LOAD)
+            st_add(k, out, prefetch_for(k, nodes.items[i]));
+}
+
 static bool is_tile_loop(const Kernel *k, const Stmt *s)
 {
     return s->kind == S_FOR && k->loops[s->loop].mark == UNROLL && k->loops[s->loop].role == PARALLEL;
@@ -119,7 +150,10 @@ static Stmt *promote_chain(Kernel *k, Stmt *s)
     }
     if (inner->kind != S_SET || inner->op == ASSIGN)
         return s;
-    Stmt *out = st_set(k, inner->temp, inner->op, promote_value(&c, inner->value));
+    Stmt *out = st_block(k);
+    const Expr *value = promote_value(&c, inner->value);
+    prefetch_rest(k, out, value);
+    st_add(k, out, st_set(k, inner->temp, inner->op, value));
     for (int i = c.n - 1; i >= 0; i--) {
         out = st_for(k, c.loop[i], out);
         if (!c.before[i])

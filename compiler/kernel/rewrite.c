@@ -69,6 +69,10 @@ Stmt *rewrite_stmt(Rewrite *r, const Stmt *s)
         if (!copy->body)
             return NULL;
         break;
+    case S_PREFETCH:
+        if (r->index)
+            copy->index = r->index(r, &s->index);
+        break;
     case S_STORE:
         if (r->index)
             copy->index = r->index(r, &s->index);
@@ -169,6 +173,7 @@ static void find_defined(Renaming *n, const Stmt *s)
     case S_STORE:
         keep_read(n, s->value);
         break;
+    case S_PREFETCH:
     case S_NOTE:
         break;
     }

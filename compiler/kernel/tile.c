@@ -98,6 +98,7 @@ static Stmt *push(Kernel *k, Stmt *s, const Pending *p)
         if (guard_depends(s, p))
             break;
         return st_guard(k, s->tests, s->n_tests, push(k, s->body, p));
+    case S_PREFETCH:
     case S_NOTE:
         return s;
     case S_LET:

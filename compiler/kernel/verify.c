@@ -419,6 +419,10 @@ static void verify_stmt(Verifier *v, const Stmt *s)
     case S_STORE:
         verify_value(v, s);
         break;
+    case S_PREFETCH:
+        if (!s->buffer || s->buffer >= v->k->n_buffers)
+            complain(v, "a prefetch from buffer %u, which does not exist", (unsigned)s->buffer);
+        break;
     case S_NOTE:
         if (!s->note)
             complain(v, "a note without text");

@@ -238,7 +238,7 @@ void lower_winograd(Graph *g, NodeId id, Kernel *k);
 void winograd_halo(const Graph *g, const Node *n, int64_t side[4]);
 /* winograd_scratch - elements of transformed input and products for `tile_rows` rows of tiles. */
 int64_t winograd_scratch(const Graph *g, const Node *n, int64_t tile_rows);
-/* winograd_block_rows - rows of tiles done at a time, so that both stay in half the second-level cache. */
+/* winograd_block_rows - rows of tiles done at a time: what moves the fewest bytes between the caches. */
 int64_t winograd_block_rows(const Graph *g, const Node *n, const struct Target *t);
 
 /* ---- math.c: expressions within a few ulp, no libm, the same bits on every target ---------- */

@@ -358,12 +358,34 @@ int64_t winograd_scratch(const Graph *g, const Node *n, int64_t tile_rows)
     return edge * edge * channels * lanes * tile_rows * ((y[3] + m - 1) / m);
 }
 
-int64_t winograd_block_rows(const Graph *g, const Node *n, const struct Target *t)
+/* Bytes a cycle from the second-level cache; and from what lies behind it, for weights that are announced
+ * by prefetches and for scratch memory that is written and read at random. */
+#define NEAR_BYTES        44.0
+#define FAR_WEIGHT_BYTES  24.0
+#define FAR_SCRATCH_BYTES 12.0
+
+/* Estimated cycles for the memory traffic of blocks of `rows` tile rows: each block reads all weights, and
+ * writes and reads its transformed input and products. */
+static double block_cycles(const Target *t, int64_t all, int64_t rows, double row_bytes, double weights)
 {
-    int64_t all = (value_get(g, n->out)->type.dims[2] + n->winograd - 1) / n->winograd;
-    int64_t room = t->l2_bytes / 2, row = winograd_scratch(g, n, 1) * (int64_t)sizeof(float);
-    int64_t most = room / row > 0 ? room / row : 1;
-    int64_t blocks = (all + most - 1) / most;
+    double blocks = (double)((all + rows - 1) / rows), scratch = (double)rows * row_bytes;
+    bool   weights_stay = weights + scratch <= 0.75 * (double)t->l2_bytes;
+    bool   scratch_stays = scratch <= 0.5 * (double)t->l2_bytes;
+    return blocks * weights / (weights_stay ? NEAR_BYTES : FAR_WEIGHT_BYTES) +
+           (double)all * row_bytes * 4 / (scratch_stays ? NEAR_BYTES : FAR_SCRATCH_BYTES);
+}
+
+int64_t winograd_block_rows(const Graph *g, const Node *n, const Target *t)
+{
+    const int64_t *w = value_get(g, n->in[1])->type.dims;
+    int64_t all = (value_get(g, n->out)->type.dims[2] + n->winograd - 1) / n->winograd, best = all;
+    int64_t edge = n->winograd + w[2] - 1;
+    double  row = (double)winograd_scratch(g, n, 1) * sizeof(float);
+    double  weights = (double)(edge * edge * w[0] * w[1]) * sizeof(float);
+    for (int64_t rows = all - 1; rows >= 1; rows--)
+        if (block_cycles(t, all, rows, row, weights) < 0.95 * block_cycles(t, all, best, row, weights))
+            best = rows;
+    int64_t blocks = (all + best - 1) / best;
     return (all + blocks - 1) / blocks;
 }
 

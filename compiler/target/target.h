@@ -17,6 +17,7 @@ typedef enum {
     I_NONE,
     I_LOAD,    /* %a: address                        unaligned               */
     I_STORE,   /* %a: address, %b: vector            unaligned               */
+    I_PREFETCH,/* %a: address                        a hint: it will be read */
     I_SPLAT,   /* %a: scalar in every lane                                   */
     I_ADD, I_SUB, I_MUL, I_DIV,
     I_MAX,     /* a > b ? a : b                                              */

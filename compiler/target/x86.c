@@ -30,11 +30,12 @@ static const Support sse2_support[] = {
                 "    return _mm_sub_ps(nearest, _mm_and_ps(above, _mm_set1_ps(1.0f)));\n"
                 "}\n"},
     /* 2^b, built from its exponent bits. */
-    {"pow2_4", "static inline __m128 pow2_4(__m128 b)\n"
-               "{\n"
-               "    const __m128i biased = _mm_add_epi32(_mm_cvtps_epi32(b), _mm_set1_epi32(127));\n"
-               "    return _mm_castsi128_ps(_mm_slli_epi32(biased, 23));\n"
-               "}\n"},
+    {"pow2_4",
+     "static inline __m128 pow2_4(__m128 b)\n"
+     "{\n"
+     "    const __m128i biased = _mm_add_epi32(_mm_cvtps_epi32(b), _mm_set1_epi32(127));\n"
+     "    return _mm_castsi128_ps(_mm_slli_epi32(biased, 23));\n"
+     "}\n"},
     {"exponent_4", "static inline __m128 exponent_4(__m128 a)\n"
                    "{\n"
                    "    const __m128i biased = _mm_srli_epi32(_mm_castps_si128(a), 23);\n"
@@ -44,22 +45,23 @@ static const Support sse2_support[] = {
 
 static const Instr sse2[] = {
     /* kind     elem lanes  C text */
-    {I_LOAD,     F32, 4, "_mm_loadu_ps(%a)"},
-    {I_STORE,    F32, 4, "_mm_storeu_ps(%a, %b)"},
-    {I_SPLAT,    F32, 4, "_mm_set1_ps(%a)"},
-    {I_ADD,      F32, 4, "_mm_add_ps(%a, %b)"},
-    {I_SUB,      F32, 4, "_mm_sub_ps(%a, %b)"},
-    {I_MUL,      F32, 4, "_mm_mul_ps(%a, %b)"},
-    {I_DIV,      F32, 4, "_mm_div_ps(%a, %b)"},
-    {I_MAX,      F32, 4, "_mm_max_ps(%a, %b)"},
-    {I_MIN,      F32, 4, "_mm_min_ps(%a, %b)"},
-    {I_NEG,      F32, 4, "negate_4(%a)"},
-    {I_ABS,      F32, 4, "_mm_andnot_ps(_mm_set1_ps(-0.0f), %a)"},
-    {I_FLOOR,    F32, 4, "floor_4(%a)"},
-    {I_ROUND,    F32, 4, "round_4(%a)"},
-    {I_LDEXP,    F32, 4, "_mm_mul_ps(%a, pow2_4(%b))"},
+    {I_PREFETCH, F32, 4, "_mm_prefetch((const char *)(%a), _MM_HINT_T0)"},
+    {I_LOAD, F32, 4, "_mm_loadu_ps(%a)"},
+    {I_STORE, F32, 4, "_mm_storeu_ps(%a, %b)"},
+    {I_SPLAT, F32, 4, "_mm_set1_ps(%a)"},
+    {I_ADD, F32, 4, "_mm_add_ps(%a, %b)"},
+    {I_SUB, F32, 4, "_mm_sub_ps(%a, %b)"},
+    {I_MUL, F32, 4, "_mm_mul_ps(%a, %b)"},
+    {I_DIV, F32, 4, "_mm_div_ps(%a, %b)"},
+    {I_MAX, F32, 4, "_mm_max_ps(%a, %b)"},
+    {I_MIN, F32, 4, "_mm_min_ps(%a, %b)"},
+    {I_NEG, F32, 4, "negate_4(%a)"},
+    {I_ABS, F32, 4, "_mm_andnot_ps(_mm_set1_ps(-0.0f), %a)"},
+    {I_FLOOR, F32, 4, "floor_4(%a)"},
+    {I_ROUND, F32, 4, "round_4(%a)"},
+    {I_LDEXP, F32, 4, "_mm_mul_ps(%a, pow2_4(%b))"},
     {I_EXPONENT, F32, 4, "exponent_4(%a)"},
-    {I_ABS,      F32, 1, "__builtin_fabsf(%a)"},
+    {I_ABS, F32, 1, "__builtin_fabsf(%a)"},
 };
 
 const Target target_x86_64 = {
@@ -96,46 +98,48 @@ static const Support avx2_support[] = {
                "    const __m256i biased = _mm256_add_epi32(n, _mm256_set1_epi32(127));\n"
                "    return _mm256_castsi256_ps(_mm256_slli_epi32(biased, 23));\n"
                "}\n"},
-    {"exponent_8", "static inline __m256 exponent_8(__m256 a)\n"
-                   "{\n"
-                   "    const __m256i biased = _mm256_srli_epi32(_mm256_castps_si256(a), 23);\n"
-                   "    return _mm256_cvtepi32_ps(_mm256_sub_epi32(biased, _mm256_set1_epi32(127)));\n"
-                   "}\n"},
+    {"exponent_8",
+     "static inline __m256 exponent_8(__m256 a)\n"
+     "{\n"
+     "    const __m256i biased = _mm256_srli_epi32(_mm256_castps_si256(a), 23);\n"
+     "    return _mm256_cvtepi32_ps(_mm256_sub_epi32(biased, _mm256_set1_epi32(127)));\n"
+     "}\n"},
     /* The first operand of ROUNDSS only gives the lanes that are dropped. */
     {"round_f32", "static inline float round_f32(float a)\n"
-                "{\n"
-                "    const __m128 v = _mm_set_ss(a);\n"
-                "    return _mm_cvtss_f32(_mm_round_ss(v, v, _MM_FROUND_TO_NEAREST_INT));\n"
-                "}\n"},
+                  "{\n"
+                  "    const __m128 v = _mm_set_ss(a);\n"
+                  "    return _mm_cvtss_f32(_mm_round_ss(v, v, _MM_FROUND_TO_NEAREST_INT));\n"
+                  "}\n"},
     {"floor_f32", "static inline float floor_f32(float a)\n"
-                "{\n"
-                "    const __m128 v = _mm_set_ss(a);\n"
-                "    return _mm_cvtss_f32(_mm_floor_ss(v, v));\n"
-                "}\n"},
+                  "{\n"
+                  "    const __m128 v = _mm_set_ss(a);\n"
+                  "    return _mm_cvtss_f32(_mm_floor_ss(v, v));\n"
+                  "}\n"},
 };
 
 static const Instr avx2[] = {
     /* kind     elem lanes  C text */
-    {I_LOAD,     F32, 8, "_mm256_loadu_ps(%a)"},
-    {I_STORE,    F32, 8, "_mm256_storeu_ps(%a, %b)"},
-    {I_SPLAT,    F32, 8, "_mm256_set1_ps(%a)"},
-    {I_ADD,      F32, 8, "_mm256_add_ps(%a, %b)"},
-    {I_SUB,      F32, 8, "_mm256_sub_ps(%a, %b)"},
-    {I_MUL,      F32, 8, "_mm256_mul_ps(%a, %b)"},
-    {I_DIV,      F32, 8, "_mm256_div_ps(%a, %b)"},
-    {I_MAX,      F32, 8, "_mm256_max_ps(%a, %b)"},
-    {I_MIN,      F32, 8, "_mm256_min_ps(%a, %b)"},
-    {I_FMA,      F32, 8, "_mm256_fmadd_ps(%a, %b, %c)"},
-    {I_NEG,      F32, 8, "_mm256_xor_ps(%a, _mm256_set1_ps(-0.0f))"},
-    {I_ABS,      F32, 8, "_mm256_andnot_ps(_mm256_set1_ps(-0.0f), %a)"},
-    {I_FLOOR,    F32, 8, "_mm256_floor_ps(%a)"},
-    {I_ROUND,    F32, 8, "_mm256_round_ps(%a, _MM_FROUND_TO_NEAREST_INT)"},
-    {I_LDEXP,    F32, 8, "_mm256_mul_ps(%a, pow2_8(%b))"},
+    {I_PREFETCH, F32, 8, "_mm_prefetch((const char *)(%a), _MM_HINT_T0)"},
+    {I_LOAD, F32, 8, "_mm256_loadu_ps(%a)"},
+    {I_STORE, F32, 8, "_mm256_storeu_ps(%a, %b)"},
+    {I_SPLAT, F32, 8, "_mm256_set1_ps(%a)"},
+    {I_ADD, F32, 8, "_mm256_add_ps(%a, %b)"},
+    {I_SUB, F32, 8, "_mm256_sub_ps(%a, %b)"},
+    {I_MUL, F32, 8, "_mm256_mul_ps(%a, %b)"},
+    {I_DIV, F32, 8, "_mm256_div_ps(%a, %b)"},
+    {I_MAX, F32, 8, "_mm256_max_ps(%a, %b)"},
+    {I_MIN, F32, 8, "_mm256_min_ps(%a, %b)"},
+    {I_FMA, F32, 8, "_mm256_fmadd_ps(%a, %b, %c)"},
+    {I_NEG, F32, 8, "_mm256_xor_ps(%a, _mm256_set1_ps(-0.0f))"},
+    {I_ABS, F32, 8, "_mm256_andnot_ps(_mm256_set1_ps(-0.0f), %a)"},
+    {I_FLOOR, F32, 8, "_mm256_floor_ps(%a)"},
+    {I_ROUND, F32, 8, "_mm256_round_ps(%a, _MM_FROUND_TO_NEAREST_INT)"},
+    {I_LDEXP, F32, 8, "_mm256_mul_ps(%a, pow2_8(%b))"},
     {I_EXPONENT, F32, 8, "exponent_8(%a)"},
-    {I_FMA,      F32, 1, "__builtin_fmaf(%a, %b, %c)"},
-    {I_ABS,      F32, 1, "__builtin_fabsf(%a)"},
-    {I_FLOOR,    F32, 1, "floor_f32(%a)"},
-    {I_ROUND,    F32, 1, "round_f32(%a)"},
+    {I_FMA, F32, 1, "__builtin_fmaf(%a, %b, %c)"},
+    {I_ABS, F32, 1, "__builtin_fabsf(%a)"},
+    {I_FLOOR, F32, 1, "floor_f32(%a)"},
+    {I_ROUND, F32, 1, "round_f32(%a)"},
 };
 
 const Target target_x86_avx2 = {
@@ -172,48 +176,49 @@ const Target target_x86_avx2 = {
 
 static const Support avx512_support[] = {
     {"round_f326", QUIET("static inline __m512 round_f326(__m512 a)\n"
-                       "{\n"
-                       "    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT);\n"
-                       "}\n")},
+                         "{\n"
+                         "    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT);\n"
+                         "}\n")},
     {"exponent_16", QUIET("static inline __m512 exponent_16(__m512 a)\n"
                           "{\n"
                           "    return _mm512_getexp_ps(a);\n"
                           "}\n")},
     {"round_f32", "static inline float round_f32(float a)\n"
-                "{\n"
-                "    const __m128 v = _mm_set_ss(a);\n"
-                "    return _mm_cvtss_f32(_mm_round_ss(v, v, _MM_FROUND_TO_NEAREST_INT));\n"
-                "}\n"},
+                  "{\n"
+                  "    const __m128 v = _mm_set_ss(a);\n"
+                  "    return _mm_cvtss_f32(_mm_round_ss(v, v, _MM_FROUND_TO_NEAREST_INT));\n"
+                  "}\n"},
     {"floor_f32", "static inline float floor_f32(float a)\n"
-                "{\n"
-                "    const __m128 v = _mm_set_ss(a);\n"
-                "    return _mm_cvtss_f32(_mm_floor_ss(v, v));\n"
-                "}\n"},
+                  "{\n"
+                  "    const __m128 v = _mm_set_ss(a);\n"
+                  "    return _mm_cvtss_f32(_mm_floor_ss(v, v));\n"
+                  "}\n"},
 };
 
 static const Instr avx512[] = {
     /* kind     elem lanes  C text */
-    {I_LOAD,     F32, 16, "_mm512_loadu_ps(%a)"},
-    {I_STORE,    F32, 16, "_mm512_storeu_ps(%a, %b)"},
-    {I_SPLAT,    F32, 16, "_mm512_set1_ps(%a)"},
-    {I_ADD,      F32, 16, "_mm512_add_ps(%a, %b)"},
-    {I_SUB,      F32, 16, "_mm512_sub_ps(%a, %b)"},
-    {I_MUL,      F32, 16, "_mm512_mul_ps(%a, %b)"},
-    {I_DIV,      F32, 16, "_mm512_div_ps(%a, %b)"},
-    {I_MAX,      F32, 16, "_mm512_max_ps(%a, %b)"},
-    {I_MIN,      F32, 16, "_mm512_min_ps(%a, %b)"},
-    {I_FMA,      F32, 16, "_mm512_fmadd_ps(%a, %b, %c)"},
+    {I_PREFETCH, F32, 16, "_mm_prefetch((const char *)(%a), _MM_HINT_T0)"},
+    {I_LOAD, F32, 16, "_mm512_loadu_ps(%a)"},
+    {I_STORE, F32, 16, "_mm512_storeu_ps(%a, %b)"},
+    {I_SPLAT, F32, 16, "_mm512_set1_ps(%a)"},
+    {I_ADD, F32, 16, "_mm512_add_ps(%a, %b)"},
+    {I_SUB, F32, 16, "_mm512_sub_ps(%a, %b)"},
+    {I_MUL, F32, 16, "_mm512_mul_ps(%a, %b)"},
+    {I_DIV, F32, 16, "_mm512_div_ps(%a, %b)"},
+    {I_MAX, F32, 16, "_mm512_max_ps(%a, %b)"},
+    {I_MIN, F32, 16, "_mm512_min_ps(%a, %b)"},
+    {I_FMA, F32, 16, "_mm512_fmadd_ps(%a, %b, %c)"},
     /* The bitwise forms need AVX-512DQ; -0 - a is -a for zeros of either sign too. */
-    {I_NEG,      F32, 16, "_mm512_sub_ps(_mm512_set1_ps(-0.0f), %a)"},
-    {I_ABS,      F32, 16, "_mm512_abs_ps(%a)"},
-    {I_FLOOR,    F32, 16, "_mm512_floor_ps(%a)"},
-    {I_ROUND,    F32, 16, "round_f326(%a)"},
-    {I_LDEXP,    F32, 16, "_mm512_scalef_ps(%a, %b)"},
+    {I_NEG, F32, 16, "_mm512_sub_ps(_mm512_set1_ps(-0.0f), %a)"},
+    {I_ABS, F32, 16, "_mm512_abs_ps(%a)"},
+    {I_FLOOR, F32, 16, "_mm512_floor_ps(%a)"},
+    {I_ROUND, F32, 16, "round_f326(%a)"},
+    {I_LDEXP, F32, 16, "_mm512_scalef_ps(%a, %b)"},
     {I_EXPONENT, F32, 16, "exponent_16(%a)"},
-    {I_FMA,      F32, 1,  "__builtin_fmaf(%a, %b, %c)"},
-    {I_ABS,      F32, 1,  "__builtin_fabsf(%a)"},
-    {I_FLOOR,    F32, 1,  "floor_f32(%a)"},
-    {I_ROUND,    F32, 1,  "round_f32(%a)"},
+    {I_FMA, F32, 1, "__builtin_fmaf(%a, %b, %c)"},
+    {I_ABS, F32, 1, "__builtin_fabsf(%a)"},
+    {I_FLOOR, F32, 1, "floor_f32(%a)"},
+    {I_ROUND, F32, 1, "round_f32(%a)"},
 };
 
 const Target target_x86_avx512 = {
