@@ -47,9 +47,9 @@ static bool place_inputs(Graph *g, NodeId id)
 {
     const Node *n = node_get(g, id);
     const Type *out = &value_get(g, n->out)->type;
-    int     axis = concat_axis(g, n);
-    bool    changed = false;
-    int64_t before = 0;
+    int         axis = concat_axis(g, n);
+    bool        changed = false;
+    int64_t     before = 0;
     for (int i = 0; i < n->n_own; i++) {
         Value *x = value_at(g, n->in[i]);
         /* The output may live inside the input already, through a concat of one. */
@@ -68,8 +68,8 @@ static bool place_inputs(Graph *g, NodeId id)
 static bool copies_nothing(const Graph *g, const Node *n)
 {
     const Type *out = &value_get(g, n->out)->type;
-    int     axis = concat_axis(g, n);
-    int64_t before = 0;
+    int         axis = concat_axis(g, n);
+    int64_t     before = 0;
     for (int i = 0; i < n->n_own; i++) {
         const Type *t = &value_get(g, n->in[i])->type;
         if (!is_run(t, out, axis, before) ||
@@ -87,8 +87,8 @@ static bool copies_nothing(const Graph *g, const Node *n)
 static int64_t part_place(const Graph *g, const Node *small, const Node *large)
 {
     const Type *t = &value_get(g, small->out)->type, *out = &value_get(g, large->out)->type;
-    int     axis = concat_axis(g, large);
-    int64_t before = 0;
+    int         axis = concat_axis(g, large);
+    int64_t     before = 0;
     if (t->rank != out->rank || axis != concat_axis(g, small))
         return -1;
     for (int at = 0; at + small->n_own <= large->n_own; at++) {
@@ -109,7 +109,7 @@ static int64_t part_place(const Graph *g, const Node *small, const Node *large)
  * c1 becomes the beginning of c2, and c2 that of c3: a densely connected network copies nothing. */
 static bool place_in_larger(Graph *g, NodeId id)
 {
-    enum { MOST_USERS = 64 };    /* looked at, so that a wide fan-out costs linear time */
+    enum { MOST_USERS = 64 }; /* looked at, so that a wide fan-out costs linear time */
     const Node *n = node_get(g, id), *best = NULL;
     int64_t     best_before = 0;
     if (!may_move(g, n->out) || !copies_nothing(g, n))
@@ -130,7 +130,8 @@ static bool place_in_larger(Graph *g, NodeId id)
         return false;
     Value *out = value_at(g, n->out);
     out->base = best->out;
-    out->base_offset = run_offset(&value_get(g, best->out)->type, concat_axis(g, best), best_before);
+    out->base_offset =
+        run_offset(&value_get(g, best->out)->type, concat_axis(g, best), best_before);
     return true;
 }
 

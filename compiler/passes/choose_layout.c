@@ -19,9 +19,9 @@
 static void transpose_port(Graph *g, Port *p)
 {
     static const int order[4] = {0, 2, 3, 1}, back[4] = {0, 3, 1, 2};
-    ValueId v = p->value;
-    Type    nchw = value_get(g, v)->type, nhwc = nchw;
-    OpAttrs attrs = {.list = {.n = 4}};
+    ValueId          v = p->value;
+    Type             nchw = value_get(g, v)->type, nhwc = nchw;
+    OpAttrs          attrs = {.list = {.n = 4}};
     for (int i = 0; i < 4; i++) {
         nhwc.dims[i] = nchw.dims[order[i]];
         attrs.list.v[i] = back[i];

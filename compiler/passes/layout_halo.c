@@ -8,7 +8,7 @@
 #include "ops/ops.h"
 
 typedef struct Halo {
-    int64_t side[4];             /* top, left, bottom, right, as in padding */
+    int64_t side[4]; /* top, left, bottom, right, as in padding */
 } Halo;
 
 static bool halo_is_empty(const Halo *h)
@@ -21,7 +21,7 @@ static Halo conv_halo(const Graph *g, const Node *n)
 {
     const OpAttrs *a = &n->attrs;
     const Type    *x = &graph_input(g, n, 0)->type, *y = &value_get(g, n->out)->type;
-    Halo           h;
+    Halo           h = {0};
     if (n->winograd) {
         winograd_halo(g, n, h.side);
         return h;
@@ -69,8 +69,8 @@ static bool can_have_halo(const Graph *g, ValueId v)
 /* ---- groups ----------------------------------------------------------------------------- */
 
 typedef struct Groups {
-    ValueId *up;                 /* towards the group's representative; itself at the top */
-    Halo    *halo;               /* of the representative */
+    ValueId *up;   /* towards the group's representative; itself at the top */
+    Halo    *halo; /* of the representative */
 } Groups;
 
 static ValueId group_of(Groups *s, ValueId v)
@@ -98,7 +98,8 @@ static bool shares(const Graph *g, const Node *n, int i)
 
 static Groups find_groups(const Graph *g, Arena *scratch)
 {
-    Groups s = {arena_array(scratch, ValueId, g->n_values), arena_array(scratch, Halo, g->n_values)};
+    Groups s = {arena_array(scratch, ValueId, g->n_values),
+                arena_array(scratch, Halo, g->n_values)};
     for (ValueId v = 0; v < g->n_values; v++)
         s.up[v] = v;
     for (NodeId id = graph_first(g); id; id = graph_next(g, id)) {

@@ -21,7 +21,11 @@ typedef struct Rows {
 
 static Rows rows_new(Arena *a, int n)
 {
-    return (Rows){.arena = a, .at = arena_array(a, int, (size_t)n + 1)};
+    enum { FIRST_ITEMS = 64 };
+    return (Rows){.arena = a,
+                  .items = arena_array(a, int, FIRST_ITEMS),
+                  .cap_items = FIRST_ITEMS,
+                  .at = arena_array(a, int, (size_t)n + 1)};
 }
 
 static void row_add(Rows *r, int item)
@@ -36,14 +40,14 @@ static void row_end(Rows *r)
 }
 
 typedef struct Maker {
-    const Graph *g;
-    OrderModel  *m;
-    const NodeId *node;          /* at each position */
-    int         *position;       /* of each node */
-    int         *home;           /* of each value that is a home in the arena; -1 */
-    int         *toucher;        /* of each home: the node that touched it last */
-    int64_t      align;
-    Rows         touch, reuse, user;
+    const Graph  *g;
+    OrderModel   *m;
+    const NodeId *node;     /* at each position */
+    int          *position; /* of each node */
+    int          *home;     /* of each value that is a home in the arena; -1 */
+    int          *toucher;  /* of each home: the node that touched it last */
+    int64_t       align;
+    Rows          touch, reuse, user;
 } Maker;
 
 /* home_index - the home of `v` in the model; -1: not in the arena. */
@@ -77,6 +81,7 @@ static void add_node(Maker *k, int i)
     const Value *out = value_get(k->g, n->out);
     m->own[i] = home_index(k, n->out);
     touch(k, i, m->own[i]);
+    touch(k, i, home_index(k, n->scratch));
     for (int j = 0; j < n->n_in; j++) {
         int home = home_index(k, n->in[j]);
         touch(k, i, home);
@@ -121,51 +126,6 @@ static OrderModel make_model(const Graph *g, const NodeId *node, int n, int64_t 
     return m;
 }
 
-/* ---- running nodes ---------------------------------------------------------------------- */
-
-int64_t order_peak_at(const OrderModel *m, int i, int64_t *after)
-{
-    int64_t begins = 0, ends = 0, saved = 0;
-    for (int k = m->touch_at[i]; k < m->touch_at[i + 1]; k++) {
-        int h = m->touch[k];
-        begins += m->left[h] == m->total[h] ? m->bytes[h] : 0;
-        ends += m->left[h] == 1 ? m->bytes[h] : 0;
-    }
-    /* Written over an input that ends here, the output takes no room of its own. */
-    bool is_new = m->own[i] >= 0 && m->left[m->own[i]] == m->total[m->own[i]];
-    for (int k = m->reuse_at[i]; k < m->reuse_at[i + 1] && is_new; k++) {
-        if (m->left[m->reuse[k]] == 1)
-            saved = m->bytes[m->own[i]];
-    }
-    if (after)
-        *after = m->live + begins - ends;
-    return m->live + begins - saved;
-}
-
-void order_run(OrderModel *m, int i)
-{
-    for (int k = m->touch_at[i]; k < m->touch_at[i + 1]; k++) {
-        int h = m->touch[k];
-        m->live += m->left[h] == m->total[h] ? m->bytes[h] : 0;
-        m->live -= --m->left[h] == 0 ? m->bytes[h] : 0;
-    }
-    for (int k = m->user_at[i]; k < m->user_at[i + 1]; k++)
-        m->pending[m->user[k]]--;
-    m->is_done[i] = true;
-}
-
-void order_undo(OrderModel *m, int i)
-{
-    for (int k = m->touch_at[i]; k < m->touch_at[i + 1]; k++) {
-        int h = m->touch[k];
-        m->live += m->left[h]++ == 0 ? m->bytes[h] : 0;
-        m->live -= m->left[h] == m->total[h] ? m->bytes[h] : 0;
-    }
-    for (int k = m->user_at[i]; k < m->user_at[i + 1]; k++)
-        m->pending[m->user[k]]++;
-    m->is_done[i] = false;
-}
-
 /* run_all - the peak of nodes order[0..n), which are executed. */
 static int64_t run_all(OrderModel *m, const int *order, int n)
 {
@@ -201,7 +161,8 @@ static bool greedy(OrderModel *m, int first, int n, int *order)
                 continue;
             int64_t after, peak = order_peak_at(m, i, &after);
             bool    is_free = after <= m->live;
-            if (best < 0 || peak < best_peak || (peak == best_peak && after < best_after) || is_free) {
+            if (best < 0 || peak < best_peak || (peak == best_peak && after < best_after) ||
+                is_free) {
                 best = i;
                 best_peak = peak;
                 best_after = after;
@@ -218,11 +179,11 @@ static bool greedy(OrderModel *m, int first, int n, int *order)
 
 typedef struct Hunt {
     OrderModel *m;
-    int        *order;           /* of all nodes */
+    int        *order; /* of all nodes */
     int        *trial;
-    int64_t     peak;            /* of the segments so far */
-    int64_t     proven;          /* no order of the graph has a lower one */
-    int64_t     states;          /* left to visit */
+    int64_t     peak;   /* of the segments so far */
+    int64_t     proven; /* no order of the graph has a lower one */
+    int64_t     states; /* left to visit */
 } Hunt;
 
 /* order_segment - order nodes [first, last] and execute them. */
@@ -242,7 +203,8 @@ static void order_segment(Hunt *h, int first, int last)
         }
     }
     if (known > least) {
-        int64_t found = order_search(m, first, last, least, known, h->trial, &h->proven, &h->states);
+        int64_t found =
+            order_search(m, first, last, least, known, h->trial, &h->proven, &h->states);
         if (found < known)
             memcpy(order, h->trial, (size_t)n * sizeof *order);
     }
@@ -265,7 +227,7 @@ static bool *find_bottlenecks(const Graph *g, const OrderModel *m, const NodeId 
         position[node[i]] = i;
     for (int i = 0; i < m->n; i++) {
         const Node *d = node_get(g, node[i]);
-        int first_user = m->n, last_maker = -1;
+        int         first_user = m->n, last_maker = -1;
         for (int k = m->user_at[i]; k < m->user_at[i + 1]; k++)
             first_user = m->user[k] < first_user ? m->user[k] : first_user;
         for (int k = 0; k < d->n_in; k++) {
@@ -273,8 +235,9 @@ static bool *find_bottlenecks(const Graph *g, const OrderModel *m, const NodeId 
             if (maker && position[maker] > last_maker)
                 last_maker = position[maker];
         }
-        ends[i]++, ends[first_user]--;           /* unread up to p, for p in [i, first_user) */
-        starts[last_maker + 1]++, starts[i + 1]--; /* reads nothing from p on, p in (last_maker, i] */
+        ends[i]++, ends[first_user]--; /* unread up to p, for p in [i, first_user) */
+        starts[last_maker + 1]++,
+            starts[i + 1]--; /* reads nothing from p on, p in (last_maker, i] */
     }
     int unread = 0, unfed = 0;
     for (int p = 0; p < m->n; p++) {

@@ -10,7 +10,54 @@
 
 #include <string.h>
 
-#define MOST_NODES 512           /* of a segment: a set is a key of up to 64 bytes */
+#define MOST_NODES 512 /* of a segment: a set is a key of up to 64 bytes */
+
+/* ---- running nodes ---------------------------------------------------------------------- */
+
+int64_t order_peak_at(const OrderModel *m, int i, int64_t *after)
+{
+    int64_t begins = 0, ends = 0, saved = 0;
+    for (int k = m->touch_at[i]; k < m->touch_at[i + 1]; k++) {
+        int h = m->touch[k];
+        begins += m->left[h] == m->total[h] ? m->bytes[h] : 0;
+        ends += m->left[h] == 1 ? m->bytes[h] : 0;
+    }
+    /* Written over an input that ends here, the output takes no room of its own. */
+    bool is_new = m->own[i] >= 0 && m->left[m->own[i]] == m->total[m->own[i]];
+    for (int k = m->reuse_at[i]; k < m->reuse_at[i + 1] && is_new; k++) {
+        if (m->left[m->reuse[k]] == 1)
+            saved = m->bytes[m->own[i]];
+    }
+    if (after)
+        *after = m->live + begins - ends;
+    return m->live + begins - saved;
+}
+
+void order_run(OrderModel *m, int i)
+{
+    for (int k = m->touch_at[i]; k < m->touch_at[i + 1]; k++) {
+        int h = m->touch[k];
+        m->live += m->left[h] == m->total[h] ? m->bytes[h] : 0;
+        m->live -= --m->left[h] == 0 ? m->bytes[h] : 0;
+    }
+    for (int k = m->user_at[i]; k < m->user_at[i + 1]; k++)
+        m->pending[m->user[k]]--;
+    m->is_done[i] = true;
+}
+
+void order_undo(OrderModel *m, int i)
+{
+    for (int k = m->touch_at[i]; k < m->touch_at[i + 1]; k++) {
+        int h = m->touch[k];
+        m->live += m->left[h]++ == 0 ? m->bytes[h] : 0;
+        m->live -= m->left[h] == m->total[h] ? m->bytes[h] : 0;
+    }
+    for (int k = m->user_at[i]; k < m->user_at[i + 1]; k++)
+        m->pending[m->user[k]]++;
+    m->is_done[i] = false;
+}
+
+/* ---- the search ------------------------------------------------------------------------- */
 
 /* Sets known to be dead ends, in a table of chains. */
 typedef struct Known {
@@ -27,12 +74,12 @@ typedef struct Walk {
     OrderModel *m;
     Arena      *arena;
     int         first, n, n_done;
-    int64_t     limit, next;     /* the lowest peak past the limit that was met */
+    int64_t     limit, next; /* the lowest peak past the limit that was met */
     int        *order;
     uint64_t   *set;
     size_t      n_words, n_buckets;
     Known     **buckets;
-    Ready      *ready;           /* a stack of lists, one a level */
+    Ready      *ready; /* a stack of lists, one a level */
     size_t      n_ready;
     int64_t    *states;
 } Walk;
@@ -80,7 +127,7 @@ static void step_back(Walk *w)
 static int ready_nodes(Walk *w, Ready *ready)
 {
     const OrderModel *m = w->m;
-    int n = 0;
+    int               n = 0;
     for (int i = w->first; i < w->first + w->n; i++) {
         if (m->is_done[i] || m->pending[i])
             continue;
@@ -148,7 +195,7 @@ int64_t order_search(OrderModel *m, int first, int last, int64_t least, int64_t 
     Walk w = {.m = m, .first = first, .n = last - first + 1, .limit = least, .n_buckets = 4096};
     w.states = states;
     w.n_words = ((size_t)w.n + 63) / 64;
-    while (w.n <= MOST_NODES && w.limit < known && *states > 0) {
+    while (w.n <= MOST_NODES && w.limit<known && * states> 0) {
         if (attempt(&w, order))
             return w.limit;
         if (*states <= 0)

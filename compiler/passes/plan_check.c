@@ -9,7 +9,7 @@
 
 /* Blocks by the step at which they enter, and by the step after which they leave. */
 typedef struct Calendar {
-    int *at;                     /* blocks of step s: order[at[s] .. at[s + 1]) */
+    int *at; /* blocks of step s: order[at[s] .. at[s + 1]) */
     int *order;
 } Calendar;
 
@@ -31,25 +31,29 @@ static bool check_blocks(const MemoryPlan *p, int64_t *top, Text *why)
 {
     *top = 0;
     if (p->n_blocks < 0 || p->n_steps < 0 || p->align < 1) {
-        text_printf(why, "the plan has %d blocks, %d steps and an alignment of %" PRId64, p->n_blocks,
-                    p->n_steps, p->align);
+        text_printf(why, "the plan has %d blocks, %d steps and an alignment of %" PRId64,
+                    p->n_blocks, p->n_steps, p->align);
         return false;
     }
     for (int i = 0; i < p->n_blocks; i++) {
         const PlanBlock *b = &p->blocks[i];
-        int64_t end;
+        int64_t          end;
         if (b->first < 0 || b->last < b->first || b->last >= p->n_steps) {
             text_printf(why, "block %d lives over steps %d to %d of %d", i, b->first, b->last,
                         p->n_steps);
             return false;
         }
         if (b->bytes < 0 || b->offset < 0 || b->offset % p->align != 0) {
-            text_printf(why, "block %d of %" PRId64 " bytes is at offset %" PRId64 ", expected a multiple of %" PRId64,
+            text_printf(why,
+                        "block %d of %" PRId64 " bytes is at offset %" PRId64
+                        ", expected a multiple of %" PRId64,
                         i, b->bytes, b->offset, p->align);
             return false;
         }
         if (__builtin_add_overflow(b->offset, b->bytes, &end) || end > p->bytes) {
-            text_printf(why, "block %d at %" PRId64 " with %" PRId64 " bytes ends outside the arena of %" PRId64,
+            text_printf(why,
+                        "block %d at %" PRId64 " with %" PRId64
+                        " bytes ends outside the arena of %" PRId64,
                         i, b->offset, b->bytes, p->bytes);
             return false;
         }
@@ -62,8 +66,8 @@ static bool check_blocks(const MemoryPlan *p, int64_t *top, Text *why)
 
 typedef struct LiveSet {
     const PlanBlock *blocks;
-    int *items;                  /* live blocks by offset; none overlaps the next */
-    int  n;
+    int             *items; /* live blocks by offset; none overlaps the next */
+    int              n;
 } LiveSet;
 
 /* The first live block at `offset` or above. */
@@ -91,7 +95,7 @@ static void live_remove(LiveSet *l, int block)
 static bool live_add(LiveSet *l, int block, int *in_the_way)
 {
     const PlanBlock *b = &l->blocks[block];
-    int at = live_find(l, b->offset);
+    int              at = live_find(l, b->offset);
     if (at < l->n && l->blocks[l->items[at]].offset < b->offset + b->bytes) {
         *in_the_way = l->items[at];
         return false;
@@ -159,7 +163,9 @@ static bool check_bound(const MemoryPlan *p, Arena *a, Text *why)
     }
     if (peak == p->lower_bound && at_bound_step == peak)
         return true;
-    text_printf(why, "the bound is stated as %" PRId64 " bytes at step %d; it is %" PRId64 ", and %" PRId64 " there",
+    text_printf(why,
+                "the bound is stated as %" PRId64 " bytes at step %d; it is %" PRId64
+                ", and %" PRId64 " there",
                 p->lower_bound, p->bound_step, peak, at_bound_step);
     return false;
 }
@@ -168,13 +174,17 @@ static bool check_claim(const MemoryPlan *p, int64_t top, Text *why)
 {
     int64_t needed;
     if (!round_up(top, p->align, &needed) || p->bytes != needed) {
-        text_printf(why, "the arena has %" PRId64 " bytes, its blocks end at %" PRId64, p->bytes, top);
+        text_printf(why, "the arena has %" PRId64 " bytes, its blocks end at %" PRId64, p->bytes,
+                    top);
         return false;
     }
     bool meets_bound = p->bytes == p->lower_bound;
-    if (meets_bound == (p->proof == PROOF_BOUND) && (p->proof != PROOF_EXHAUSTED || p->searched > 0))
+    if (meets_bound == (p->proof == PROOF_BOUND) &&
+        (p->proof != PROOF_EXHAUSTED || p->searched > 0))
         return true;
-    text_printf(why, "%" PRId64 " bytes, a bound of %" PRId64 " and %" PRId64 " states do not make proof %d",
+    text_printf(why,
+                "%" PRId64 " bytes, a bound of %" PRId64 " and %" PRId64
+                " states do not make proof %d",
                 p->bytes, p->lower_bound, p->searched, (int)p->proof);
     return false;
 }

@@ -23,29 +23,29 @@
 
 typedef struct Raise {
     int     block;
-    int64_t floor;               /* before */
+    int64_t floor; /* before */
 } Raise;
 
 typedef struct Fit {
     const PlaceProblem *p;
-    int64_t  size;
-    int64_t *floor, *offset;
-    bool    *open;               /* to be placed by the search */
-    int     *ids;                /* a stack of lists of open blocks, one a level */
-    struct Choice *choices;      /* likewise */
-    size_t   n_ids, n_choices;
-    Raise   *raised;             /* floors to restore, innermost last */
-    size_t   n_raised, cap_raised;
-    int64_t *low, *left;         /* of each section, scratch of one state */
-    int64_t  states, max_states;
-    int64_t  work, max_work;     /* blocks and sections looked at */
+    int64_t             size;
+    int64_t            *floor, *offset;
+    bool               *open;    /* to be placed by the search */
+    int                *ids;     /* a stack of lists of open blocks, one a level */
+    struct Choice      *choices; /* likewise */
+    size_t              n_ids, n_choices;
+    Raise              *raised; /* floors to restore, innermost last */
+    size_t              n_raised, cap_raised;
+    int64_t            *low, *left; /* of each section, scratch of one state */
+    int64_t             states, max_states;
+    int64_t             work, max_work; /* blocks and sections looked at */
 } Fit;
 
-typedef struct Part {            /* open blocks, by first section; all at `base` or above */
-    int     *ids;
-    int      n;
-    int64_t  base;
-    int      placed;             /* the block placed at `base` last, -1: none */
+typedef struct Part { /* open blocks, by first section; all at `base` or above */
+    int    *ids;
+    int     n;
+    int64_t base;
+    int     placed; /* the block placed at `base` last, -1: none */
 } Part;
 
 /* ---- setting aside ---------------------------------------------------------------------- */
@@ -55,10 +55,10 @@ typedef struct Part {            /* open blocks, by first section; all at `base`
 static int set_aside(Fit *f, int *aside)
 {
     const PlaceProblem *p = f->p;
-    int64_t *ruled_out = arena_array(p->arena, int64_t, (size_t)p->n);
-    int     *queue = arena_array(p->arena, int, (size_t)p->n);
-    bool    *queued = arena_array(p->arena, bool, (size_t)p->n);
-    int      head = 0, tail = 0, n_aside = 0;
+    int64_t            *ruled_out = arena_array(p->arena, int64_t, (size_t)p->n);
+    int                *queue = arena_array(p->arena, int, (size_t)p->n);
+    bool               *queued = arena_array(p->arena, bool, (size_t)p->n);
+    int                 head = 0, tail = 0, n_aside = 0;
     for (int i = 0; i < p->n; i++) {
         for (size_t k = p->near_at[i]; k < p->near_at[i + 1]; k++)
             ruled_out[i] += p->size[p->near[k]] + p->size[i] - 1;
@@ -106,7 +106,7 @@ static int64_t floor_in(const Fit *f, const Part *part, int b)
 static bool bound_holds(Fit *f, const Part *part)
 {
     const PlaceProblem *p = f->p;
-    int end = -1;
+    int                 end = -1;
     for (int i = 0; i < part->n; i++) {
         int     b = part->ids[i];
         int64_t at = floor_in(f, part, b);
@@ -163,8 +163,8 @@ static bool has_twin_before(const Fit *f, int b)
 static int choices(Fit *f, const Part *part, Choice *out)
 {
     const PlaceProblem *p = f->p;
-    int64_t roof = INT64_MAX;    /* the lowest top a block could have */
-    int     n = 0;
+    int64_t             roof = INT64_MAX; /* the lowest top a block could have */
+    int                 n = 0;
     for (int i = 0; i < part->n; i++) {
         int64_t top = f->floor[part->ids[i]] + p->size[part->ids[i]];
         roof = roof < top ? roof : top;
@@ -283,13 +283,13 @@ Fits place_fits(const PlaceProblem *p, int64_t size, int64_t *offset, int64_t ma
 {
     enum { WORK_PER_STATE = 200 };
     size_t n = (size_t)p->n, sections = (size_t)p->n_sections;
-    Fit    f = {.p = p, .size = size, .offset = offset, .states = *states, .max_states = max_states};
+    Fit f = {.p = p, .size = size, .offset = offset, .states = *states, .max_states = max_states};
     f.max_work = (max_states - *states) * WORK_PER_STATE;
     f.open = arena_array(p->arena, bool, n);
     memset(f.open, 1, n * sizeof *f.open);
-    int *aside = arena_array(p->arena, int, n);
-    int  n_aside = set_aside(&f, aside);
-    Part core = {.placed = -1};
+    int   *aside = arena_array(p->arena, int, n);
+    int    n_aside = set_aside(&f, aside);
+    Part   core = {.placed = -1};
     size_t n_open = n - (size_t)n_aside, room = n_open * (n_open + 1) / 2;
     if (n_open > MOST_OPEN)
         return FITS_UNKNOWN;

@@ -12,7 +12,7 @@
 /* ---- orders ----------------------------------------------------------------------------- */
 
 typedef struct Ranked {
-    int64_t key[2];              /* larger first */
+    int64_t key[2]; /* larger first */
     int     block;
 } Ranked;
 
@@ -62,7 +62,7 @@ static void rank_blocks(const PlaceProblem *p, Ranking by, Ranked *r, int *order
 /* A tree over the sections. `top` is the highest skyline below a node; `all` is a height that all of
  * it reaches. Heights only grow, so nothing is ever pushed down. */
 typedef struct Skyline {
-    int      n;                  /* leaves: a power of two */
+    int      n; /* leaves: a power of two */
     int64_t *top, *all;
 } Skyline;
 
@@ -79,7 +79,8 @@ static int64_t skyline_max(const Skyline *s, int node, int from, int to, int fir
     return a > s->all[node] ? a : s->all[node];
 }
 
-static void skyline_raise(Skyline *s, int node, int from, int to, int first, int last, int64_t height)
+static void skyline_raise(Skyline *s, int node, int from, int to, int first, int last,
+                          int64_t height)
 {
     if (first > to || last < from)
         return;
@@ -109,7 +110,7 @@ static int64_t place_skyline(const PlaceProblem *p, Skyline *s, const int *order
 /* ---- first fit -------------------------------------------------------------------------- */
 
 typedef struct Gap {
-    int64_t from, to;            /* taken */
+    int64_t from, to; /* taken */
 } Gap;
 
 static int compare_gaps(const void *a, const void *b)
@@ -140,8 +141,8 @@ PlaceScratch place_scratch(Arena *a, int n)
     return (PlaceScratch){arena_array(a, Gap, (size_t)n + 1)};
 }
 
-static int64_t place_first_fit(const PlaceProblem *p, const int *order, bool *placed, int64_t *offset,
-                               PlaceScratch *s)
+static int64_t place_first_fit(const PlaceProblem *p, const int *order, bool *placed,
+                               int64_t *offset, PlaceScratch *s)
 {
     int64_t top = 0;
     memset(placed, 0, (size_t)p->n * sizeof *placed);
@@ -159,12 +160,12 @@ static int64_t place_first_fit(const PlaceProblem *p, const int *order, bool *pl
 
 typedef struct Greedy {
     const PlaceProblem *p;
-    int64_t best, *best_offset, *offset;
-    int    *order, *best_order;
-    bool   *placed;
-    Ranked *ranked;
-    PlaceScratch scratch;
-    uint64_t random;
+    int64_t             best, *best_offset, *offset;
+    int                *order, *best_order;
+    bool               *placed;
+    Ranked             *ranked;
+    PlaceScratch        scratch;
+    uint64_t            random;
 } Greedy;
 
 /* keep - remember the placement in g->offset if it is the best so far. */

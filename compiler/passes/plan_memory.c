@@ -52,20 +52,12 @@ static void take_over(Graph *g, NodeId id, int step, Life *lives)
     }
 }
 
-static bool has_scratch(const Graph *g)
-{
-    for (NodeId id = graph_first(g); id; id = graph_next(g, id))
-        if (node_get(g, id)->scratch)
-            return true;
-    return false;
-}
-
 static void add_block(const Graph *g, MemoryPlan *p, ValueId home, Life *l)
 {
     if (l->first > l->last || !value_in_arena(g, home))
         return;
-    p->blocks[p->n_blocks++] = (PlanBlock){.value = home, .bytes = storage_bytes(g, home),
-                                           .first = l->first, .last = l->last};
+    p->blocks[p->n_blocks++] = (PlanBlock){
+        .value = home, .bytes = storage_bytes(g, home), .first = l->first, .last = l->last};
     *l = (Life){INT32_MAX, -1};
 }
 
@@ -142,7 +134,7 @@ bool pass_plan_memory(Graph *g, const PassContext *c)
         take_over(g, n, step++, lives);
     p->align = plan_align(c->target);
     p->blocks = arena_array(g->arena, PlanBlock, 2 * (size_t)p->n_steps + 1);
-    p->order_optimal = g->order_optimal && !has_scratch(g); /* its search did not count that */
+    p->order_optimal = g->order_optimal;
     add_blocks(g, p, lives);
     if (fits_machine(g, p)) {
         double seconds = c->seconds > 0 && c->seconds < 3600 ? c->seconds : 1;

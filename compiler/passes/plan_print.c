@@ -19,8 +19,8 @@ static void print_certificate(const Graph *g, const MemoryPlan *p, Text *out)
     switch (p->proof) {
     case PROOF_BOUND:
         if (p->n_steps > 0)
-            text_printf(out, "optimal (equals the peak of live bytes at step %d, %s)", p->bound_step,
-                        step_name(g, p->bound_step));
+            text_printf(out, "optimal (equals the peak of live bytes at step %d, %s)",
+                        p->bound_step, step_name(g, p->bound_step));
         else
             text_add(out, "optimal (there are no steps)");
         break;

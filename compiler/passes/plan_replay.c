@@ -15,9 +15,9 @@ typedef struct Place {
 typedef struct Replay {
     const Graph *g;
     Text        *why;
-    ValueId     *whole;          /* values with their contents, needed later */
+    ValueId     *whole; /* values with their contents, needed later */
     size_t       n_whole;
-    size_t      *reads_left;     /* of each value */
+    size_t      *reads_left; /* of each value */
     bool        *is_whole;
 } Replay;
 
@@ -70,7 +70,7 @@ static bool check_overwritten(Replay *r, const Node *n)
 {
     Place    out = place_of(r->g, n->out);
     unsigned flags = op_info(n->op)->flags;
-    bool     own = (flags & (OPF_UNARY | OPF_BINARY)) || n->op == OP_prelu || n->op == OP_batch_norm;
+    bool own = (flags & (OPF_UNARY | OPF_BINARY)) || n->op == OP_prelu || n->op == OP_batch_norm;
     for (int i = 0; i < n->n_in; i++) {
         if (is_given(r->g, n->in[i]))
             continue;
@@ -153,12 +153,30 @@ static void drop(Replay *r, ValueId v)
     r->whole[i] = r->whole[--r->n_whole];
 }
 
+/* use_scratch - the node's scratch memory breaks what was there, and must be clear of the output. */
+static bool use_scratch(Replay *r, const Node *n)
+{
+    if (!n->scratch)
+        return true;
+    Place at = place_of(r->g, n->scratch), out = place_of(r->g, n->out);
+    write_bytes(r, at);
+    return !overlap(&at, &out) || fail(r, n, n->scratch, "writes over its scratch memory");
+}
+
+static bool leaves_arena(const Graph *g, ValueId v)
+{
+    Place at = v ? place_of(g, v) : (Place){0};
+    return at.space == 0 && (at.from < 0 || at.to > g->plan->bytes);
+}
+
 static bool replay_node(Replay *r, const Node *n)
 {
     const Graph *g = r->g;
-    Place        out = place_of(g, n->out);
-    if (out.space == 0 && (out.from < 0 || out.to > g->plan->bytes))
+    if (leaves_arena(g, n->out) || leaves_arena(g, n->scratch))
         return fail(r, n, n->out, "leaves the arena with");
+    /* Scratch is written while the inputs are read. */
+    if (!use_scratch(r, n))
+        return false;
     for (int i = 0; i < n->n_in; i++) {
         if (!is_given(g, n->in[i]) && !r->is_whole[n->in[i]])
             return fail(r, n, n->in[i], "reads, after it was overwritten,");

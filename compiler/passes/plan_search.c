@@ -137,8 +137,8 @@ static int64_t make_problem(const MemoryPlan *p, const ByStart *b, int n, PlaceP
 /* ---- the hunt for the smallest size ----------------------------------------------------- */
 
 typedef struct Hunt {
-    int64_t size;                /* reached */
-    bool    proven;              /* nothing smaller, from the goal on, can hold the blocks */
+    int64_t size;   /* reached */
+    bool    proven; /* nothing smaller, from the goal on, can hold the blocks */
 } Hunt;
 
 static int64_t reached(const PlaceProblem *q, const int64_t *offset)

@@ -38,9 +38,10 @@ static void add_branch_conv(Maker *m, ValueId x, bool padded)
     int64_t channels = type_of(m, x)->dims[1], kernel = padded ? 3 : 1, pad = padded;
     bool    grouped = random_below(4) == 0;
     int64_t groups = grouped ? (channels % 2 || random_below(2) ? channels : 2) : 1;
-    int64_t dims[4] = {grouped ? channels : random_between(1, 8), channels / groups, kernel, kernel};
-    OpAttrs attrs = {.groups = groups, .strides = {1, 1}, .dilations = {1, 1},
-                     .padding = {pad, pad, pad, pad}};
+    int64_t dims[4] = {grouped ? channels : random_between(1, 8), channels / groups, kernel,
+                       kernel};
+    OpAttrs attrs = {
+        .groups = groups, .strides = {1, 1}, .dilations = {1, 1}, .padding = {pad, pad, pad, pad}};
     add(m, OP_conv2d, 2, (ValueId[]){x, constant(m, 4, dims, -0.5, 0.5)}, &attrs);
 }
 
@@ -101,10 +102,10 @@ static Graph *branching_graph(Arena *a, int n_nodes)
 /* ---- running a plan --------------------------------------------------------------------- */
 
 typedef struct Machine {
-    Arena *arena;
-    Graph *g;
-    unsigned char *memory;       /* the arena */
-    unsigned char **own;         /* of values that live with the caller */
+    Arena          *arena;
+    Graph          *g;
+    unsigned char  *memory; /* the arena */
+    unsigned char **own;    /* of values that live with the caller */
 } Machine;
 
 static void *nans(Arena *a, int64_t bytes)
@@ -205,13 +206,13 @@ static void test_numbers(int n_graphs)
 {
     int n_shared = 0, n_halos = 0, n_blocks = 0, n_moved = 0;
     for (int i = 0; i < n_graphs && !check_failed; i++) {
-        Arena *a = arena_new();
-        Graph *g = i % 2 ? random_graph(a, (int)random_between(1, 30))
-                         : branching_graph(a, (int)random_between(1, 30));
-        Target t = small_target(1 << random_below(3), random_below(2));
+        Arena      *a = arena_new();
+        Graph      *g = i % 2 ? random_graph(a, (int)random_between(1, 30))
+                              : branching_graph(a, (int)random_between(1, 30));
+        Target      t = small_target(1 << random_below(3), random_below(2));
         PassContext c = {.target = &t, .seconds = 0.01};
-        Array *inputs = random_inputs(g, a), *want = arena_array(a, Array, 4);
-        Text   before = text_new(a), after = text_new(a);
+        Array      *inputs = random_inputs(g, a), *want = arena_array(a, Array, 4);
+        Text        before = text_new(a), after = text_new(a);
         graph_print(g, &before);
         graph_eval(g, inputs, want, a, NULL);
         bool ok = run_passes(g, &c, a);
@@ -226,8 +227,8 @@ static void test_numbers(int n_graphs)
         n_moved += g->order_optimal;
         arena_free(a);
     }
-    printf("%d shared, %d with halo, %d with blocks, %d orders proven\n", n_shared, n_halos, n_blocks,
-           n_moved);
+    printf("%d shared, %d with halo, %d with blocks, %d orders proven\n", n_shared, n_halos,
+           n_blocks, n_moved);
     CHECK(n_shared > n_graphs && n_halos > n_graphs && n_blocks > n_graphs);
 }
 
@@ -241,7 +242,7 @@ typedef struct Brute {
     NodeId  node[MOST_NODES], order[MOST_NODES];
     int     n;
     bool    used[MOST_NODES];
-    Value  *saved;               /* without take-overs */
+    Value  *saved; /* without take-overs */
     int64_t best;
 } Brute;
 
@@ -291,8 +292,8 @@ static void test_orders(int n_graphs)
 {
     int n_better = 0;
     for (int i = 0; i < n_graphs && !check_failed; i++) {
-        Arena *a = arena_new();
-        Brute  b = {.arena = a, .best = INT64_MAX, .g = branching_graph(a, MOST_NODES - 2)};
+        Arena      *a = arena_new();
+        Brute       b = {.arena = a, .best = INT64_MAX, .g = branching_graph(a, MOST_NODES - 2)};
         PassContext c = {.seconds = 1e-4};
         pass_alias_concat(b.g, &c);
         for (NodeId n = graph_first(b.g); n; n = graph_next(b.g, n))

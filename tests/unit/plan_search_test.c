@@ -169,11 +169,11 @@ static void test_damage(void)
         MemoryPlan good = random_plan(a, 12, 8, 6, 100, 8), p = good;
         plan_place(&good, a, STATES);
         PlanBlock *b = arena_array(a, PlanBlock, 12);
-#define DAMAGE(what)                                                                              \
-    p = good;                                                                                     \
-    memcpy(b, good.blocks, 12 * sizeof *b);                                                       \
-    p.blocks = b;                                                                                 \
-    what;                                                                                         \
+#define DAMAGE(what)                                                                               \
+    p = good;                                                                                      \
+    memcpy(b, good.blocks, 12 * sizeof *b);                                                        \
+    p.blocks = b;                                                                                  \
+    what;                                                                                          \
     CHECK(!plan_check(&p, &why));
         DAMAGE(p.bytes -= 8)
         DAMAGE(p.bytes += 8)
