@@ -114,27 +114,27 @@ static const float tiny_weights_f32[355] = {
 /* stem: conv2d 1x1, 2 -> 4, 8x8
  * 512 multiply-accumulates; schedule: direct, tile 4x4, unroll_k 1
  * tile 4x4: 21 of 32 registers */
-static void conv2d_1(const float *restrict x, const float *restrict c, const float *restrict w,
+static void conv2d_1(const float *restrict x, const float *restrict b, const float *restrict w,
     float *restrict y)
 {
     for (int oh_ow0 = 0; oh_ow0 < 16; oh_ow0++) {
         float *const yp = &y[oh_ow0 * 4];
-        float acc_0_0 = c[0];
-        float acc_1_0 = c[1];
-        float acc_2_0 = c[2];
-        float acc_3_0 = c[3];
-        float acc_0_1 = c[0];
-        float acc_1_1 = c[1];
-        float acc_2_1 = c[2];
-        float acc_3_1 = c[3];
-        float acc_0_2 = c[0];
-        float acc_1_2 = c[1];
-        float acc_2_2 = c[2];
-        float acc_3_2 = c[3];
-        float acc_0_3 = c[0];
-        float acc_1_3 = c[1];
-        float acc_2_3 = c[2];
-        float acc_3_3 = c[3];
+        float acc_0_0 = b[0];
+        float acc_1_0 = b[1];
+        float acc_2_0 = b[2];
+        float acc_3_0 = b[3];
+        float acc_0_1 = b[0];
+        float acc_1_1 = b[1];
+        float acc_2_1 = b[2];
+        float acc_3_1 = b[3];
+        float acc_0_2 = b[0];
+        float acc_1_2 = b[1];
+        float acc_2_2 = b[2];
+        float acc_3_2 = b[3];
+        float acc_0_3 = b[0];
+        float acc_1_3 = b[1];
+        float acc_2_3 = b[2];
+        float acc_3_3 = b[3];
         for (int ic = 0; ic < 2; ic++) {
             const float *const wp = &w[ic * 4];
             const float *const xp = &x[ic * 64 + oh_ow0 * 4];
@@ -185,13 +185,13 @@ static void conv2d_1(const float *restrict x, const float *restrict c, const flo
 /* conv1: conv2d 3x3, 4 -> 4, 8x8, add, relu
  * 9216 multiply-accumulates; schedule: direct, tile 4x4, unroll_k 1
  * tile 4x4: 21 of 32 registers */
-static void conv2d_2(const float *restrict x, const float *restrict c, const float *restrict w,
+static void conv2d_2(const float *restrict x, const float *restrict b, const float *restrict w,
     float *restrict y)
 {
-    float acc_0 = c[0];
-    float acc_1 = c[1];
-    float acc_2 = c[2];
-    float acc_3 = c[3];
+    float acc_0 = b[0];
+    float acc_1 = b[1];
+    float acc_2 = b[2];
+    float acc_3 = b[3];
     for (int ic = 0; ic < 4; ic++) {
         for (int kh = 0; kh < 2; kh++) {
             for (int kw = 0; kw < 2; kw++) {
@@ -211,10 +211,10 @@ static void conv2d_2(const float *restrict x, const float *restrict c, const flo
     for (int ow = 0; ow < 6; ow++) {
         const float *const xp = &x[ow + 1];
         float *const yp = &y[ow + 1];
-        float acc_0b = c[0];
-        float acc_1b = c[1];
-        float acc_2b = c[2];
-        float acc_3b = c[3];
+        float acc_0b = b[0];
+        float acc_1b = b[1];
+        float acc_2b = b[2];
+        float acc_3b = b[3];
         for (int ic = 0; ic < 4; ic++) {
             for (int kh = 0; kh < 2; kh++) {
                 for (int kw = 0; kw < 3; kw++) {
@@ -232,10 +232,10 @@ static void conv2d_2(const float *restrict x, const float *restrict c, const flo
         yp[128] = max_f32(0.0f, acc_2b + xp[128]);
         yp[192] = max_f32(0.0f, acc_3b + xp[192]);
     }
-    float acc_0b = c[0];
-    float acc_1b = c[1];
-    float acc_2b = c[2];
-    float acc_3b = c[3];
+    float acc_0b = b[0];
+    float acc_1b = b[1];
+    float acc_2b = b[2];
+    float acc_3b = b[3];
     for (int ic = 0; ic < 4; ic++) {
         for (int kh = 0; kh < 2; kh++) {
             for (int kw = 0; kw < 2; kw++) {
@@ -255,10 +255,10 @@ static void conv2d_2(const float *restrict x, const float *restrict c, const flo
     for (int oh = 0; oh < 6; oh++) {
         const float *const xp = &x[oh * 8 + 8];
         float *const yp = &y[oh * 8 + 8];
-        float acc_0c = c[0];
-        float acc_1c = c[1];
-        float acc_2c = c[2];
-        float acc_3c = c[3];
+        float acc_0c = b[0];
+        float acc_1c = b[1];
+        float acc_2c = b[2];
+        float acc_3c = b[3];
         for (int ic = 0; ic < 4; ic++) {
             for (int kh = 0; kh < 3; kh++) {
                 for (int kw = 0; kw < 2; kw++) {
@@ -278,18 +278,18 @@ static void conv2d_2(const float *restrict x, const float *restrict c, const flo
         for (int ow0 = 0; ow0 < 2; ow0++) {
             const float *const xp_2 = &x[oh * 8 + ow0 * 3 + 9];
             float *const yp_2 = &y[oh * 8 + ow0 * 3 + 9];
-            float acc_0_0 = c[0];
-            float acc_1_0 = c[1];
-            float acc_2_0 = c[2];
-            float acc_3_0 = c[3];
-            float acc_0_1 = c[0];
-            float acc_1_1 = c[1];
-            float acc_2_1 = c[2];
-            float acc_3_1 = c[3];
-            float acc_0_2 = c[0];
-            float acc_1_2 = c[1];
-            float acc_2_2 = c[2];
-            float acc_3_2 = c[3];
+            float acc_0_0 = b[0];
+            float acc_1_0 = b[1];
+            float acc_2_0 = b[2];
+            float acc_3_0 = b[3];
+            float acc_0_1 = b[0];
+            float acc_1_1 = b[1];
+            float acc_2_1 = b[2];
+            float acc_3_1 = b[3];
+            float acc_0_2 = b[0];
+            float acc_1_2 = b[1];
+            float acc_2_2 = b[2];
+            float acc_3_2 = b[3];
             for (int ic = 0; ic < 4; ic++) {
                 for (int kh = 0; kh < 3; kh++) {
                     for (int kw = 0; kw < 3; kw++) {
@@ -330,10 +330,10 @@ static void conv2d_2(const float *restrict x, const float *restrict c, const flo
             yp_2[130] = max_f32(0.0f, acc_2_2 + xp_2[130]);
             yp_2[194] = max_f32(0.0f, acc_3_2 + xp_2[194]);
         }
-        float acc_0d = c[0];
-        float acc_1d = c[1];
-        float acc_2d = c[2];
-        float acc_3d = c[3];
+        float acc_0d = b[0];
+        float acc_1d = b[1];
+        float acc_2d = b[2];
+        float acc_3d = b[3];
         for (int ic = 0; ic < 4; ic++) {
             for (int kh = 0; kh < 3; kh++) {
                 for (int kw = 0; kw < 2; kw++) {
@@ -351,10 +351,10 @@ static void conv2d_2(const float *restrict x, const float *restrict c, const flo
         yp[135] = max_f32(0.0f, acc_2d + xp[135]);
         yp[199] = max_f32(0.0f, acc_3d + xp[199]);
     }
-    float acc_0c = c[0];
-    float acc_1c = c[1];
-    float acc_2c = c[2];
-    float acc_3c = c[3];
+    float acc_0c = b[0];
+    float acc_1c = b[1];
+    float acc_2c = b[2];
+    float acc_3c = b[3];
     for (int ic = 0; ic < 4; ic++) {
         for (int kh = 0; kh < 2; kh++) {
             for (int kw = 0; kw < 2; kw++) {
@@ -374,10 +374,10 @@ static void conv2d_2(const float *restrict x, const float *restrict c, const flo
     for (int ow = 0; ow < 6; ow++) {
         const float *const xp = &x[ow + 57];
         float *const yp = &y[ow + 57];
-        float acc_0d = c[0];
-        float acc_1d = c[1];
-        float acc_2d = c[2];
-        float acc_3d = c[3];
+        float acc_0d = b[0];
+        float acc_1d = b[1];
+        float acc_2d = b[2];
+        float acc_3d = b[3];
         for (int ic = 0; ic < 4; ic++) {
             for (int kh = 0; kh < 2; kh++) {
                 for (int kw = 0; kw < 3; kw++) {
@@ -395,10 +395,10 @@ static void conv2d_2(const float *restrict x, const float *restrict c, const flo
         yp[128] = max_f32(0.0f, acc_2d + xp[128]);
         yp[192] = max_f32(0.0f, acc_3d + xp[192]);
     }
-    float acc_0d = c[0];
-    float acc_1d = c[1];
-    float acc_2d = c[2];
-    float acc_3d = c[3];
+    float acc_0d = b[0];
+    float acc_1d = b[1];
+    float acc_2d = b[2];
+    float acc_3d = b[3];
     for (int ic = 0; ic < 4; ic++) {
         for (int kh = 0; kh < 2; kh++) {
             for (int kw = 0; kw < 2; kw++) {
@@ -446,12 +446,12 @@ static void max_pool_1(const float *restrict x, float *restrict y)
 /* scores: linear 64 -> 3
  * 192 multiply-accumulates; schedule: direct, tile 1x3, unroll_k 1
  * tile 1x3: 7 of 32 registers */
-static void linear_1(const float *restrict x, const float *restrict c, const float *restrict w,
+static void linear_1(const float *restrict x, const float *restrict b, const float *restrict w,
     float *restrict y)
 {
-    float acc_0 = c[0];
-    float acc_1 = c[1];
-    float acc_2 = c[2];
+    float acc_0 = b[0];
+    float acc_1 = b[1];
+    float acc_2 = b[2];
     for (int ic_ih_iw = 0; ic_ih_iw < 64; ic_ih_iw++) {
         const float *const wp = &w[ic_ih_iw * 3];
         const float xv = x[ic_ih_iw];

@@ -158,7 +158,9 @@ const Expr *lower_bias(Graph *g, Kernel *k, const Node *n, const At *at)
     if (n->n_own < 3 || !n->in[2])
         return NULL;
     Type per_channel = {F32, 2, {1, value_get(g, n->out)->type.dims[1]}, {1, 0, 0, 0, 0}};
-    return lower_load(g, k, n->in[2], &per_channel, at);
+    const Expr *e = lower_load(g, k, n->in[2], &per_channel, at);
+    k->buffers[e->buffer].name = "b";
+    return e;
 }
 
 /* The bias is the accumulator's first value. */
