@@ -1,7 +1,8 @@
 /* blob.c - the constants of a program, one behind the other, equal contents once.
  *
- * Contents stay views of the model's tensors and are evaluated whenever they are needed, in pieces: the
- * blob costs no memory of its own. Equality is found by hash and proven by comparing. */
+ * Contents stay views of the model's tensors and are evaluated whenever they are needed, in
+ * pieces: the blob costs no memory of its own. Equality is found by hash and proven by
+ * comparing. */
 #include "emit/emit.h"
 
 #include <string.h>
@@ -14,7 +15,7 @@ struct Blob {
     int64_t    count[F64 + 1]; /* elements of each type, padding included */
     BlobEntry *entries;
     size_t     n, cap;
-    uint32_t  *slots;          /* hash table: position + 1 */
+    uint32_t  *slots; /* hash table: position + 1 */
     size_t     n_slots;
     bool       has_odd_numbers;
 };
@@ -124,8 +125,8 @@ static void add_entry(Blob *b, const Buffer *buffer, uint64_t hash)
 
 int64_t blob_add(Blob *b, const Buffer *buffer)
 {
-    Arena   *scratch = arena_new();
-    void    *piece = arena_array(scratch, float, PIECE), *other = arena_array(scratch, float, PIECE);
+    Arena *scratch = arena_new();
+    void  *piece = arena_array(scratch, float, PIECE), *other = arena_array(scratch, float, PIECE);
     uint64_t hash = hash_contents(b, buffer, piece);
     int64_t  offset = -1;
     for (size_t at = hash & (b->n_slots - 1); b->slots[at]; at = (at + 1) & (b->n_slots - 1)) {

@@ -1,8 +1,9 @@
 /* compile.c - graph -> kernels.
  *
- * Each node is lowered, scheduled and taken through the kernel passes in memory of its own; kernels that
- * print alike as C are kept once. Constants of a kernel that is dropped are still the node's own: they
- * go to the blob, and what they are made of is copied where it lay in the kernel's memory. */
+ * Each node is lowered, scheduled and taken through the kernel passes in memory of its own;
+ * kernels that print alike as C are kept once. Constants of a kernel that is dropped are still
+ * the node's own: they go to the blob, and what they are made of is copied where it lay in the
+ * kernel's memory. */
 #include "emit/emit.h"
 
 #include "ops/ops.h"
@@ -12,9 +13,9 @@
 typedef struct Compiler {
     Program           *program;
     const EmitOptions *o;
-    Arena             *arena;      /* lives as long as the program */
+    Arena             *arena; /* lives as long as the program */
     size_t             cap_kernels, cap_texts, cap_steps;
-    uint32_t          *slots;      /* hash table of kernels by text: position + 1 */
+    uint32_t          *slots; /* hash table of kernels by text: position + 1 */
     size_t             n_slots;
     int                counts[N_OPS]; /* kernels named after each op */
 } Compiler;
@@ -23,7 +24,8 @@ typedef struct Compiler {
 
 static void print_after(const EmitOptions *o, const Kernel *k, const char *node, const char *pass)
 {
-    if (!o->print_after || (strcmp(o->print_after, pass) != 0 && strcmp(o->print_after, "all") != 0))
+    if (!o->print_after ||
+        (strcmp(o->print_after, pass) != 0 && strcmp(o->print_after, "all") != 0))
         return;
     text_printf(o->printed, "// %s after %s\n", text_printable(k->arena, node), pass);
     kernel_print(k, o->printed);
@@ -36,7 +38,8 @@ static bool check(const Compiler *c, const Kernel *k, const Node *n, const char 
     Text why = text_new(k->arena);
     if (kernel_verify(k, &why))
         return true;
-    diag_error(c->program->graph->diag, n->where, "internal error: the kernel of '%s' is wrong after %s: %s",
+    diag_error(c->program->graph->diag, n->where,
+               "internal error: the kernel of '%s' is wrong after %s: %s",
                text_printable(k->arena, n->name), pass, why.data);
     return false;
 }
@@ -59,7 +62,8 @@ static bool run_passes(const Compiler *c, Kernel *k, const Node *n)
 
 /* ---- memory ------------------------------------------------------------------------------- */
 
-/* find_aliases - inputs that are the output's own memory, and buffers that share a block otherwise. */
+/* find_aliases - inputs that are the output's own memory, and buffers that share a block
+ * otherwise. */
 static Aliases find_aliases(const Graph *g, const Kernel *k)
 {
     Aliases  a = {arena_array(k->arena, BufferId, k->n_buffers),
@@ -176,8 +180,8 @@ static void add_step(Compiler *c, NodeId n, const Kernel *k, const KernelText *t
 
 /* ---- the program --------------------------------------------------------------------------- */
 
-/* compile_node - false: reported. A node with nothing left to do (a view, a concat its producers write)
- * makes no step. */
+/* compile_node - false: reported. A node with nothing left to do (a view, a concat its producers
+ * write) makes no step. */
 static bool compile_node(Compiler *c, NodeId n)
 {
     Graph      *g = c->program->graph;

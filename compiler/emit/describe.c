@@ -36,9 +36,10 @@ static void add_window(Text *s, const Node *n, const int64_t kernel[2])
 const char *describe_node(const Graph *g, NodeId id, Arena *a)
 {
     const Node  *n = node_get(g, id);
-    const Value *x = n->n_in ? graph_input(g, n, 0) : NULL, *w = n->n_in > 1 ? graph_input(g, n, 1) : NULL;
-    const Type  *y = &value_get(g, n->out)->type;
-    Text         s = text_new(a);
+    const Value *x = n->n_in ? graph_input(g, n, 0) : NULL,
+                *w = n->n_in > 1 ? graph_input(g, n, 1) : NULL;
+    const Type *y = &value_get(g, n->out)->type;
+    Text        s = text_new(a);
     text_add(&s, op_info(n->op)->name);
     if (n->op == OP_conv2d && w)
         add_window(&s, n, w->type.dims + 2);

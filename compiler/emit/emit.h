@@ -54,7 +54,7 @@ typedef struct EmitOptions {
     bool          self_test;      /* embed a seeded test vector and its outputs */
     bool          profile;        /* per-layer time hooks */
     const char   *prefix;         /* of emitted symbols; an identifier */
-    const char   *command;        /* how the file was made, for its head; no paths of this machine */
+    const char   *command;        /* how the file was made, for its head */
     const char   *stem;           /* OUT without .c: names the header and weights file */
     ScheduleFile *schedules;      /* NULL: none */
     const char   *print_after;    /* kernel pass name or "all"; NULL */
@@ -65,8 +65,8 @@ typedef struct EmitOptions {
 
 /* ---- kernel_c.c ------------------------------------------------------------------------- */
 
-/* A kernel as the text of a C function, its name left out, so that kernels that come out alike can be
- * told. Pointer parameters are the inputs, the constants, then the outputs. */
+/* A kernel as the text of a C function, its name left out, so that kernels that come out alike
+ * can be told. Pointer parameters are the inputs, the constants, then the outputs. */
 typedef struct KernelText {
     const char *params;           /* "const float *restrict x, float *restrict y" */
     const char *body;             /* indented lines; "": the kernel does nothing  */
@@ -107,7 +107,8 @@ typedef struct KernelPrinter {
     size_t        n_bases, cap_bases;
 } KernelPrinter;
 
-enum { BIND_ANY, BIND_SUM, BIND_PRODUCT, BIND_UNARY, BIND_PRIMARY }; /* how tightly text must bind */
+/* How tightly text must bind. */
+enum { BIND_ANY, BIND_SUM, BIND_PRODUCT, BIND_UNARY, BIND_PRIMARY };
 
 /* c_name - `stem`, or stem_2, stem_3 ... (t_0: t_0b, t_0c ...) where that is in scope; puts it in
  * scope. */
@@ -115,7 +116,8 @@ const char *c_name(KernelPrinter *p, const char *stem);
 const char *c_type(const Target *t, VType type);  /* float, int8_t, __m512 ... */
 const char *c_number(Arena *a, double v, Elem e); /* a constant, exact; may start with a minus */
 const char *c_index(KernelPrinter *p, const Affine *index);
-/* c_value - `e` as text that binds at least so tightly. Writes lines that name what is used twice. */
+/* c_value - `e` as text that binds at least so tightly. Writes lines that name what is used
+ * twice. */
 const char *c_value(KernelPrinter *p, const Expr *e, int binding);
 /* c_instr - a row's text with its operands; NULL: the target has no such instruction. */
 const char *c_instr(KernelPrinter *p, InstrKind kind, int lanes, const char *a, const char *b,
@@ -165,7 +167,7 @@ typedef struct Step {
     int      kernel;              /* index into Program.kernels */
     ValueId  *args;               /* graph value of each input and output parameter, in order */
     int       n_args;
-    int64_t  *weights;            /* byte offset in the blob of each constant, in the kernel's order */
+    int64_t  *weights;            /* offset in the blob of each constant, in the kernel's order */
     int       n_weights;
     int64_t   macs;
 } Step;
@@ -178,7 +180,7 @@ typedef struct Program {
     Step    *steps;
     int      n_steps;
     struct Blob *blob;            /* the constants */
-    int64_t *output_weights;      /* by output: blob offset of a constant output; -1: it is computed */
+    int64_t *output_weights;      /* by output: blob offset of a constant; -1: it is computed */
 } Program;
 
 /* program_compile - lower every node of a planned graph. NULL: errors, reported. */
@@ -199,8 +201,9 @@ typedef struct BlobEntry {
 } BlobEntry;
 
 Blob   *blob_new(Arena *a, int64_t align);
-/* blob_add - the contents of a CONST buffer; equal contents are stored once. Its byte offset. Contents
- * are read through the view each time they are needed, so the view's tensor must live as long. */
+/* blob_add - the contents of a CONST buffer; equal contents are stored once. Its byte offset.
+ * Contents are read through the view each time they are needed, so the view's tensor must live
+ * as long. */
 int64_t blob_add(Blob *b, const Buffer *buffer);
 void    blob_keep(Blob *b, const Tensor *t);     /* the entry added last reads `t` from now on */
 int64_t blob_bytes(const Blob *b);
@@ -230,7 +233,8 @@ Held    weights_held(const Program *p, const EmitOptions *o);
 int64_t weights_bytes(const Program *p, const EmitOptions *o); /* what NAME_WEIGHT_BYTES says */
 /* weights_c - the definitions, written to `f`; what is in `w` goes first. */
 void    weights_c(Writer *w, OutFile *f, const Program *p, const EmitOptions *o, const Names *n);
-/* weights_pointer - C text for the constant at `offset`, given the locals weights_locals declares. */
+/* weights_pointer - C text for the constant at `offset`, given the locals weights_locals
+ * declares. */
 const char *weights_pointer(const Program *p, const EmitOptions *o, int64_t offset, Arena *a);
 void    weights_locals(Writer *w, const Program *p, const EmitOptions *o, const Names *n);
 /* weights_file - OUT.weights.bin: a head of 64 bytes, then the blob. */
@@ -238,7 +242,8 @@ void    weights_file(OutFile *f, const Program *p);
 
 /* ---- model_c.c, header_c.c -------------------------------------------------------------- */
 
-/* emit_model - writes OUT.c, OUT.h and, where asked, OUT.weights.bin: all or none. False: reported. */
+/* emit_model - writes OUT.c, OUT.h and, where asked, OUT.weights.bin: all or none. False:
+ * reported. */
 bool emit_model(const Program *p, const EmitOptions *o, const char *out_path, Diag *d);
 /* header_c - the text of OUT.h. */
 void header_c(Writer *w, const Program *p, const EmitOptions *o, const Names *n);

@@ -24,7 +24,8 @@ const char *c_name(KernelPrinter *p, const char *stem)
 {
     const char *name = stem = text_identifier(p->arena, stem);
     const char *end = stem + strlen(stem) - 1;
-    const bool  is_numbered = *end >= '0' && *end <= '9'; /* acc_0: the next is acc_0b, not acc_0_2 */
+    const bool  is_numbered =
+        *end >= '0' && *end <= '9'; /* acc_0: the next is acc_0b, not acc_0_2 */
     for (int i = 2; in_scope(p, name); i++)
         name = is_numbered && i <= 26 ? arena_printf(p->arena, "%s%c", stem, 'a' + i - 1)
                                       : arena_printf(p->arena, "%s_%d", stem, i);
@@ -38,14 +39,10 @@ const char *c_type(const Target *t, VType type)
     if (type.lanes > 1)
         return t->vector_type;
     switch (type.elem) {
-    case I32:
-        return "int32_t";
-    case I8:
-        return "int8_t";
-    case U8:
-        return "uint8_t";
-    default:
-        return "float";
+    case I32: return "int32_t";
+    case I8: return "int8_t";
+    case U8: return "uint8_t";
+    default: return "float";
     }
 }
 
@@ -184,7 +181,8 @@ static const OperatorText operators[] = {
 /* operation - a unary, binary or fused operation: by operator, by row, or by helper. */
 static CText operation(KernelPrinter *p, const ValueText *v, const Expr *e)
 {
-    OperatorText o = e->kind == E_FMA ? (OperatorText){I_FMA, "fma_f32", NULL, 0} : operators[e->op];
+    OperatorText o =
+        e->kind == E_FMA ? (OperatorText){I_FMA, "fma_f32", NULL, 0} : operators[e->op];
     if (e->type.lanes == 1 && e->kind == E_UNARY && o.infix)
         return (CText){arena_printf(p->arena, "-%s", operand(p, v, e->a, BIND_PRIMARY)), o.binds};
     if (e->type.lanes == 1 && o.infix) {
@@ -209,7 +207,8 @@ static CText cast(KernelPrinter *p, const ValueText *v, const Expr *e)
     Elem        to = e->type.elem, from = e->a->type.elem;
     const char *a = operand(p, v, e->a, BIND_UNARY);
     if (to == F32 || (to == I32 && from != F32))
-        return (CText){arena_printf(p->arena, "(%s)%s", c_type(p->k->target, e->type), a), BIND_UNARY};
+        return (CText){arena_printf(p->arena, "(%s)%s", c_type(p->k->target, e->type), a),
+                       BIND_UNARY};
     const char *helper = to == I32 ? "f32_to_i32" : to == I8 ? "f32_to_i8" : "f32_to_u8";
     a = operand(p, v, e->a, from == F32 ? BIND_ANY : BIND_UNARY);
     a = arena_printf(p->arena, "%s(%s%s)", helper, from == F32 ? "" : "(float)", a);
@@ -228,20 +227,17 @@ static CText node_text(KernelPrinter *p, const ValueText *v, const Expr *e)
         t = c_index(p, &e->index);
         t = arena_printf(a, index_binds(&e->index) >= BIND_UNARY ? "(float)%s" : "(float)(%s)", t);
         return (CText){t, BIND_UNARY};
-    case E_TEMP:
-        return (CText){p->temps[e->temp], BIND_PRIMARY};
+    case E_TEMP: return (CText){p->temps[e->temp], BIND_PRIMARY};
     case E_LOAD:
-        t = e->type.lanes == 1 ? c_place(p, e->buffer, &e->index)
-                               : c_instr(p, I_LOAD, e->type.lanes, c_address(p, e->buffer, &e->index),
-                                         NULL, NULL);
+        t = e->type.lanes == 1
+                ? c_place(p, e->buffer, &e->index)
+                : c_instr(p, I_LOAD, e->type.lanes, c_address(p, e->buffer, &e->index), NULL, NULL);
         return (CText){t, BIND_PRIMARY};
     case E_SPLAT:
         t = c_instr(p, I_SPLAT, e->type.lanes, operand(p, v, e->a, BIND_ANY), NULL, NULL);
         return (CText){t, BIND_PRIMARY};
-    case E_CAST:
-        return cast(p, v, e);
-    default:
-        return operation(p, v, e);
+    case E_CAST: return cast(p, v, e);
+    default: return operation(p, v, e);
     }
 }
 

@@ -21,11 +21,12 @@ static void load_weights(Writer *w, const EmitOptions *o, const Names *names)
     if (o->weights != WEIGHTS_FILE)
         return;
     const char *file = text_printable(w->text.arena, emit_basename(o->stem));
-    w_comment(w, arena_printf(w->text.arena,
-                              "Call it first, with the whole contents of %s.weights.bin, %s_WEIGHT_BYTES "
-                              "long; they must stay where they are. 0: done; 1: another length; 2: the "
-                              "address is no multiple of 4; 3: not the weights of this model.",
-                              file, names->upper));
+    w_comment(
+        w, arena_printf(w->text.arena,
+                        "Call it first, with the whole contents of %s.weights.bin, %s_WEIGHT_BYTES "
+                        "long; they must stay where they are. 0: done; 1: another length; 2: the "
+                        "address is no multiple of 4; 3: not the weights of this model.",
+                        file, names->upper));
     w_line(w, "int %s_load_weights(const void *blob, size_t bytes);", names->lower);
     w_blank(w);
 }
@@ -33,13 +34,16 @@ static void load_weights(Writer *w, const EmitOptions *o, const Names *names)
 static void infer(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
 {
     const char *params = infer_params(p, o, names, w->text.arena);
-    w_comment(w, "Inputs, then outputs, row-major; pointers need the alignment of their elements, and "
-                 "outputs must not overlap inputs.");
+    w_comment(w,
+              "Inputs, then outputs, row-major; pointers need the alignment of their elements, and "
+              "outputs must not overlap inputs.");
     if (o->arena_by_caller) {
-        w_comment(w, arena_printf(w->text.arena,
-                                  "`arena` is %s_ARENA_BYTES of memory, best aligned to 64 bytes; its "
-                                  "contents do not matter. Reentrant: calls with arenas of their own may "
-                                  "run at the same time.", names->upper));
+        w_comment(
+            w, arena_printf(w->text.arena,
+                            "`arena` is %s_ARENA_BYTES of memory, best aligned to 64 bytes; its "
+                            "contents do not matter. Reentrant: calls with arenas of their own may "
+                            "run at the same time.",
+                            names->upper));
         w_line(w, "void %s_infer_in(%s);", names->lower, params);
     } else {
         w_line(w, "void %s_infer(%s);", names->lower, params);
@@ -50,9 +54,11 @@ static void infer(Writer *w, const Program *p, const EmitOptions *o, const Names
 static void extras(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
 {
     if (o->threads > 0) {
-        w_comment(w, "Run on `n` threads from now on, the caller's included. 0, or an errno value.");
+        w_comment(w,
+                  "Run on `n` threads from now on, the caller's included. 0, or an errno value.");
         w_line(w, "int %s_set_threads(int n);", names->lower);
-        w_comment(w, arena_printf(w->text.arena, "Start %d threads. 0, or an errno value.", o->threads));
+        w_comment(
+            w, arena_printf(w->text.arena, "Start %d threads. 0, or an errno value.", o->threads));
         w_line(w, "int %s_init(void);", names->lower);
         w_blank(w);
     }

@@ -1,7 +1,7 @@
 /* helpers_c.c - small functions a kernel may need where neither C nor the target has an operator.
  *
- * C99 without libm, branch-free where that lets the compiler make vectors of them, and the same bits
- * as the kernel interpreter. Emitted only when used. */
+ * C99 without libm, branch-free where that lets the compiler make vectors of them, and the same
+ * bits as the kernel interpreter. Emitted only when used. */
 #include "emit/emit.h"
 
 #include <string.h>
@@ -41,18 +41,19 @@ static const Helper helpers[] = {
                 "{\n"
                 "    return a < 0.0f ? -a : a + 0.0f;\n"
                 "}\n"},
-    {"round_f32", "/* To the nearest integer, ties to even: below 2^23, adding and taking away 2^23 does\n"
-                  " * that; from there on every float is an integer. */\n"
-                  "static inline float round_f32(float a)\n"
-                  "{\n"
-                  "    union { float f; uint32_t bits; } size = {a}, nearest;\n"
-                  "    const uint32_t sign = size.bits & 0x80000000u;\n"
-                  "    size.bits ^= sign;\n"
-                  "    const float shifted = size.f + 8388608.0f;\n"
-                  "    nearest.f = shifted - 8388608.0f;\n"
-                  "    nearest.bits |= sign;\n"
-                  "    return size.f < 8388608.0f ? nearest.f : a;\n"
-                  "}\n"},
+    {"round_f32",
+     "/* To the nearest integer, ties to even: below 2^23, adding and taking away 2^23 does\n"
+     " * that; from there on every float is an integer. */\n"
+     "static inline float round_f32(float a)\n"
+     "{\n"
+     "    union { float f; uint32_t bits; } size = {a}, nearest;\n"
+     "    const uint32_t sign = size.bits & 0x80000000u;\n"
+     "    size.bits ^= sign;\n"
+     "    const float shifted = size.f + 8388608.0f;\n"
+     "    nearest.f = shifted - 8388608.0f;\n"
+     "    nearest.bits |= sign;\n"
+     "    return size.f < 8388608.0f ? nearest.f : a;\n"
+     "}\n"},
     {"floor_f32", "static inline float floor_f32(float a)\n"
                   "{\n"
                   "    const float nearest = round_f32(a);\n"
@@ -72,19 +73,20 @@ static const Helper helpers[] = {
                   "    power.bits = (uint32_t)(n + 127) << 23;\n"
                   "    return a * power.f;\n"
                   "}\n"},
-    {"fma_f32", "/* a * b + c, rounded once: the product is exact in double; a sum that is not gets an odd\n"
-                " * last bit, so that rounding it again to float cannot go wrong (Boldo and Melquiond,\n"
-                " * \"Emulation of FMA and correctly rounded sums\", 2008). */\n"
-                "static inline float fma_f32(float a, float b, float c)\n"
-                "{\n"
-                "    const double product = (double)a * (double)b;\n"
-                "    union { double d; uint64_t bits; } sum = {product + (double)c};\n"
-                "    const double back = sum.d - product;\n"
-                "    const double lost = (product - (sum.d - back)) + ((double)c - back);\n"
-                "    if ((lost > 0.0 || lost < 0.0) && !(sum.bits & 1u))\n"
-                "        sum.bits += (lost > 0.0) == (sum.d > 0.0) ? 1u : -(uint64_t)1;\n"
-                "    return (float)sum.d;\n"
-                "}\n"},
+    {"fma_f32",
+     "/* a * b + c, rounded once: the product is exact in double; a sum that is not gets an odd\n"
+     " * last bit, so that rounding it again to float cannot go wrong (Boldo and Melquiond,\n"
+     " * \"Emulation of FMA and correctly rounded sums\", 2008). */\n"
+     "static inline float fma_f32(float a, float b, float c)\n"
+     "{\n"
+     "    const double product = (double)a * (double)b;\n"
+     "    union { double d; uint64_t bits; } sum = {product + (double)c};\n"
+     "    const double back = sum.d - product;\n"
+     "    const double lost = (product - (sum.d - back)) + ((double)c - back);\n"
+     "    if ((lost > 0.0 || lost < 0.0) && !(sum.bits & 1u))\n"
+     "        sum.bits += (lost > 0.0) == (sum.d > 0.0) ? 1u : -(uint64_t)1;\n"
+     "    return (float)sum.d;\n"
+     "}\n"},
     {"f32_to_i32", "/* Rounded to nearest even, saturated; NaN becomes 0. */\n"
                    "static inline int32_t f32_to_i32(float a)\n"
                    "{\n"
@@ -153,8 +155,8 @@ void needs_scan(Needs *n, const Target *t, const char *text)
             continue;
         target_support(t, helpers[i].text, n->support);
         for (int j = 0; j < i; j++)
-            n->helpers[j] |= has_word(helpers[i].text, helpers[j].name) &&
-                             !is_support(t, helpers[j].name);
+            n->helpers[j] |=
+                has_word(helpers[i].text, helpers[j].name) && !is_support(t, helpers[j].name);
     }
 }
 

@@ -78,8 +78,8 @@ const char *infer_params(const Program *p, const EmitOptions *o, const Names *na
         text_printf(&t, "%sconst %s *%s", t.len ? ", " : "",
                     port_type_c(stored_elem(g, g->inputs[i].value)), names->inputs[i]);
     for (int i = 0; i < g->n_outputs; i++)
-        text_printf(&t, "%s%s *%s", t.len ? ", " : "", port_type_c(stored_elem(g, g->outputs[i].value)),
-                    names->outputs[i]);
+        text_printf(&t, "%s%s *%s", t.len ? ", " : "",
+                    port_type_c(stored_elem(g, g->outputs[i].value)), names->outputs[i]);
     return t.len ? t.data : "void";
 }
 
@@ -120,8 +120,8 @@ static void locals_c(Writer *w, const Program *p, const EmitOptions *o, const Na
 }
 
 /* step_args - inputs, constants, outputs, as kernel_c puts them. */
-static const char *step_args(const Program *p, const EmitOptions *o, const Names *names, const Step *s,
-                             Arena *a)
+static const char *step_args(const Program *p, const EmitOptions *o, const Names *names,
+                             const Step *s, Arena *a)
 {
     Text t = text_new(a);
     int  n_inputs = p->texts[s->kernel].n_inputs;
@@ -148,7 +148,8 @@ static void step_c(Writer *w, const Program *p, const EmitOptions *o, const Name
     arena_free(a);
 }
 
-const char *output_source(const Program *p, const EmitOptions *o, const Names *names, int i, Arena *a)
+const char *output_source(const Program *p, const EmitOptions *o, const Names *names, int i,
+                          Arena *a)
 {
     ValueId     v = p->graph->outputs[i].value;
     const char *from = p->output_weights[i] >= 0 ? weights_pointer(p, o, p->output_weights[i], a)
@@ -156,7 +157,8 @@ const char *output_source(const Program *p, const EmitOptions *o, const Names *n
     return from == names->outputs[i] ? NULL : from;
 }
 
-/* copies_c - outputs that no step writes: a constant, an input, the same value as another output. */
+/* copies_c - outputs that no step writes: a constant, an input, the same value as another
+ * output. */
 static void copies_c(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
 {
     const Graph *g = p->graph;

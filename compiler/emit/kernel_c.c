@@ -1,8 +1,8 @@
 /* kernel_c.c - one kernel as a C function.
  *
- * A temporary is declared where the kernel defines it: blocks of the kernel are blocks of C. An input
- * that is an output's own memory (the node works in place) is read through the output's pointer; where
- * buffers share a block of the arena otherwise, their pointers are not restrict. */
+ * A temporary is declared where the kernel defines it: blocks of the kernel are blocks of C. An
+ * input that is an output's own memory (the node works in place) is read through the output's
+ * pointer; where buffers share a block of the arena otherwise, their pointers are not restrict. */
 #include "emit/emit.h"
 
 #include <assert.h>
@@ -12,9 +12,9 @@
 typedef struct Usage {
     const Kernel *k;
     Arena        *arena;
-    bool         *buffers;   /* read or written       */
-    bool         *assigned;  /* temps with a SET      */
-    bool          is_wide;   /* an index may leave int */
+    bool         *buffers;  /* read or written       */
+    bool         *assigned; /* temps with a SET      */
+    bool          is_wide;  /* an index may leave int */
 } Usage;
 
 /* use_index - sums are formed term by term, those with a plus first: neither their sum nor the rest
@@ -99,8 +99,8 @@ static bool sums_vectors(const Kernel *k, const Stmt *s)
     return s->kind == S_SET && s->op != ASSIGN && k->temps[s->temp].type.lanes > 1;
 }
 
-/* A reduction around a register tile stays rolled: copies of it let the compiler share loads between
- * them, run out of registers and spill the accumulators. */
+/* A reduction around a register tile stays rolled: copies of it let the compiler share loads
+ * between them, run out of registers and spill the accumulators. */
 static void print_for(Body *b, const Stmt *s)
 {
     KernelPrinter *p = &b->p;
@@ -141,13 +141,13 @@ static void print_guard(Body *b, const Stmt *s)
     w_close(&p->w, "");
 }
 
-/* add_text - `target` + `value`; a vector product goes into a fused multiply-add where the target has
- * one and the rounding may differ. */
+/* add_text - `target` + `value`; a vector product goes into a fused multiply-add where the
+ * target has one and the rounding may differ. */
 static const char *add_text(Body *b, const char *target, const Expr *value)
 {
     KernelPrinter *p = &b->p;
     int            lanes = value->type.lanes;
-    bool is_product = value->kind == E_BINARY && value->op == B_MUL;
+    bool           is_product = value->kind == E_BINARY && value->op == B_MUL;
     if (is_product && p->k->fp != FP_EXACT && target_find(p->k->target, I_FMA, F32, lanes)) {
         const char *x = c_value(p, value->a, BIND_ANY), *y = c_value(p, value->b, BIND_ANY);
         return c_instr(p, I_FMA, lanes, x, y, target);
@@ -213,27 +213,17 @@ static void print_stmt(Body *b, const Stmt *s)
         for (int i = 0; i < s->n_items; i++)
             print_stmt(b, s->items[i]);
         break;
-    case S_FOR:
-        print_for(b, s);
-        break;
-    case S_GUARD:
-        print_guard(b, s);
-        break;
+    case S_FOR: print_for(b, s); break;
+    case S_GUARD: print_guard(b, s); break;
     case S_LET:
-    case S_SET:
-        print_set(b, s);
-        break;
-    case S_STORE:
-        print_store(b, s);
-        break;
+    case S_SET: print_set(b, s); break;
+    case S_STORE: print_store(b, s); break;
     case S_PREFETCH:
         w_line(&b->p.w, "%s;",
-               c_instr(&b->p, I_PREFETCH, b->p.k->target->lanes, c_address(&b->p, s->buffer, &s->index),
-                       NULL, NULL));
+               c_instr(&b->p, I_PREFETCH, b->p.k->target->lanes,
+                       c_address(&b->p, s->buffer, &s->index), NULL, NULL));
         break;
-    case S_NOTE:
-        w_comment(&b->p.w, s->note);
-        break;
+    case S_NOTE: w_comment(&b->p.w, s->note); break;
     }
 }
 
@@ -243,8 +233,8 @@ static void print_stmt(Body *b, const Stmt *s)
 static void name_params(KernelPrinter *p, const Usage *u, const Aliases *aliases, KernelText *out)
 {
     static const BufferKind order[] = {BUF_IN, BUF_CONST, BUF_OUT};
-    const Kernel *k = p->k;
-    Text          t = text_new(p->arena);
+    const Kernel           *k = p->k;
+    Text                    t = text_new(p->arena);
     out->args = arena_array(p->arena, BufferId, k->n_buffers);
     out->constants = arena_array(p->arena, BufferId, k->n_buffers);
     text_add(&t, "");
@@ -281,8 +271,9 @@ KernelText kernel_c(const Kernel *k, const Aliases *aliases, Arena *a)
     for (BufferId b = 1; b < k->n_buffers; b++)
         if (aliases->same[b] && u.buffers[b])
             u.buffers[aliases->same[b]] = true;
-    Body b = {.p = {.k = k, .arena = a, .w = {.text = text_new(a), .depth = 1}, .is_wide = u.is_wide},
-              .use = &u};
+    Body b = {
+        .p = {.k = k, .arena = a, .w = {.text = text_new(a), .depth = 1}, .is_wide = u.is_wide},
+        .use = &u};
     b.p.loops = arena_array(a, const char *, k->n_loops);
     b.p.temps = arena_array(a, const char *, k->n_temps);
     b.p.buffers = arena_array(a, const char *, k->n_buffers);

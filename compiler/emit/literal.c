@@ -1,7 +1,7 @@
 /* literal.c - any bytes as one C string literal.
  *
- * Printable characters stand for themselves, others are the shortest escape. The literal is cut into
- * quoted pieces, one a line, which the compiler joins. */
+ * Printable characters stand for themselves, others are the shortest escape. The literal is cut
+ * into quoted pieces, one a line, which the compiler joins. */
 #include "emit/emit.h"
 
 #include <string.h>
@@ -29,26 +29,16 @@ Literal *literal_new(Arena *a, OutFile *f)
 static const char *escape_of(int c)
 {
     switch (c) {
-    case '\a':
-        return "\\a";
-    case '\b':
-        return "\\b";
-    case '\t':
-        return "\\t";
-    case '\n':
-        return "\\n";
-    case '\v':
-        return "\\v";
-    case '\f':
-        return "\\f";
-    case '\r':
-        return "\\r";
-    case '"':
-        return "\\\"";
-    case '\\':
-        return "\\\\";
-    default:
-        return NULL;
+    case '\a': return "\\a";
+    case '\b': return "\\b";
+    case '\t': return "\\t";
+    case '\n': return "\\n";
+    case '\v': return "\\v";
+    case '\f': return "\\f";
+    case '\r': return "\\r";
+    case '"': return "\\\"";
+    case '\\': return "\\\\";
+    default: return NULL;
     }
 }
 
@@ -62,8 +52,8 @@ static void put_octal(Literal *l, int c, bool whole)
     l->text[l->n++] = (char)('0' + (c & 7));
 }
 
-/* put_char - byte `c`, `next` behind it (-1: nothing). An octal escape ends with its third digit, or
- * before what is no octal digit; two raw question marks could begin a trigraph. */
+/* put_char - byte `c`, `next` behind it (-1: nothing). An octal escape ends with its third
+ * digit, or before what is no octal digit; two raw question marks could begin a trigraph. */
 static void put_char(Literal *l, int c, int next)
 {
     const char *escape = escape_of(c);

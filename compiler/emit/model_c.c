@@ -9,15 +9,11 @@
 static const char *held_text(Held held)
 {
     switch (held) {
-    case HELD_NONE:
-        return "none";
+    case HELD_NONE: return "none";
     case HELD_NUMBERS:
-    case HELD_STRING:
-        return "inline";
-    case HELD_FILE:
-        return "in a file of their own, for the caller to load";
-    case HELD_ASM:
-        return "in a file beside this one, which the assembler draws in";
+    case HELD_STRING: return "inline";
+    case HELD_FILE: return "in a file of their own, for the caller to load";
+    case HELD_ASM: return "in a file beside this one, which the assembler draws in";
     }
     return "";
 }
@@ -25,18 +21,20 @@ static const char *held_text(Held held)
 static void head_c(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
 {
     static const char *const fp[] = {"strict", "exact", "fast"};
-    Arena      *a = w->text.arena;
-    const char *file = text_printable(a, emit_basename(o->stem));
-    int64_t     macs = 0;
+    Arena                   *a = w->text.arena;
+    const char              *file = text_printable(a, emit_basename(o->stem));
+    int64_t                  macs = 0;
     for (int i = 0; i < p->n_steps; i++)
         macs += p->steps[i].macs;
     Text t = text_new(a);
     text_printf(&t, "%s - model '%s' as C, made by kiln:\n\n    %s\n\n", names->lower,
-                text_printable(a, p->graph->name), o->command ? text_printable(a, o->command) : "kiln");
+                text_printable(a, p->graph->name),
+                o->command ? text_printable(a, o->command) : "kiln");
     text_printf(&t, "Compile it with:  cc %s -c %s.c\n\n", o->target->c_flags, file);
-    text_printf(&t, "target %s: %s; floating point: %s\n", o->target->name, o->target->about, fp[o->fp]);
-    text_printf(&t, "%" PRId64 " multiply-accumulates in %d steps by %d kernels\n", macs, p->n_steps,
-                p->n_kernels);
+    text_printf(&t, "target %s: %s; floating point: %s\n", o->target->name, o->target->about,
+                fp[o->fp]);
+    text_printf(&t, "%" PRId64 " multiply-accumulates in %d steps by %d kernels\n", macs,
+                p->n_steps, p->n_kernels);
     text_printf(&t, "%" PRId64 " bytes of activations, %s\n", arena_size(p),
                 o->arena_by_caller ? "from the caller" : "static");
     text_printf(&t, "%" PRId64 " bytes of weights, %s", weights_bytes(p, o),
@@ -59,7 +57,8 @@ static void guard_c(Writer *w, const EmitOptions *o)
         w_line(w, "#endif");
     }
     /* gcc would turn loops that copy into calls of memmove; the file is to need no library. */
-    w_line(w, o->fp == FP_EXACT ? "#if defined(__clang__)" : "#if defined(__GNUC__) && !defined(__clang__)");
+    w_line(w, o->fp == FP_EXACT ? "#if defined(__clang__)"
+                                : "#if defined(__GNUC__) && !defined(__clang__)");
     if (o->fp == FP_EXACT) {
         w_line(w, "#pragma STDC FP_CONTRACT OFF");
         w_line(w, "#elif defined(__GNUC__)");
@@ -122,10 +121,9 @@ static const char *kernel_comment(const Program *p, int kernel, Arena *a)
     }
     text_printf(&t, ": %s", describe_node(p->graph, first, a));
     if (k->macs)
-        text_printf(&t, "\n%" PRId64 " multiply-accumulates; schedule: direct", k->macs);
-    if (k->macs && k->schedule.tile_m)
-        text_printf(&t, ", tile %dx%d, unroll_k %d", k->schedule.tile_m, k->schedule.tile_n,
-                    k->schedule.unroll_k);
+        text_printf(&t, "\n%" PRId64 " multiply-accumulates; schedule: %s, tile %dx%d, unroll_k %d",
+                    k->macs, node_get(p->graph, first)->winograd ? "winograd" : "direct",
+                    k->schedule.tile_m, k->schedule.tile_n, k->schedule.unroll_k);
     size_t n = k->notes.len;
     while (n && k->notes.data[n - 1] == '\n')
         n--;
@@ -140,7 +138,8 @@ static void kernels_c(Writer *w, OutFile *f, const Program *p)
         Arena *a = arena_new();
         w_comment(w, kernel_comment(p, i, a));
         /* Inlined, kernels would compete for registers with the addresses of all others. */
-        w_open(w, "%sstatic void %s(%s)", p->kernels[i]->target->lanes > 1 ? "__attribute__((noinline)) " : "",
+        w_open(w, "%sstatic void %s(%s)",
+               p->kernels[i]->target->lanes > 1 ? "__attribute__((noinline)) " : "",
                p->kernels[i]->name, p->texts[i].params);
         w_raw(w, p->texts[i].body, strlen(p->texts[i].body));
         w_close(w, "");
@@ -152,7 +151,8 @@ static void kernels_c(Writer *w, OutFile *f, const Program *p)
 
 /* ---- the files ---------------------------------------------------------------------------- */
 
-static void model_c(OutFile *f, const Program *p, const EmitOptions *o, const Names *names, Arena *a)
+static void model_c(OutFile *f, const Program *p, const EmitOptions *o, const Names *names,
+                    Arena *a)
 {
     Writer w = {.text = text_new(a)};
     head_c(&w, p, o, names);
@@ -172,8 +172,8 @@ bool emit_model(const Program *p, const EmitOptions *o, const char *out_path, Di
     Names       names = names_choose(p, o->prefix, a);
     const char *stem = emit_basename(o->stem);
     bool        ok = true;
-    const char *paths[N_FILES] = {out_path,
-                                  path_beside(a, out_path, arena_printf(a, "%s.h", stem)), NULL};
+    const char *paths[N_FILES] = {out_path, path_beside(a, out_path, arena_printf(a, "%s.h", stem)),
+                                  NULL};
     if (o->weights != WEIGHTS_INLINE && weights_held(p, o) != HELD_NONE)
         paths[WEIGHTS] = path_beside(a, out_path, arena_printf(a, "%s.weights.bin", stem));
     OutFile *files[N_FILES] = {NULL};

@@ -1,7 +1,8 @@
 /* names.c - model and tensor names as C identifiers.
  *
- * Parameters of the infer function keep the names of the model's inputs and outputs as far as C and the
- * rest of the file allow. Their upper-case forms name macros, so two names must differ beyond case. */
+ * Parameters of the infer function keep the names of the model's inputs and outputs as far as C
+ * and the rest of the file allow. Their upper-case forms name macros, so two names must differ
+ * beyond case. */
 #include "emit/emit.h"
 
 #include <string.h>
@@ -43,26 +44,38 @@ static bool same_but_case(const char *a, const char *b)
     return upper(*a) == upper(*b);
 }
 
-/* Words of C, of C++ (the header may be included there), of what the file includes, common macros of
- * compilers and systems, and the file's own. */
+/* Words of C, of C++ (the header may be included there), of what the file includes, common
+ * macros of compilers and systems, and the file's own. */
 static const char *const taken[] = {
-    "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break", "case",
-    "catch", "char", "class", "compl", "concept", "const", "consteval", "constexpr", "constinit",
-    "const_cast", "continue", "co_await", "co_return", "co_yield", "decltype", "default", "delete",
-    "do", "double", "dynamic_cast", "else", "enum", "explicit", "export", "extern", "false", "float",
-    "for", "friend", "goto", "if", "inline", "int", "long", "mutable", "namespace", "new", "noexcept",
-    "not", "not_eq", "nullptr", "operator", "or", "or_eq", "private", "protected", "public",
-    "register", "reinterpret_cast", "requires", "restrict", "return", "short", "signed", "sizeof",
-    "static", "static_assert", "static_cast", "struct", "switch", "template", "this", "thread_local",
-    "throw", "true", "try", "typedef", "typeid", "typename", "typeof", "union", "unsigned", "using",
-    "virtual", "void", "volatile", "wchar_t", "while", "xor", "xor_eq",
-    "int8_t", "int16_t", "int32_t", "int64_t", "uint8_t", "uint16_t", "uint32_t", "uint64_t",
-    "intptr_t", "uintptr_t", "size_t", "ptrdiff_t", "max_align_t", "memcpy", "memset",
-    "unix", "linux", "i386", "arm", "mips", "sparc", "sun", "vax", "far", "near", "interface", "small",
-    "errno", "stdin", "stdout", "stderr", "main", "complex", "imaginary", "assert", "isnan",
-    "offsetof", "va_arg", "va_end", "va_start", "va_copy",
-    "arena", "arena_f32", "arena_i32", "arena_i8", "arena_u8", "weights_f32", "weights_i32",
-    "weights_i8", "weights_u8", "begin_ns", "scramble", "off", "i",
+    "alignas",      "alignof",   "and",           "and_eq",       "asm",
+    "auto",         "bitand",    "bitor",         "bool",         "break",
+    "case",         "catch",     "char",          "class",        "compl",
+    "concept",      "const",     "consteval",     "constexpr",    "constinit",
+    "const_cast",   "continue",  "co_await",      "co_return",    "co_yield",
+    "decltype",     "default",   "delete",        "do",           "double",
+    "dynamic_cast", "else",      "enum",          "explicit",     "export",
+    "extern",       "false",     "float",         "for",          "friend",
+    "goto",         "if",        "inline",        "int",          "long",
+    "mutable",      "namespace", "new",           "noexcept",     "not",
+    "not_eq",       "nullptr",   "operator",      "or",           "or_eq",
+    "private",      "protected", "public",        "register",     "reinterpret_cast",
+    "requires",     "restrict",  "return",        "short",        "signed",
+    "sizeof",       "static",    "static_assert", "static_cast",  "struct",
+    "switch",       "template",  "this",          "thread_local", "throw",
+    "true",         "try",       "typedef",       "typeid",       "typename",
+    "typeof",       "union",     "unsigned",      "using",        "virtual",
+    "void",         "volatile",  "wchar_t",       "while",        "xor",
+    "xor_eq",       "int8_t",    "int16_t",       "int32_t",      "int64_t",
+    "uint8_t",      "uint16_t",  "uint32_t",      "uint64_t",     "intptr_t",
+    "uintptr_t",    "size_t",    "ptrdiff_t",     "max_align_t",  "memcpy",
+    "memset",       "unix",      "linux",         "i386",         "arm",
+    "mips",         "sparc",     "sun",           "vax",          "far",
+    "near",         "interface", "small",         "errno",        "stdin",
+    "stdout",       "stderr",    "main",          "complex",      "imaginary",
+    "assert",       "isnan",     "offsetof",      "va_arg",       "va_end",
+    "va_start",     "va_copy",   "arena",         "arena_f32",    "arena_i32",
+    "arena_i8",     "arena_u8",  "weights_f32",   "weights_i32",  "weights_i8",
+    "weights_u8",   "begin_ns",  "scramble",      "off",          "i",
 };
 
 static bool is_taken(const Program *p, const char *prefix, const char *name)

@@ -1,7 +1,7 @@
 /* place_c.c - elements of buffers as C.
  *
- * Where the statements of a block read or write several elements at the same distance from each other,
- * as the copies of an unrolled tile do, they share a pointer:
+ * Where the statements of a block read or write several elements at the same distance from each
+ * other, as the copies of an unrolled tile do, they share a pointer:
  *
  *     const float *const xp = &x[ic * 3364 + oh * 58 + ow0 * 14];
  *     ... xp[0] ... xp[1] ... xp[2] */
@@ -30,8 +30,8 @@ static bool same_terms(const Affine *a, const Affine *b)
     return affine_equal(a, &moved);
 }
 
-/* is_base - whether an access of `b` at `index` can go through the base. Names are compared: an input
- * may be an output's own memory. */
+/* is_base - whether an access of `b` at `index` can go through the base. Names are compared: an
+ * input may be an output's own memory. */
 static bool is_base(const KernelPrinter *p, const Base *base, BufferId b, const Affine *index)
 {
     return p->buffers[base->buffer] == p->buffers[b] && same_terms(&base->index, index);
@@ -41,8 +41,7 @@ static bool is_base(const KernelPrinter *p, const Base *base, BufferId b, const 
 static const Base *find_base(const KernelPrinter *p, BufferId b, const Affine *index)
 {
     for (size_t i = p->n_bases; i-- > 0;)
-        if (is_base(p, &p->bases[i], b, index) &&
-            index->constant >= p->bases[i].index.constant)
+        if (is_base(p, &p->bases[i], b, index) && index->constant >= p->bases[i].index.constant)
             return &p->bases[i];
     return NULL;
 }

@@ -1,9 +1,9 @@
 /* self_test_c.c - a test vector inside the emitted code.
  *
  * Inputs come from a formula both sides compute without rounding; the outputs expected are the
- * reference evaluator's. Long outputs are sampled at even distances. What single precision may be off by
- * grows with the root of the terms summed one after the other, and with the size of the output (Higham,
- * "Accuracy and Stability of Numerical Algorithms", 2nd ed., 2.8). */
+ * reference evaluator's. Long outputs are sampled at even distances. What single precision may
+ * be off by grows with the root of the terms summed one after the other, and with the size of
+ * the output (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd ed., 2.8). */
 #include "emit/emit.h"
 
 #include <inttypes.h>
@@ -29,8 +29,8 @@ static const char scramble_c[] = "static uint32_t scramble(uint32_t i)\n"
                                  "    return i ^ i >> 13;\n"
                                  "}\n";
 
-/* test_input - element `i` of the test vector of an input: numbers from -1 to 1, or any integers of the
- * type's lower seven bits. */
+/* test_input - element `i` of the test vector of an input: numbers from -1 to 1, or any integers
+ * of the type's lower seven bits. */
 static double test_input(Elem e, uint32_t i)
 {
     uint32_t bits = scramble(i);
@@ -66,7 +66,8 @@ static double terms_in_a_row(const Program *p)
     double terms = 32; /* what functions at the end take */
     for (int i = 0; i < p->n_steps; i++) {
         const Node *n = node_get(p->graph, p->steps[i].node);
-        terms += 1 + (double)p->steps[i].macs / (double)type_count(&value_get(p->graph, n->out)->type);
+        terms +=
+            1 + (double)p->steps[i].macs / (double)type_count(&value_get(p->graph, n->out)->type);
     }
     return terms;
 }
@@ -132,8 +133,8 @@ static void buffers_c(Writer *w, const Program *p, const EmitOptions *o, const N
         bool        is_input = i < g->n_inputs;
         const Port *port = is_input ? &g->inputs[i] : &g->outputs[i - g->n_inputs];
         const char *name = is_input ? names->inputs[i] : names->outputs[i - g->n_inputs];
-        w_line(w, "static %s %s[%" PRId64 "];", port_type_c(value_get(g, port->value)->type.elem), name,
-               port_count(g, port));
+        w_line(w, "static %s %s[%" PRId64 "];", port_type_c(value_get(g, port->value)->type.elem),
+               name, port_count(g, port));
     }
     if (o->arena_by_caller)
         w_line(w, "static union { float f32[%" PRId64 "]; } arena;", arena_size(p) / 4 + 1);

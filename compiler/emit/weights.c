@@ -73,21 +73,17 @@ static void put_number(NumberLine *l, const char *text)
     size_t n = strlen(text);
     if (l->n + n + 2 > WIDTH)
         end_number_line(l);
-    l->n += (size_t)snprintf(l->text + l->n, sizeof l->text - l->n, "%s%s,", l->n ? " " : "    ",
-                             text);
+    l->n +=
+        (size_t)snprintf(l->text + l->n, sizeof l->text - l->n, "%s%s,", l->n ? " " : "    ", text);
 }
 
 static double number_at(const void *piece, Elem e, int64_t i)
 {
     switch (e) {
-    case I32:
-        return ((const int32_t *)piece)[i];
-    case I8:
-        return ((const int8_t *)piece)[i];
-    case U8:
-        return ((const uint8_t *)piece)[i];
-    default:
-        return (double)((const float *)piece)[i];
+    case I32: return ((const int32_t *)piece)[i];
+    case I8: return ((const int8_t *)piece)[i];
+    case U8: return ((const uint8_t *)piece)[i];
+    default: return (double)((const float *)piece)[i];
     }
 }
 
@@ -114,13 +110,13 @@ static void put_entry(NumberLine *l, const BlobEntry *e, int64_t padded)
 static void numbers_c(OutFile *f, const Blob *b, const Names *names, Arena *a)
 {
     for (size_t t = 0; t < COUNT_OF(held_types); t++) {
-        int64_t    count = blob_count(b, held_types[t].elem);
-        NumberLine line = {.f = f};
+        int64_t          count = blob_count(b, held_types[t].elem);
+        NumberLine       line = {.f = f};
         const BlobEntry *last = NULL;
         if (!count)
             continue;
-        put_text(f, arena_printf(a, "static const %s %s_weights_%s[%" PRId64 "] = {\n", held_types[t].c,
-                                 names->lower, held_types[t].name, count));
+        put_text(f, arena_printf(a, "static const %s %s_weights_%s[%" PRId64 "] = {\n",
+                                 held_types[t].c, names->lower, held_types[t].name, count));
         for (int i = 0; i < blob_n_entries(b); i++) {
             const BlobEntry *e = blob_entry(b, i);
             if (e->buffer.elem != held_types[t].elem)
@@ -136,8 +132,8 @@ static void numbers_c(OutFile *f, const Blob *b, const Names *names, Arena *a)
 
 /* ---- as bytes ---------------------------------------------------------------------------- */
 
-/* The bytes of the union that holds the blob: a string ends with a zero of its own, which is the blob's
- * last byte where that is zero. */
+/* The bytes of the union that holds the blob: a string ends with a zero of its own, which is the
+ * blob's last byte where that is zero. */
 static int64_t union_bytes(const Program *p, Held held)
 {
     return blob_bytes(p->blob) + (held == HELD_STRING && !blob_ends_with_zero(p->blob) ? 4 : 0);
@@ -167,7 +163,8 @@ static void put_literal(void *ctx, const void *bytes, size_t n)
     literal_bytes(ctx, bytes, n);
 }
 
-static void string_c(Writer *w, OutFile *f, const Program *p, const EmitOptions *o, const Names *names)
+static void string_c(Writer *w, OutFile *f, const Program *p, const EmitOptions *o,
+                     const Names *names)
 {
     if (o->target->byte_order == BYTES_UNKNOWN) {
         w_line(w, "#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__");
@@ -179,8 +176,8 @@ static void string_c(Writer *w, OutFile *f, const Program *p, const EmitOptions 
     w_line(w, "#pragma GCC diagnostic ignored \"-Woverlength-strings\"");
     w_line(w, "#endif");
     union_c(w, p, "static const", union_bytes(p, HELD_STRING));
-    w_line(w, "} %s%s_weights = {",
-           o->target->lanes > 1 ? "__attribute__((aligned(64))) " : "", names->lower);
+    w_line(w, "} %s%s_weights = {", o->target->lanes > 1 ? "__attribute__((aligned(64))) " : "",
+           names->lower);
     writer_flush(w, f);
     Literal *l = literal_new(w->text.arena, f);
     blob_each(p->blob, put_literal, l);
@@ -249,12 +246,14 @@ static void load_c(Writer *w, const Program *p, const Names *names)
     w_blank(w);
 }
 
-/* asm_path - a file name inside a string inside a string: what is not plain is octal for the assembler. */
+/* asm_path - a file name inside a string inside a string: what is not plain is octal for the
+ * assembler. */
 static const char *asm_path(Arena *a, const char *name)
 {
     Text t = text_new(a);
     for (const char *s = name; *s; s++) {
-        bool plain = (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || strchr("0123456789._-+", *s);
+        bool plain =
+            (*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || strchr("0123456789._-+", *s);
         if (plain)
             text_add_bytes(&t, s, 1);
         else
@@ -284,21 +283,14 @@ static void asm_c(Writer *w, const Program *p, const EmitOptions *o, const Names
 void weights_c(Writer *w, OutFile *f, const Program *p, const EmitOptions *o, const Names *names)
 {
     switch (weights_held(p, o)) {
-    case HELD_NONE:
-        break;
+    case HELD_NONE: break;
     case HELD_NUMBERS:
         writer_flush(w, f);
         numbers_c(f, p->blob, names, w->text.arena);
         break;
-    case HELD_STRING:
-        string_c(w, f, p, o, names);
-        break;
-    case HELD_FILE:
-        load_c(w, p, names);
-        break;
-    case HELD_ASM:
-        asm_c(w, p, o, names);
-        break;
+    case HELD_STRING: string_c(w, f, p, o, names); break;
+    case HELD_FILE: load_c(w, p, names); break;
+    case HELD_ASM: asm_c(w, p, o, names); break;
     }
 }
 
@@ -324,8 +316,9 @@ void weights_locals(Writer *w, const Program *p, const EmitOptions *o, const Nam
 const char *weights_pointer(const Program *p, const EmitOptions *o, int64_t offset, Arena *a)
 {
     const BlobEntry *e = blob_at(p->blob, offset);
-    int64_t at = weights_held(p, o) == HELD_NUMBERS ? e->index
-                                                    : offset / (int64_t)elem_bytes(e->buffer.elem);
+    int64_t          at = offset / (int64_t)elem_bytes(e->buffer.elem);
+    if (weights_held(p, o) == HELD_NUMBERS)
+        at = e->index;
     for (size_t i = 0; i < COUNT_OF(held_types); i++)
         if (held_types[i].elem == e->buffer.elem)
             return at ? arena_printf(a, "weights_%s + %" PRId64, held_types[i].name, at)

@@ -1,22 +1,23 @@
 /* writer.c - lines of C: indentation, wrapping at the 100th column, comments.
  *
- * A line that is too long is broken at a space, best behind a comma, never inside a string, and goes on
- * one level deeper. Preprocessor lines are left alone. */
+ * A line that is too long is broken at a space, best behind a comma, never inside a string, and
+ * goes on one level deeper. Preprocessor lines are left alone. */
 #include "emit/emit.h"
 
 #include <string.h>
 
 enum { WIDTH = 100, INDENT = 4 };
 
-/* is_sum - whether the operator behind the space at `s` binds loosely: a line may well begin with it. */
+/* is_sum - whether the operator behind the space at `s` binds loosely: a line may well begin
+ * with it. */
 static bool is_sum(const char *s)
 {
     return !strncmp(s, " + ", 3) || !strncmp(s, " - ", 3) || !strncmp(s, " && ", 4);
 }
 
-/* find_break - where to cut `s`, whose first `room` characters fit: behind the last comma, else before
- * a sum's operator, else at the last space, of those outside strings; the space itself is dropped. 0:
- * nowhere. */
+/* find_break - where to cut `s`, whose first `room` characters fit: behind the last comma, else
+ * before a sum's operator, else at the last space, of those outside strings; the space itself is
+ * dropped. 0: nowhere. */
 static size_t find_break(const char *s, size_t room)
 {
     size_t space = 0, sum = 0, comma = 0;

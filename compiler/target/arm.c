@@ -30,30 +30,32 @@ static const Support support[] = {
                   "}\n"},
 };
 
+/* clang-format off */
 static const Instr instrs[] = {
     /* kind     elem lanes  C text */
     {I_PREFETCH, F32, 4, "__builtin_prefetch(%a)"},
-    {I_LOAD, F32, 4, "vld1q_f32(%a)"},
-    {I_STORE, F32, 4, "vst1q_f32(%a, %b)"},
-    {I_SPLAT, F32, 4, "vdupq_n_f32(%a)"},
-    {I_ADD, F32, 4, "vaddq_f32(%a, %b)"},
-    {I_SUB, F32, 4, "vsubq_f32(%a, %b)"},
-    {I_MUL, F32, 4, "vmulq_f32(%a, %b)"},
-    {I_DIV, F32, 4, "vdivq_f32(%a, %b)"},
-    {I_MAX, F32, 4, "max_4(%a, %b)"},
-    {I_MIN, F32, 4, "min_4(%a, %b)"},
-    {I_FMA, F32, 4, "vfmaq_f32(%c, %a, %b)"},
-    {I_NEG, F32, 4, "vnegq_f32(%a)"},
-    {I_ABS, F32, 4, "vabsq_f32(%a)"},
-    {I_FLOOR, F32, 4, "vrndmq_f32(%a)"},
-    {I_ROUND, F32, 4, "vrndnq_f32(%a)"},
-    {I_LDEXP, F32, 4, "vmulq_f32(%a, pow2_4(%b))"},
+    {I_LOAD,     F32, 4, "vld1q_f32(%a)"},
+    {I_STORE,    F32, 4, "vst1q_f32(%a, %b)"},
+    {I_SPLAT,    F32, 4, "vdupq_n_f32(%a)"},
+    {I_ADD,      F32, 4, "vaddq_f32(%a, %b)"},
+    {I_SUB,      F32, 4, "vsubq_f32(%a, %b)"},
+    {I_MUL,      F32, 4, "vmulq_f32(%a, %b)"},
+    {I_DIV,      F32, 4, "vdivq_f32(%a, %b)"},
+    {I_MAX,      F32, 4, "max_4(%a, %b)"},
+    {I_MIN,      F32, 4, "min_4(%a, %b)"},
+    {I_FMA,      F32, 4, "vfmaq_f32(%c, %a, %b)"},
+    {I_NEG,      F32, 4, "vnegq_f32(%a)"},
+    {I_ABS,      F32, 4, "vabsq_f32(%a)"},
+    {I_FLOOR,    F32, 4, "vrndmq_f32(%a)"},
+    {I_ROUND,    F32, 4, "vrndnq_f32(%a)"},
+    {I_LDEXP,    F32, 4, "vmulq_f32(%a, pow2_4(%b))"},
     {I_EXPONENT, F32, 4, "exponent_4(%a)"},
-    {I_FMA, F32, 1, "__builtin_fmaf(%a, %b, %c)"},
-    {I_ABS, F32, 1, "__builtin_fabsf(%a)"},
-    {I_FLOOR, F32, 1, "floor_f32(%a)"},
-    {I_ROUND, F32, 1, "vrndns_f32(%a)"},
+    {I_FMA,      F32, 1, "__builtin_fmaf(%a, %b, %c)"},
+    {I_ABS,      F32, 1, "__builtin_fabsf(%a)"},
+    {I_FLOOR,    F32, 1, "floor_f32(%a)"},
+    {I_ROUND,    F32, 1, "vrndns_f32(%a)"},
 };
+/* clang-format on */
 
 const Target target_aarch64 = {
     .name = "aarch64",

@@ -1,4 +1,5 @@
-/* target.h - where the code runs: registers, lanes, caches, and what its instructions are called in C.
+/* target.h - where the code runs: registers, lanes, caches, and what its instructions are called in
+ * C.
  *
  *   target.c   the list of targets, lookup, `native`
  *   c99.c      portable C, one lane, no extension
@@ -11,8 +12,8 @@
 
 #include "graph/graph.h"
 
-/* What an instruction computes, on vectors of Instr.lanes elements (1: the scalar form, where plain C
- * has no operator for it). */
+/* What an instruction computes, on vectors of Instr.lanes elements (1: the scalar form, where
+ * plain C has no operator for it). */
 typedef enum {
     I_NONE,
     I_LOAD,    /* %a: address                        unaligned               */
@@ -77,7 +78,8 @@ const Target *target_nth(int i);
 const Target *target_by_name(const char *name);  /* "native" is the best this machine runs; NULL: unknown */
 const Instr  *target_find(const Target *t, InstrKind kind, Elem elem, int lanes); /* NULL: none */
 bool          target_runs_here(const Target *t); /* directly, without an emulator */
-/* target_support - mark in used[0..n_support) the functions that `text` names, and those they name. */
+/* target_support - mark in used[0..n_support) the functions that `text` names, and those they
+ * name. */
 void          target_support(const Target *t, const char *text, bool *used);
 
 #endif

@@ -43,26 +43,28 @@ static const Support sse2_support[] = {
                    "}\n"},
 };
 
+/* clang-format off */
 static const Instr sse2[] = {
     /* kind     elem lanes  C text */
     {I_PREFETCH, F32, 4, "_mm_prefetch((const char *)(%a), _MM_HINT_T0)"},
-    {I_LOAD, F32, 4, "_mm_loadu_ps(%a)"},
-    {I_STORE, F32, 4, "_mm_storeu_ps(%a, %b)"},
-    {I_SPLAT, F32, 4, "_mm_set1_ps(%a)"},
-    {I_ADD, F32, 4, "_mm_add_ps(%a, %b)"},
-    {I_SUB, F32, 4, "_mm_sub_ps(%a, %b)"},
-    {I_MUL, F32, 4, "_mm_mul_ps(%a, %b)"},
-    {I_DIV, F32, 4, "_mm_div_ps(%a, %b)"},
-    {I_MAX, F32, 4, "_mm_max_ps(%a, %b)"},
-    {I_MIN, F32, 4, "_mm_min_ps(%a, %b)"},
-    {I_NEG, F32, 4, "negate_4(%a)"},
-    {I_ABS, F32, 4, "_mm_andnot_ps(_mm_set1_ps(-0.0f), %a)"},
-    {I_FLOOR, F32, 4, "floor_4(%a)"},
-    {I_ROUND, F32, 4, "round_4(%a)"},
-    {I_LDEXP, F32, 4, "_mm_mul_ps(%a, pow2_4(%b))"},
+    {I_LOAD,     F32, 4, "_mm_loadu_ps(%a)"},
+    {I_STORE,    F32, 4, "_mm_storeu_ps(%a, %b)"},
+    {I_SPLAT,    F32, 4, "_mm_set1_ps(%a)"},
+    {I_ADD,      F32, 4, "_mm_add_ps(%a, %b)"},
+    {I_SUB,      F32, 4, "_mm_sub_ps(%a, %b)"},
+    {I_MUL,      F32, 4, "_mm_mul_ps(%a, %b)"},
+    {I_DIV,      F32, 4, "_mm_div_ps(%a, %b)"},
+    {I_MAX,      F32, 4, "_mm_max_ps(%a, %b)"},
+    {I_MIN,      F32, 4, "_mm_min_ps(%a, %b)"},
+    {I_NEG,      F32, 4, "negate_4(%a)"},
+    {I_ABS,      F32, 4, "_mm_andnot_ps(_mm_set1_ps(-0.0f), %a)"},
+    {I_FLOOR,    F32, 4, "floor_4(%a)"},
+    {I_ROUND,    F32, 4, "round_4(%a)"},
+    {I_LDEXP,    F32, 4, "_mm_mul_ps(%a, pow2_4(%b))"},
     {I_EXPONENT, F32, 4, "exponent_4(%a)"},
-    {I_ABS, F32, 1, "__builtin_fabsf(%a)"},
+    {I_ABS,      F32, 1, "__builtin_fabsf(%a)"},
 };
+/* clang-format on */
 
 const Target target_x86_64 = {
     .name = "x86-64",
@@ -117,30 +119,32 @@ static const Support avx2_support[] = {
                   "}\n"},
 };
 
+/* clang-format off */
 static const Instr avx2[] = {
     /* kind     elem lanes  C text */
     {I_PREFETCH, F32, 8, "_mm_prefetch((const char *)(%a), _MM_HINT_T0)"},
-    {I_LOAD, F32, 8, "_mm256_loadu_ps(%a)"},
-    {I_STORE, F32, 8, "_mm256_storeu_ps(%a, %b)"},
-    {I_SPLAT, F32, 8, "_mm256_set1_ps(%a)"},
-    {I_ADD, F32, 8, "_mm256_add_ps(%a, %b)"},
-    {I_SUB, F32, 8, "_mm256_sub_ps(%a, %b)"},
-    {I_MUL, F32, 8, "_mm256_mul_ps(%a, %b)"},
-    {I_DIV, F32, 8, "_mm256_div_ps(%a, %b)"},
-    {I_MAX, F32, 8, "_mm256_max_ps(%a, %b)"},
-    {I_MIN, F32, 8, "_mm256_min_ps(%a, %b)"},
-    {I_FMA, F32, 8, "_mm256_fmadd_ps(%a, %b, %c)"},
-    {I_NEG, F32, 8, "_mm256_xor_ps(%a, _mm256_set1_ps(-0.0f))"},
-    {I_ABS, F32, 8, "_mm256_andnot_ps(_mm256_set1_ps(-0.0f), %a)"},
-    {I_FLOOR, F32, 8, "_mm256_floor_ps(%a)"},
-    {I_ROUND, F32, 8, "_mm256_round_ps(%a, _MM_FROUND_TO_NEAREST_INT)"},
-    {I_LDEXP, F32, 8, "_mm256_mul_ps(%a, pow2_8(%b))"},
+    {I_LOAD,     F32, 8, "_mm256_loadu_ps(%a)"},
+    {I_STORE,    F32, 8, "_mm256_storeu_ps(%a, %b)"},
+    {I_SPLAT,    F32, 8, "_mm256_set1_ps(%a)"},
+    {I_ADD,      F32, 8, "_mm256_add_ps(%a, %b)"},
+    {I_SUB,      F32, 8, "_mm256_sub_ps(%a, %b)"},
+    {I_MUL,      F32, 8, "_mm256_mul_ps(%a, %b)"},
+    {I_DIV,      F32, 8, "_mm256_div_ps(%a, %b)"},
+    {I_MAX,      F32, 8, "_mm256_max_ps(%a, %b)"},
+    {I_MIN,      F32, 8, "_mm256_min_ps(%a, %b)"},
+    {I_FMA,      F32, 8, "_mm256_fmadd_ps(%a, %b, %c)"},
+    {I_NEG,      F32, 8, "_mm256_xor_ps(%a, _mm256_set1_ps(-0.0f))"},
+    {I_ABS,      F32, 8, "_mm256_andnot_ps(_mm256_set1_ps(-0.0f), %a)"},
+    {I_FLOOR,    F32, 8, "_mm256_floor_ps(%a)"},
+    {I_ROUND,    F32, 8, "_mm256_round_ps(%a, _MM_FROUND_TO_NEAREST_INT)"},
+    {I_LDEXP,    F32, 8, "_mm256_mul_ps(%a, pow2_8(%b))"},
     {I_EXPONENT, F32, 8, "exponent_8(%a)"},
-    {I_FMA, F32, 1, "__builtin_fmaf(%a, %b, %c)"},
-    {I_ABS, F32, 1, "__builtin_fabsf(%a)"},
-    {I_FLOOR, F32, 1, "floor_f32(%a)"},
-    {I_ROUND, F32, 1, "round_f32(%a)"},
+    {I_FMA,      F32, 1, "__builtin_fmaf(%a, %b, %c)"},
+    {I_ABS,      F32, 1, "__builtin_fabsf(%a)"},
+    {I_FLOOR,    F32, 1, "floor_f32(%a)"},
+    {I_ROUND,    F32, 1, "round_f32(%a)"},
 };
+/* clang-format on */
 
 const Target target_x86_avx2 = {
     .name = "x86-avx2",
@@ -195,31 +199,33 @@ static const Support avx512_support[] = {
                   "}\n"},
 };
 
+/* clang-format off */
 static const Instr avx512[] = {
     /* kind     elem lanes  C text */
     {I_PREFETCH, F32, 16, "_mm_prefetch((const char *)(%a), _MM_HINT_T0)"},
-    {I_LOAD, F32, 16, "_mm512_loadu_ps(%a)"},
-    {I_STORE, F32, 16, "_mm512_storeu_ps(%a, %b)"},
-    {I_SPLAT, F32, 16, "_mm512_set1_ps(%a)"},
-    {I_ADD, F32, 16, "_mm512_add_ps(%a, %b)"},
-    {I_SUB, F32, 16, "_mm512_sub_ps(%a, %b)"},
-    {I_MUL, F32, 16, "_mm512_mul_ps(%a, %b)"},
-    {I_DIV, F32, 16, "_mm512_div_ps(%a, %b)"},
-    {I_MAX, F32, 16, "_mm512_max_ps(%a, %b)"},
-    {I_MIN, F32, 16, "_mm512_min_ps(%a, %b)"},
-    {I_FMA, F32, 16, "_mm512_fmadd_ps(%a, %b, %c)"},
+    {I_LOAD,     F32, 16, "_mm512_loadu_ps(%a)"},
+    {I_STORE,    F32, 16, "_mm512_storeu_ps(%a, %b)"},
+    {I_SPLAT,    F32, 16, "_mm512_set1_ps(%a)"},
+    {I_ADD,      F32, 16, "_mm512_add_ps(%a, %b)"},
+    {I_SUB,      F32, 16, "_mm512_sub_ps(%a, %b)"},
+    {I_MUL,      F32, 16, "_mm512_mul_ps(%a, %b)"},
+    {I_DIV,      F32, 16, "_mm512_div_ps(%a, %b)"},
+    {I_MAX,      F32, 16, "_mm512_max_ps(%a, %b)"},
+    {I_MIN,      F32, 16, "_mm512_min_ps(%a, %b)"},
+    {I_FMA,      F32, 16, "_mm512_fmadd_ps(%a, %b, %c)"},
     /* The bitwise forms need AVX-512DQ; -0 - a is -a for zeros of either sign too. */
-    {I_NEG, F32, 16, "_mm512_sub_ps(_mm512_set1_ps(-0.0f), %a)"},
-    {I_ABS, F32, 16, "_mm512_abs_ps(%a)"},
-    {I_FLOOR, F32, 16, "_mm512_floor_ps(%a)"},
-    {I_ROUND, F32, 16, "round_f326(%a)"},
-    {I_LDEXP, F32, 16, "_mm512_scalef_ps(%a, %b)"},
+    {I_NEG,      F32, 16, "_mm512_sub_ps(_mm512_set1_ps(-0.0f), %a)"},
+    {I_ABS,      F32, 16, "_mm512_abs_ps(%a)"},
+    {I_FLOOR,    F32, 16, "_mm512_floor_ps(%a)"},
+    {I_ROUND,    F32, 16, "round_f326(%a)"},
+    {I_LDEXP,    F32, 16, "_mm512_scalef_ps(%a, %b)"},
     {I_EXPONENT, F32, 16, "exponent_16(%a)"},
-    {I_FMA, F32, 1, "__builtin_fmaf(%a, %b, %c)"},
-    {I_ABS, F32, 1, "__builtin_fabsf(%a)"},
-    {I_FLOOR, F32, 1, "floor_f32(%a)"},
-    {I_ROUND, F32, 1, "round_f32(%a)"},
+    {I_FMA,      F32, 1,  "__builtin_fmaf(%a, %b, %c)"},
+    {I_ABS,      F32, 1,  "__builtin_fabsf(%a)"},
+    {I_FLOOR,    F32, 1,  "floor_f32(%a)"},
+    {I_ROUND,    F32, 1,  "round_f32(%a)"},
 };
+/* clang-format on */
 
 const Target target_x86_avx512 = {
     .name = "x86-avx512",

@@ -1,9 +1,10 @@
 /* instr_test - every row of every target's instruction table computes what target.h says.
  *
- * For each target a C compiler can build for here: one function a row, compiled with the target's
- * flags; no undefined symbol may be left in the object (a row must not turn into a library call); run
- * on random numbers, NaN, infinities, zeros of both signs and denormals, through the emulator where
- * the machine is another one; compared bit for bit with plain scalar C. */
+ * For each target a C compiler can build for here: one function a row, compiled with the
+ * target's flags; no undefined symbol may be left in the object (a row must not turn into a
+ * library call); run on random numbers, NaN, infinities, zeros of both signs and denormals,
+ * through the emulator where the machine is another one; compared bit for bit with plain scalar
+ * C. */
 #include "target/target.h"
 
 #include <math.h>
@@ -61,9 +62,9 @@ static uint32_t next_bits(void)
 
 static float any_float(void)
 {
-    static const float special[] = {0.0f,      -0.0f,     INFINITY,    -INFINITY,  NAN,     1e-40f,
-                                    0.5f,      1.5f,      2.5f,        -0.5f,      -2.5f,   0.49999997f,
-                                    8388607.5f, 8388608.0f, -8388609.0f, 3e38f, 1.0f, -1.0f};
+    static const float special[] = {
+        0.0f,  -0.0f, INFINITY,    -INFINITY,  NAN,        1e-40f,      0.5f,  1.5f, 2.5f,
+        -0.5f, -2.5f, 0.49999997f, 8388607.5f, 8388608.0f, -8388609.0f, 3e38f, 1.0f, -1.0f};
     uint32_t pick = next_bits() >> 8;
     if (pick % 4 == 0)
         return special[pick / 4 % COUNT_OF(special)];
@@ -93,40 +94,24 @@ static float expected(InstrKind kind, float a, float b, float c)
 {
     int e;
     switch (kind) {
+    case I_PREFETCH: /* of a: the value is a's all the same */
     case I_LOAD:
-    case I_SPLAT:
-        return a;
-    case I_STORE:
-        return b;
-    case I_ADD:
-        return a + b;
-    case I_SUB:
-        return a - b;
-    case I_MUL:
-        return a * b;
-    case I_DIV:
-        return a / b;
-    case I_MAX:
-        return a > b ? a : b;
-    case I_MIN:
-        return a < b ? a : b;
-    case I_FMA:
-        return fmaf(a, b, c);
-    case I_NEG:
-        return -a;
-    case I_ABS:
-        return fabsf(a);
-    case I_FLOOR:
-        return floorf(a);
-    case I_ROUND:
-        return nearbyintf(a);
-    case I_LDEXP:
-        return ldexpf(a, (int)b);
-    case I_EXPONENT:
-        frexpf(a, &e);
-        return (float)(e - 1);
-    case I_NONE:
-        break;
+    case I_SPLAT: return a;
+    case I_STORE: return b;
+    case I_ADD: return a + b;
+    case I_SUB: return a - b;
+    case I_MUL: return a * b;
+    case I_DIV: return a / b;
+    case I_MAX: return a > b ? a : b;
+    case I_MIN: return a < b ? a : b;
+    case I_FMA: return fmaf(a, b, c);
+    case I_NEG: return -a;
+    case I_ABS: return fabsf(a);
+    case I_FLOOR: return floorf(a);
+    case I_ROUND: return nearbyintf(a);
+    case I_LDEXP: return ldexpf(a, (int)b);
+    case I_EXPONENT: frexpf(a, &e); return (float)(e - 1);
+    case I_NONE: break;
     }
     return NAN;
 }
@@ -166,9 +151,15 @@ static void write_row(FILE *f, const Target *t, int i)
             write_text(f, target_find(t, I_LOAD, F32, r->lanes)->text, address, "", "");
             fprintf(f, ";\n    ");
         }
-        fprintf(f, "(void)va, (void)vb, (void)vc;\n    const %s y = ", t->vector_type);
+        fprintf(f, "(void)va, (void)vb, (void)vc;\n    ");
+        if (r->kind == I_PREFETCH) {
+            write_text(f, r->text, "a + 16", "", "");
+            fprintf(f, ";\n    ");
+        }
+        fprintf(f, "const %s y = ", t->vector_type);
         const char *first = r->kind == I_LOAD ? "a" : r->kind == I_SPLAT ? "*a" : "va";
-        write_text(f, r->kind == I_STORE ? "%b" : r->text, first, "vb", "vc");
+        const char *text = r->kind == I_STORE ? "%b" : r->kind == I_PREFETCH ? "%a" : r->text;
+        write_text(f, text, first, "vb", "vc");
         fprintf(f, ";\n    ");
         write_text(f, target_find(t, I_STORE, F32, r->lanes)->text, "out", "y", "");
     }
@@ -194,13 +185,15 @@ static void write_main(const Target *t)
                "typedef void Row(const float *, const float *, const float *, float *);\n");
     for (int i = 0; i < t->n_instrs; i++)
         fprintf(f, "Row row_%d;\n", i);
-    fprintf(f, "static float in[3][%d], out[%d];\n"
-               "static void run(Row *row, int lanes)\n{\n"
-               "    if (fread(in, 1, sizeof in, stdin) != sizeof in)\n        return;\n"
-               "    for (int i = 0; i < %d; i += lanes)\n"
-               "        row(in[0] + i, in[1] + i, in[2] + i, out + i);\n"
-               "    fwrite(out, 1, sizeof out, stdout);\n}\n"
-               "int main(void)\n{\n", N, N, N);
+    fprintf(f,
+            "static float in[3][%d], out[%d];\n"
+            "static void run(Row *row, int lanes)\n{\n"
+            "    if (fread(in, 1, sizeof in, stdin) != sizeof in)\n        return;\n"
+            "    for (int i = 0; i < %d; i += lanes)\n"
+            "        row(in[0] + i, in[1] + i, in[2] + i, out + i);\n"
+            "    fwrite(out, 1, sizeof out, stdout);\n}\n"
+            "int main(void)\n{\n",
+            N, N, N);
     for (int i = 0; i < t->n_instrs; i++)
         fprintf(f, "    run(row_%d, %d);\n", i, t->instrs[i].lanes);
     fprintf(f, "    return 0;\n}\n");
@@ -213,7 +206,7 @@ static void check_row(const Target *t, int i, FILE *in, FILE *out, const char *c
 {
     static float a[N], b[N], c[N], got[N];
     const Instr *r = &t->instrs[i];
-    char what[512];
+    char         what[512];
     snprintf(what, sizeof what, "%s: %s", cc, r->text);
     bool read = fread(a, sizeof *a, N, in) == N && fread(b, sizeof *b, N, in) == N &&
                 fread(c, sizeof *c, N, in) == N && fread(got, sizeof *got, N, out) == N;
@@ -234,7 +227,7 @@ static void check_row(const Target *t, int i, FILE *in, FILE *out, const char *c
 static void write_inputs(const Target *t)
 {
     static float a[N], b[N], c[N];
-    FILE *f = open_here("in.bin", "wb");
+    FILE        *f = open_here("in.bin", "wb");
     for (int i = 0; i < t->n_instrs; i++) {
         fill(t->instrs[i].kind, a, b, c);
         fwrite(a, sizeof *a, N, f);
