@@ -2,7 +2,7 @@
  *
  *     kiln compile tiny.json --target c99
  *
- * Compile it with:  cc -std=c99 -O3 -c tiny.c
+ * Compile it with:  cc -std=c99 -O2 -c tiny.c
  *
  * target c99: portable C99, no vectors, no extensions; floating point: strict
  * 9920 multiply-accumulates in 5 steps by 5 kernels

@@ -10,7 +10,7 @@ const Target target_c99 = {
     .lanes = 1,
     .vector_regs = 32,
     .has_fma = false,
-    .c_flags = "-std=c99 -O3",
+    .c_flags = "-std=c99 -O2",
     .byte_order = BYTES_UNKNOWN,
     .halo = false,
     .l1_bytes = 32 << 10,
