@@ -91,12 +91,13 @@ format:
 	clang-format -i $(C_FILES)
 
 lint: $(B)/embedded.c
-	cppcheck --quiet --std=c11 --error-exitcode=1 --enable=warning,portability,performance \
+	@echo '  LINT  cppcheck, clang-tidy, sh -n'
+	@cppcheck --quiet --std=c11 --error-exitcode=1 --enable=warning,portability,performance \
 	    --inline-suppr --suppress=missingIncludeSystem --suppressions-list=tools/cppcheck.txt \
 	    -Icompiler -Iruntime $(SOURCES) $(filter %.c,$(RUNTIME))
-	clang-tidy --quiet $(SOURCES) -- $(FLAGS) -Icompiler -Iruntime
-	clang-tidy --quiet $(filter-out runtime/boards/%,$(filter %.c,$(RUNTIME))) -- $(FLAGS) -Iruntime
-	for s in $(SCRIPTS); do sh -n $$s || exit 1; done
+	@printf '%s\n' $(SOURCES) $(filter-out runtime/boards/%,$(filter %.c,$(RUNTIME))) | \
+	    xargs -P $(shell nproc) -I FILE clang-tidy --quiet FILE -- $(FLAGS) -Icompiler -Iruntime 2>/dev/null
+	@for s in $(SCRIPTS); do sh -n $$s || exit 1; done
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \

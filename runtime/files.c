@@ -129,7 +129,8 @@ void out_open(OutFile *f, const char *folder, const kiln_port *port, int64_t run
         dims[rank++] = 1;
     if (rank > 0)
         dims[0] *= runs;
-    write_bytes(f, header, kiln_npy_make_header(header, port->elem, rank, dims));
+    size_t n = kiln_npy_make_header(header, port->elem, rank, dims);
+    write_bytes(f, header, n);
 }
 
 void out_write(OutFile *f, const kiln_port *port, const void *from)

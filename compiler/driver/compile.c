@@ -7,7 +7,7 @@
 static int write_text(Compilation *c, const Options *o, const Text *text)
 {
     OutFile *f =
-        file_create(c->arena, c->diag, o->out && strcmp(o->out, "-") ? o->out : "/dev/stdout");
+        file_create(c->arena, c->diag, o->out && strcmp(o->out, "-") != 0 ? o->out : "/dev/stdout");
     if (!f)
         return EXIT_MACHINE;
     signals_hold(true);

@@ -68,7 +68,8 @@ bool npy_write(Arena *a, Diag *d, const char *path, const Type *shape, int64_t l
     if (!f)
         return false;
     signals_hold(true);
-    file_write(f, header, kiln_npy_make_header(header, e, rank, dims));
+    size_t n = kiln_npy_make_header(header, e, rank, dims);
+    file_write(f, header, n);
     for (int64_t i = 0; i < count; i++) {
         put(buffer + used, e, data[i]);
         used += bytes;

@@ -123,8 +123,8 @@ static int open_output(Stream *s, const kiln_port *port, int64_t runs)
     if (!out_folder)
         return 0;
     s->file = join(path, port->file, ".partial") ? host_open(path, 1) : -1;
-    if (s->file < 0 ||
-        !host_write(s->file, header, kiln_npy_make_header(header, port->elem, rank, dims)))
+    size_t n = kiln_npy_make_header(header, port->elem, rank, dims);
+    if (s->file < 0 || !host_write(s->file, header, n))
         return complain(BOARD_MACHINE, "cannot write the file of output ", port->name);
     return 0;
 }

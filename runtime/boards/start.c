@@ -29,11 +29,8 @@ void reset_handler(void)
     *(volatile uint32_t *)0xE000ED88u |= 0xFu << 20;
     __asm__ volatile("dsb\n\tisb" ::: "memory");
 #endif
-    const uint32_t *from = data_load;
-    for (uint32_t *to = data_start; to < data_end;)
-        *to++ = *from++;
-    for (uint32_t *to = bss_start; to < bss_end;)
-        *to++ = 0;
+    __builtin_memcpy(data_start, data_load, (uintptr_t)data_end - (uintptr_t)data_start);
+    __builtin_memset(bss_start, 0, (uintptr_t)bss_end - (uintptr_t)bss_start);
     host_exit(image_run());
 }
 
