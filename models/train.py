@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Train the example networks on Fashion-MNIST and write them as kiln models.
 
-    models/train.py NAME...              train, export to models/NAME.json and .safetensors, evaluate
+    models/train.py NAME...              train, export to models/NAME.json and .safetensors,
+                                         evaluate
     models/train.py --export NAME...     export the latest checkpoint, finished or not
     models/train.py --evaluate NAME...   measure the exported files on the 10,000 test images
 
@@ -30,6 +31,8 @@ from network import Network, TrainingNetwork, resize
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 CHECKPOINTS = os.path.join(FOLDER, ".checkpoints")
+CHECKPOINT_SECONDS = 180        # at least this often; also after each epoch
+PROBE = 2000                    # test images looked at after each epoch
 
 
 @dataclass
@@ -51,7 +54,8 @@ class Recipe:
 RECIPES = {
     "lenet5": Recipe(nets.lenet5, epochs=30, rate=4e-3, shift=1, smoothing=0.0),
     "resnet8": Recipe(nets.resnet8, epochs=24, rate=8e-3),
-    "vgg11_8": Recipe(nets.vgg11_8, epochs=12, rate=2e-3, batch=64, dropout=0.3),
+    "vgg11_8": Recipe(nets.vgg11_8, epochs=4, rate=2e-3, batch=64, warmup=0.45,
+                      dropout=0.3),
 }
 
 
@@ -103,50 +107,43 @@ def make_optimizer(recipe, network):
     return torch.optim.AdamW(groups, lr=recipe.rate, foreach=True)
 
 
-def train_epoch(recipe, epoch, model, optimizer, images, labels):
-    """One pass over the training set; returns the mean loss."""
-    model.train()
-    torch.manual_seed(recipe.seed * 1000 + epoch)           # dropout
-    generator = torch.Generator().manual_seed(recipe.seed * 1000 + epoch)
-    order = torch.randperm(len(labels), generator=generator)
-    steps = len(labels) // recipe.batch
-    total = 0.0
-    for step in range(steps):
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(recipe, (epoch + (step + 1) / steps) / recipe.epochs)
-        chosen = order[step * recipe.batch:(step + 1) * recipe.batch]
-        x = augment(scaled(images[chosen]), recipe, generator)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.bfloat16):
-            logits = model(x)
-        loss = F.cross_entropy(logits.float(), labels[chosen], label_smoothing=recipe.smoothing)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        total += loss.item()
-    return total / steps
+def train_step(recipe, step, steps, model, optimizer, images, labels):
+    """One batch, images and labels already drawn; returns its loss."""
+    seed = recipe.seed * 10**6 + step
+    torch.manual_seed(seed)                                 # dropout
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate(recipe, (step + 1) / steps)
+    x = augment(scaled(images), recipe, torch.Generator().manual_seed(seed))
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.bfloat16):
+        logits = model(x)
+    loss = F.cross_entropy(logits.float(), labels, label_smoothing=recipe.smoothing)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    optimizer.step()
+    return loss.item()
 
 
 def checkpoint_path(name):
     return os.path.join(CHECKPOINTS, name + ".pt")
 
 
-def save_checkpoint(name, epoch, network, optimizer):
+def save_checkpoint(name, step, network, optimizer):
     os.makedirs(CHECKPOINTS, exist_ok=True)
     path = checkpoint_path(name)
-    torch.save({"epoch": epoch, "network": network.state_dict(),
+    torch.save({"step": step, "network": network.state_dict(),
                 "optimizer": optimizer.state_dict()}, path + ".partial")
     os.replace(path + ".partial", path)
 
 
 def load_checkpoint(name, network, optimizer=None):
-    """Restore the latest checkpoint; returns the number of epochs it has seen."""
+    """Restore the latest checkpoint; returns the number of steps it has seen."""
     if not os.path.exists(checkpoint_path(name)):
         return 0
     saved = torch.load(checkpoint_path(name))
     network.load_state_dict(saved["network"])
     if optimizer:
         optimizer.load_state_dict(saved["optimizer"])
-    return saved["epoch"]
+    return saved["step"]
 
 
 def make_network(name):
@@ -159,20 +156,33 @@ def train(name):
     recipe = RECIPES[name]
     network = make_network(name)
     optimizer = make_optimizer(recipe, network)
-    first = load_checkpoint(name, network, optimizer)
     images, labels = load("train")
-    test_images, test_labels = load("test")
+    probe = [tensor[:PROBE] for tensor in load("test")]
     model = TrainingNetwork(network, images.shape[2])
-    for epoch in range(first, recipe.epochs):
-        start = time.time()
-        loss = train_epoch(recipe, epoch, model, optimizer, images, labels)
+    per_epoch = len(labels) // recipe.batch
+    steps = recipe.epochs * per_epoch
+    first = load_checkpoint(name, network, optimizer)
+    losses, start = [], time.time()
+    for step in range(first, steps):
+        epoch, index = divmod(step, per_epoch)
+        if index == 0 or step == first:
+            generator = torch.Generator().manual_seed(recipe.seed * 1000 + epoch)
+            order = torch.randperm(len(labels), generator=generator)
+        chosen = order[index * recipe.batch:(index + 1) * recipe.batch]
+        model.train()
+        losses.append(train_step(recipe, step, steps, model, optimizer,
+                                 images[chosen], labels[chosen]))
         seconds = time.time() - start
-        save_checkpoint(name, epoch + 1, network, optimizer)
-        model.eval()
-        share = accuracy(model, test_images[:2000], test_labels[:2000])
-        print(f"{name}: epoch {epoch + 1}/{recipe.epochs}  loss {loss:.4f}  "
-              f"first 2000 test images {share:.4f}  {seconds:.0f} s, "
-              f"{len(labels) / seconds:.0f} images/s", flush=True)
+        if index == per_epoch - 1 or seconds > CHECKPOINT_SECONDS:
+            save_checkpoint(name, step + 1, network, optimizer)
+            print(f"{name}: epoch {(step + 1) / per_epoch:.2f} of {recipe.epochs}, "
+                  f"loss {np.mean(losses):.4f}, "
+                  f"{len(losses) * recipe.batch / seconds:.0f} images/s", flush=True)
+            if index == per_epoch - 1:
+                model.eval()
+                print(f"{name}: first {PROBE} test images: {accuracy(model, *probe):.4f}",
+                      flush=True)
+            losses, start = [], time.time()
 
 
 def model_path(name, extension):
