@@ -197,7 +197,7 @@ static bool compile_node(Compiler *c, NodeId n)
         return false;
     }
     Aliases    aliases = find_aliases(g, k);
-    KernelText text = kernel_c(k, &aliases, scratch);
+    KernelText text = kernel_c(k, &aliases, c->o->threads > 0, scratch);
     if (*text.body) {
         size_t at = slot_of(c, &text);
         bool   is_new = !c->slots[at];

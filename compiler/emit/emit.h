@@ -12,7 +12,9 @@
  *   weights.c    the blob in the output: as numbers, string, file or .incbin
  *   describe.c   a node in one line, for comments
  *   model_c.c    the .c file around the kernels
+ *   share.c      whether threads can share a kernel
  *   infer_c.c    the functions callers call
+ *   infer_threads_c.c  the same for several threads
  *   self_test_c.c  a test vector inside the code
  *   header_c.c   the .h file */
 #ifndef KILN_EMIT_H
@@ -75,6 +77,7 @@ typedef struct KernelText {
     BufferId   *constants;
     int         n_constants;
     int         n_inputs;         /* the first of args; constants stand behind them */
+    bool        is_shared;        /* it takes `int part, int n_parts` and runs that part */
 } KernelText;
 
 /* How the buffers of one call lie in memory. */
@@ -83,7 +86,16 @@ typedef struct Aliases {
     bool     *may_overlap;        /* by buffer: shares a block with another; no restrict */
 } Aliases;
 
-KernelText kernel_c(const Kernel *k, const Aliases *aliases, Arena *a);
+/* kernel_c - `threads`: in parts, where share_kernel allows it. */
+KernelText kernel_c(const Kernel *k, const Aliases *aliases, bool threads, Arena *a);
+
+/* ---- share.c ---------------------------------------------------------------------------- */
+
+/* share_kernel - whether threads can run parts of the kernel without waiting for each other, and
+ * there is enough work for them. */
+bool share_kernel(const Kernel *k, const Aliases *aliases);
+/* share_loop - whether `s` is a loop whose iterations can run at the same time. */
+bool share_loop(const Kernel *k, const Stmt *s);
 
 /* ---- expr_c.c --------------------------------------------------------------------------- */
 
@@ -151,6 +163,7 @@ bool  is_helper_name(const char *name);
 typedef struct Names {
     const char  *lower, *upper;   /* the prefix: lenet5, LENET5 */
     const char **inputs, **outputs; /* parameters of infer, by port */
+    const char  *via;             /* before a parameter's name where it is used: "" or "call->" */
 } Names;
 
 struct Program;
@@ -249,6 +262,13 @@ bool emit_model(const Program *p, const EmitOptions *o, const char *out_path, Di
 void header_c(Writer *w, const Program *p, const EmitOptions *o, const Names *n);
 /* infer_c - arena, infer function and what else callers call. */
 void infer_c(Writer *w, const Program *p, const EmitOptions *o, const Names *n);
+/* infer_threads_c - the infer function of code for several threads. */
+void infer_threads_c(Writer *w, const Program *p, const EmitOptions *o, const Names *n);
+/* Parts of the function: pointers it uses, one step, and copies of outputs that no step writes (a
+ * constant, an input, the same value as another output); whether there are any. */
+void infer_locals(Writer *w, const Program *p, const EmitOptions *o, const Names *n);
+void infer_step(Writer *w, const Program *p, const EmitOptions *o, const Names *n, int step);
+bool infer_copies(Writer *w, const Program *p, const EmitOptions *o, const Names *n);
 /* infer_params - the parameters of the infer function: inputs, then outputs. */
 const char *infer_params(const Program *p, const EmitOptions *o, const Names *n, Arena *a);
 /* self_test_c - NAME_self_test and its test vector. */

@@ -2,6 +2,7 @@
 #include "emit/emit.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 int64_t arena_size(const Program *p)
 {
@@ -40,7 +41,9 @@ static const char *pointer(const Program *p, const Names *names, ValueId v, Aren
     ValueId      home = value_home(g, v, &at);
     Elem         e = stored_elem(g, v);
     const char  *base = port_of(p, names, home);
-    if (!base) {
+    if (base) {
+        base = arena_printf(a, "%s%s", names->via, base);
+    } else {
         base = arena_printf(a, "arena_%s", elem_name(e));
         at += value_get(g, home)->offset / (int64_t)elem_bytes(e);
     }
@@ -100,23 +103,20 @@ static void arena_c(Writer *w, const Program *p, const EmitOptions *o, const Nam
     w_blank(w);
 }
 
-static void locals_c(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
+void infer_locals(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
 {
     for (size_t i = 0; i < COUNT_OF(arena_elems); i++) {
         const char *name = elem_name(arena_elems[i]), *type = port_type_c(arena_elems[i]);
         if (!uses_arena(p, names, arena_elems[i]))
             continue;
         if (o->arena_by_caller)
-            w_line(w, "%s *const arena_%s = (%s *)arena;", type, name, type);
+            w_line(w, "%s *const arena_%s = (%s *)%sarena;", type, name, type, names->via);
         else
             w_line(w, "%s *const arena_%s = %s_arena.%s;", type, name, names->lower, name);
     }
+    if (o->arena_by_caller && !arena_size(p))
+        w_line(w, "(void)%sarena;", names->via);
     weights_locals(w, p, o, names);
-    bool any = false;
-    for (int i = 0; i < p->n_steps; i++)
-        any |= p->steps[i].n_args > 0;
-    if (o->arena_by_caller && !any)
-        w_line(w, "(void)arena;");
 }
 
 /* step_args - inputs, constants, outputs, as kernel_c puts them. */
@@ -135,16 +135,15 @@ static const char *step_args(const Program *p, const EmitOptions *o, const Names
     return t.data;
 }
 
-static void step_c(Writer *w, const Program *p, const EmitOptions *o, const Names *names, int i)
+void infer_step(Writer *w, const Program *p, const EmitOptions *o, const Names *names, int i)
 {
     Arena      *a = arena_new();
     const Step *s = &p->steps[i];
     const Node *n = node_get(p->graph, s->node);
     w_comment(w, arena_printf(a, "%s: %s", text_printable(a, n->name),
                               describe_dims(&value_get(p->graph, n->out)->type, a)));
-    w_line(w, "%s(%s);", p->kernels[s->kernel]->name, step_args(p, o, names, s, a));
-    if (o->profile)
-        w_line(w, "begin_ns = kiln_lap(&%s_steps[%d], begin_ns);", names->lower, i);
+    w_line(w, "%s(%s%s);", p->kernels[s->kernel]->name, step_args(p, o, names, s, a),
+           p->texts[s->kernel].is_shared ? ", part, n_parts" : "");
     arena_free(a);
 }
 
@@ -154,21 +153,24 @@ const char *output_source(const Program *p, const EmitOptions *o, const Names *n
     ValueId     v = p->graph->outputs[i].value;
     const char *from = p->output_weights[i] >= 0 ? weights_pointer(p, o, p->output_weights[i], a)
                                                  : pointer(p, names, v, a);
-    return from == names->outputs[i] ? NULL : from;
+    const char *own = arena_printf(a, "%s%s", names->via, names->outputs[i]);
+    return strcmp(from, own) ? from : NULL;
 }
 
-/* copies_c - outputs that no step writes: a constant, an input, the same value as another
- * output. */
-static void copies_c(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
+bool infer_copies(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
 {
     const Graph *g = p->graph;
+    bool         any = false;
     for (int i = 0; i < g->n_outputs; i++) {
         const char *from = output_source(p, o, names, i, w->text.arena);
-        if (from)
-            w_line(w, "memcpy(%s, %s, %s_%s_SIZE * sizeof(%s));", names->outputs[i], from,
-                   names->upper, name_upper(w->text.arena, names->outputs[i]),
-                   port_type_c(stored_elem(g, g->outputs[i].value)));
+        if (!from)
+            continue;
+        any = true;
+        w_line(w, "memcpy(%s%s, %s, %s_%s_SIZE * sizeof(%s));", names->via, names->outputs[i], from,
+               names->upper, name_upper(w->text.arena, names->outputs[i]),
+               port_type_c(stored_elem(g, g->outputs[i].value)));
     }
+    return any;
 }
 
 static void profile_c(Writer *w, const Program *p, const Names *names)
@@ -185,20 +187,32 @@ static void profile_c(Writer *w, const Program *p, const Names *names)
     w_blank(w);
 }
 
+/* one_thread_c - the function that calls the kernels one after the other. */
+static void one_thread_c(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
+{
+    w_open(w, "void %s_infer%s(%s)", names->lower, o->arena_by_caller ? "_in" : "",
+           infer_params(p, o, names, w->text.arena));
+    infer_locals(w, p, o, names);
+    if (o->profile)
+        w_line(w, "uint64_t begin_ns = kiln_clock();");
+    for (int i = 0; i < p->n_steps; i++) {
+        infer_step(w, p, o, names, i);
+        if (o->profile)
+            w_line(w, "begin_ns = kiln_lap(&%s_steps[%d], begin_ns);", names->lower, i);
+    }
+    infer_copies(w, p, o, names);
+    w_close(w, "");
+}
+
 void infer_c(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
 {
     arena_c(w, p, o, names);
     if (o->profile)
         profile_c(w, p, names);
-    w_open(w, "void %s_infer%s(%s)", names->lower, o->arena_by_caller ? "_in" : "",
-           infer_params(p, o, names, w->text.arena));
-    locals_c(w, p, o, names);
-    if (o->profile)
-        w_line(w, "uint64_t begin_ns = kiln_clock();");
-    for (int i = 0; i < p->n_steps; i++)
-        step_c(w, p, o, names, i);
-    copies_c(w, p, o, names);
-    w_close(w, "");
+    if (o->threads)
+        infer_threads_c(w, p, o, names);
+    else
+        one_thread_c(w, p, o, names);
     if (o->self_test)
         self_test_c(w, p, o, names);
 }

@@ -66,6 +66,8 @@ static void use_stmt(Usage *u, const Stmt *s)
 
 /* ---- statements ------------------------------------------------------------------------- */
 
+enum { MAX_SHARED = 4 }; /* loops that threads share */
+
 typedef struct Body {
     KernelPrinter p;
     const Usage  *use;
@@ -206,6 +208,55 @@ static void print_store(Body *b, const Stmt *s)
         w_line(&p->w, "%s;", c_instr(p, I_STORE, lanes, address, value, NULL));
 }
 
+/* shared_loops - loops of a nest, from the outside, that stand directly in one another: as many as
+ * it takes for parts of equal size. */
+static int shared_loops(const Kernel *k, const Stmt *s, const Stmt *loops[], int64_t *extent)
+{
+    enum { ENOUGH = 256 };
+    int n = 0;
+    *extent = 1;
+    do {
+        loops[n++] = s;
+        *extent *= k->loops[s->loop].extent;
+        s = s->body;
+        while (s->kind == S_BLOCK && s->n_items == 1)
+            s = s->items[0];
+    } while (n < MAX_SHARED && *extent < ENOUGH && share_loop(k, s));
+    return n;
+}
+
+/* print_shared - a nest of which each thread runs its part. */
+static void print_shared(Body *b, const Stmt *s)
+{
+    KernelPrinter *p = &b->p;
+    const Stmt    *loops[MAX_SHARED];
+    int64_t        extent;
+    int            n = shared_loops(p->k, s, loops, &extent);
+    size_t         n_scope = p->n_scope;
+    const char    *begin = c_name(p, "begin"), *end = c_name(p, "end");
+    w_line(&p->w, "int64_t %s, %s;", begin, end);
+    w_line(&p->w, "kiln_share(%lld, part, n_parts, &%s, &%s);", (long long)extent, begin, end);
+    size_t      n_declared = p->n_scope;
+    const char *i = n == 1 ? NULL : c_name(p, "i");
+    const char *type = p->is_wide ? "ptrdiff_t" : "int";
+    for (int l = 0; l < n; l++)
+        p->loops[loops[l]->loop] = c_name(p, p->k->loops[loops[l]->loop].name);
+    i = i ? i : p->loops[s->loop];
+    w_open(&p->w, "for (%s %s = (%s)%s; %s < (%s)%s; %s++)", type, i, type, begin, i, type, end, i);
+    for (int l = 0; n > 1 && l < n; l++) {
+        const Loop *loop = &p->k->loops[loops[l]->loop];
+        const char *whole = l ? arena_printf(p->arena, " %% %lld", (long long)loop->extent) : "";
+        extent /= loop->extent;
+        w_line(&p->w, "const %s %s = %s%s%s;", type, p->loops[loops[l]->loop], i,
+               extent > 1 ? arena_printf(p->arena, " / %lld", (long long)extent) : "", whole);
+    }
+    print_block(b, loops[n - 1]->body);
+    w_close(&p->w, "");
+    for (int l = 0; l < n; l++)
+        p->loops[loops[l]->loop] = NULL;
+    p->n_scope = n_declared > n_scope ? n_declared : n_scope; /* begin and end stay */
+}
+
 static void print_stmt(Body *b, const Stmt *s)
 {
     switch (s->kind) {
@@ -260,9 +311,9 @@ static void name_params(KernelPrinter *p, const Usage *u, const Aliases *aliases
     out->params = t.data;
 }
 
-KernelText kernel_c(const Kernel *k, const Aliases *aliases, Arena *a)
+KernelText kernel_c(const Kernel *k, const Aliases *aliases, bool threads, Arena *a)
 {
-    KernelText out = {0};
+    KernelText out = {.is_shared = threads && share_kernel(k, aliases)};
     Usage      u = {.k = k,
                     .arena = a,
                     .buffers = arena_array(a, bool, k->n_buffers),
@@ -278,8 +329,20 @@ KernelText kernel_c(const Kernel *k, const Aliases *aliases, Arena *a)
     b.p.temps = arena_array(a, const char *, k->n_temps);
     b.p.buffers = arena_array(a, const char *, k->n_buffers);
     name_params(&b.p, &u, aliases, &out);
+    if (out.is_shared) {
+        out.params = arena_printf(a, "%s, int part, int n_parts", out.params);
+        c_name(&b.p, "part");
+        c_name(&b.p, "n_parts");
+    }
     text_add(&b.p.w.text, "");
-    print_block(&b, k->body);
+    for (int i = 0; out.is_shared && i < k->body->n_items; i++) {
+        if (k->body->items[i]->kind == S_FOR)
+            print_shared(&b, k->body->items[i]);
+        else
+            print_stmt(&b, k->body->items[i]);
+    }
+    if (!out.is_shared)
+        print_block(&b, k->body);
     out.body = b.p.w.text.data;
     return out;
 }

@@ -76,6 +76,7 @@ static const char *const taken[] = {
     "va_start",     "va_copy",   "arena",         "arena_f32",    "arena_i32",
     "arena_i8",     "arena_u8",  "weights_f32",   "weights_i32",  "weights_i8",
     "weights_u8",   "begin_ns",  "scramble",      "off",          "i",
+    "call",         "context",   "part",          "n_parts",      "is_shared",
 };
 
 static bool is_taken(const Program *p, const char *prefix, const char *name)
@@ -126,7 +127,7 @@ Names names_choose(const Program *p, const char *prefix, Arena *a)
     const Graph *g = p->graph;
     int          n_ports = g->n_inputs + g->n_outputs;
     const char **ports = arena_array(a, const char *, (size_t)n_ports);
-    Names        n = {.lower = name_prefix(a, prefix)};
+    Names        n = {.lower = name_prefix(a, prefix), .via = ""};
     n.upper = name_upper(a, n.lower);
     for (int i = 0; i < n_ports; i++) {
         const Port *port = i < g->n_inputs ? &g->inputs[i] : &g->outputs[i - g->n_inputs];
