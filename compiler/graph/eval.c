@@ -32,7 +32,7 @@ void node_eval(const Node *n, const Array *const in[], Array *out)
 
 /* The contents of a value while something still reads them. */
 typedef struct Live {
-    Array array;
+    Array  array;
     Arena *arena;  /* of its own, so that it can go alone; NULL: the caller's memory */
     size_t unread; /* uses still to come */
 } Live;
@@ -86,7 +86,7 @@ static void live_done(const Graph *g, Live *live, ValueId v)
 
 static void eval_live(const Graph *g, const Node *n, Live *live)
 {
-    Arena *scratch = arena_new();
+    Arena        *scratch = arena_new();
     const Array **in = arena_array(scratch, const Array *, (size_t)n->n_in + 1);
     for (int i = 0; i < n->n_in; i++)
         in[i] = live_read(g, live, n->in[i]);
@@ -103,7 +103,7 @@ static void eval_live(const Graph *g, const Node *n, Live *live)
 static Array array_copy(Arena *a, const Array *from)
 {
     size_t count = (size_t)type_count(&from->type);
-    Array copy = {from->type, arena_array(a, double, count)};
+    Array  copy = {from->type, arena_array(a, double, count)};
     memcpy(copy.data, from->data, count * sizeof *copy.data);
     return copy;
 }
@@ -112,8 +112,8 @@ void graph_eval(const Graph *g, const Array *inputs, Array *outputs, Arena *a,
                 void (*progress)(int done, int total))
 {
     Arena *scratch = arena_new();
-    Live *live = live_all(g, inputs, scratch);
-    int total = 0, done = 0;
+    Live  *live = live_all(g, inputs, scratch);
+    int    total = 0, done = 0;
     for (NodeId n = graph_first(g); n; n = graph_next(g, n))
         total++;
     for (NodeId n = graph_first(g); n; n = graph_next(g, n)) {

@@ -141,9 +141,9 @@ static void use_drop(Graph *g, NodeId n, int i)
     Node *node = node_at(g, n);
     if (!node->in[i])
         return;
-    Value *value = value_at(g, node->in[i]);
+    Value   *value = value_at(g, node->in[i]);
     uint32_t k = node->place[i];
-    size_t last = --value->n_users;
+    size_t   last = --value->n_users;
     value->users[k] = value->users[last];
     value->slots[k] = value->slots[last];
     node_at(g, value->users[k])->place[value->slots[k]] = k;
@@ -168,10 +168,10 @@ static size_t input_room(int n_in)
 
 int graph_append_input(Graph *g, NodeId n, ValueId v)
 {
-    Node *node = node_at(g, n);
+    Node  *node = node_at(g, n);
     size_t count = (size_t)node->n_in;
     if (count == input_room(node->n_in)) {
-        ValueId *in = arena_array(g->arena, ValueId, 2 * count);
+        ValueId  *in = arena_array(g->arena, ValueId, 2 * count);
         uint32_t *place = arena_array(g->arena, uint32_t, 2 * count);
         memcpy(in, node->in, count * sizeof *in);
         memcpy(place, node->place, count * sizeof *place);
@@ -229,7 +229,7 @@ NodeId graph_add(Graph *g, Op op, const char *name, Span where, int n_in, const 
                  const OpAttrs *attrs, NodeId before)
 {
     g->nodes = arena_grow(g->arena, g->nodes, g->n_nodes, &g->cap_nodes, sizeof *g->nodes);
-    NodeId n = g->n_nodes++;
+    NodeId  n = g->n_nodes++;
     ValueId out = graph_add_value(g, name, (Type){.elem = ELEM_POISON});
     value_at(g, out)->producer = n;
     Node *node = node_at(g, n);
@@ -251,7 +251,7 @@ NodeId graph_add(Graph *g, Op op, const char *name, Span where, int n_in, const 
 
 void graph_remove(Graph *g, NodeId n)
 {
-    Node *node = node_at(g, n);
+    Node  *node = node_at(g, n);
     Value *out = value_at(g, node->out);
     assert(out->n_users == 0 && !out->is_output);
     for (int i = node->n_in - 1; i >= 0; i--)

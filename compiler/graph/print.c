@@ -13,7 +13,7 @@
 static void print_number(double v, bool is_element, Text *out)
 {
     static const int digits[] = {6, 9, 15, 17};
-    char form[40];
+    char             form[40];
     for (size_t i = 0; i < COUNT_OF(digits); i++) {
         snprintf(form, sizeof form, "%.*g", digits[i], v);
         double back = strtod(form, NULL);
@@ -95,7 +95,7 @@ static void print_attr(const AttrSpec *s, const OpAttrs *attrs, Text *out)
 void attrs_print(Op op, const OpAttrs *attrs, Text *out)
 {
     const OpInfo *info = op_info(op);
-    bool any = false;
+    bool          any = false;
     for (int i = 0; i < info->n_attrs; i++) {
         if (attr_is_default(&info->attrs[i], attrs))
             continue;
@@ -125,9 +125,9 @@ static bool is_simple(const char *name)
  * the number of its value, so that it stays apart from others that begin alike. */
 static void print_name(const char *name, ValueId id, Text *out)
 {
-    char *shown = text_printable(out->arena, name);
+    char  *shown = text_printable(out->arena, name);
     size_t len = strlen(shown);
-    bool is_cut = len >= 3 && strcmp(shown + len - 3, "...") == 0;
+    bool   is_cut = len >= 3 && strcmp(shown + len - 3, "...") == 0;
     text_printf(out, is_simple(shown) && !is_cut ? "%s" : "\"%s\"", shown);
     if (is_cut)
         text_printf(out, "~%u", (unsigned)id);
@@ -206,7 +206,7 @@ static void print_contents(const Tensor *t, Text *out)
 {
     enum { MOST_SHOWN = 8 };
     int64_t count = type_count(&t->type), same = 1;
-    double first = tensor_get(t, 0);
+    double  first = tensor_get(t, 0);
     while (same < count && tensor_get(t, same) == first)
         same++;
     if (same == count) {

@@ -8,8 +8,8 @@
 
 static const struct {
     const char *name, *stored; /* in the model file; in safetensors and in messages about them */
-    size_t bytes;
-    bool is_float;
+    size_t      bytes;
+    bool        is_float;
 } elems[] = {
     [ELEM_POISON] = {"?", "?", 0, false}, [F32] = {"f32", "F32", 4, true},
     [F16] = {"f16", "F16", 2, true},      [BF16] = {"bf16", "BF16", 2, true},
@@ -71,9 +71,9 @@ int64_t type_stored_count(const Type *t)
     if (type_is_plain(t) || (t->rank != 2 && t->rank != 4))
         return type_count(t);
     const Layout *l = &t->layout;
-    int64_t rows = t->rank == 4 ? t->dims[2] : 1;
-    int64_t columns = t->rank == 4 ? t->dims[3] : 1;
-    int64_t blocks = (t->dims[1] + l->block - 1) / l->block;
+    int64_t       rows = t->rank == 4 ? t->dims[2] : 1;
+    int64_t       columns = t->rank == 4 ? t->dims[3] : 1;
+    int64_t       blocks = (t->dims[1] + l->block - 1) / l->block;
     return t->dims[0] * blocks * (l->top + rows + l->bottom) * (l->left + columns + l->right) *
            l->block;
 }
@@ -147,7 +147,7 @@ float f16_to_f32(uint16_t h)
     }
     exponent = exponent == 0x1f ? 0xff : exponent + 127 - 15;
     uint32_t bits = (uint32_t)(h & 0x8000) << 16 | exponent << 23 | mantissa << 13;
-    float f;
+    float    f;
     memcpy(&f, &bits, sizeof f);
     return f;
 }
@@ -160,7 +160,7 @@ uint16_t f32_to_f16(float f)
 float bf16_to_f32(uint16_t h)
 {
     uint32_t bits = (uint32_t)h << 16;
-    float f;
+    float    f;
     memcpy(&f, &bits, sizeof f);
     return f;
 }

@@ -7,10 +7,10 @@
 
 typedef struct Verifier {
     const Graph *g;
-    Text *why;
-    int n_failures;
-    uint32_t *position; /* of each node in the order, from 1; 0: not in it */
-    Arena *scratch;
+    Text        *why;
+    int          n_failures;
+    uint32_t    *position; /* of each node in the order, from 1; 0: not in it */
+    Arena       *scratch;
 } Verifier;
 
 static void PRINTF_LIKE(2, 3) fail(Verifier *v, const char *fmt, ...)
@@ -41,8 +41,8 @@ static const char *value_label(Verifier *v, const Value *value)
 static bool verify_order(Verifier *v)
 {
     const Graph *g = v->g;
-    NodeId before = 0;
-    uint32_t position = 0;
+    NodeId       before = 0;
+    uint32_t     position = 0;
     for (NodeId n = g->first; n; n = g->nodes[n].next) {
         if (n >= g->n_nodes || v->position[n] || g->nodes[n].prev != before) {
             fail(v, "the order of nodes is broken at node %u", (unsigned)n);
@@ -60,13 +60,13 @@ static bool verify_order(Verifier *v)
 static void verify_arity(Verifier *v, const Node *n)
 {
     const OpInfo *info = op_info(n->op);
-    const Slot *last = &info->slots[info->n_slots - 1];
+    const Slot   *last = &info->slots[info->n_slots - 1];
     if (n->n_own > n->n_in || (n->n_own > info->n_slots && !last->many)) {
         fail(v, "%s has %d inputs of its own", node_label(v, n), n->n_own);
         return;
     }
     for (int i = 0; i < n->n_own || i < info->n_slots; i++) {
-        const Slot *slot = i < info->n_slots ? &info->slots[i] : last;
+        const Slot  *slot = i < info->n_slots ? &info->slots[i] : last;
         const Value *in = i < n->n_own ? graph_input(v->g, n, i) : NULL;
         if (!in && !slot->optional)
             fail(v, "%s lacks its input '%s'", node_label(v, n), slot->name);
@@ -79,8 +79,8 @@ static void verify_arity(Verifier *v, const Node *n)
 static void verify_input(Verifier *v, NodeId id, int i)
 {
     const Graph *g = v->g;
-    const Node *n = node_get(g, id);
-    ValueId in = n->in[i];
+    const Node  *n = node_get(g, id);
+    ValueId      in = n->in[i];
     if (!in)
         return;
     if (in >= g->n_values) {
@@ -88,7 +88,7 @@ static void verify_input(Verifier *v, NodeId id, int i)
         return;
     }
     const Value *value = value_get(g, in);
-    uint32_t k = n->place[i];
+    uint32_t     k = n->place[i];
     if (k >= value->n_users || value->users[k] != id || value->slots[k] != (uint32_t)i)
         fail(v, "%s is not among the users of its input %d", node_label(v, n), i);
     if (!value->producer && !value->is_input && !value->constant)
@@ -117,7 +117,7 @@ static void verify_epilogue(Verifier *v, const Node *n, bool typed)
         fail(v, "%s cannot have an epilogue", node_label(v, n));
     for (int i = 0; i < n->epilogue.n_steps; i++) {
         const EpilogueStep *s = &n->epilogue.steps[i];
-        bool binary = (op_info(s->op)->flags & OPF_BINARY) || s->op == OP_prelu;
+        bool                binary = (op_info(s->op)->flags & OPF_BINARY) || s->op == OP_prelu;
         if (!binary && !(op_info(s->op)->flags & OPF_UNARY))
             fail(v, "%s: step %d is no elementwise op", node_label(v, n), i);
         if (binary != (s->operand >= 0) ||
@@ -162,8 +162,8 @@ static void verify_value(Verifier *v, ValueId id, bool typed)
             fail(v, "value '%s' lists a user that does not read it", value_label(v, value));
     }
     const Type *t = &value->type;
-    int64_t count = 1;
-    bool sound = t->elem != ELEM_POISON && t->rank >= 0 && t->rank <= MAX_RANK;
+    int64_t     count = 1;
+    bool        sound = t->elem != ELEM_POISON && t->rank >= 0 && t->rank <= MAX_RANK;
     for (int i = 0; sound && i < t->rank; i++)
         sound = t->dims[i] >= 1 && mul_ok(count, t->dims[i], &count);
     if (typed && is_alive(value) && !sound)
@@ -175,8 +175,8 @@ static void verify_value(Verifier *v, ValueId id, bool typed)
 static void verify_outputs(Verifier *v)
 {
     const Graph *g = v->g;
-    size_t n_flagged = 0, n_ports = 0;
-    bool *seen = arena_array(v->scratch, bool, g->n_values);
+    size_t       n_flagged = 0, n_ports = 0;
+    bool        *seen = arena_array(v->scratch, bool, g->n_values);
     for (ValueId id = 1; id < g->n_values; id++)
         n_flagged += value_get(g, id)->is_output;
     for (int i = 0; i < g->n_outputs; i++) {
@@ -204,7 +204,7 @@ static int compare_names(const void *a, const void *b)
 static void verify_names(Verifier *v)
 {
     const char **names = arena_array(v->scratch, const char *, v->g->n_values);
-    size_t count = 0;
+    size_t       count = 0;
     for (ValueId id = 1; id < v->g->n_values; id++) {
         const Value *value = value_get(v->g, id);
         if (value->producer || value->is_input)

@@ -23,7 +23,7 @@ static Budget budget_of(const Graph *g)
 /* fold_cost - what computing `n` takes, at most. */
 static Budget fold_cost(const Graph *g, const Node *n)
 {
-    Budget cost = {.elements = type_count(&value_get(g, n->out)->type)};
+    Budget  cost = {.elements = type_count(&value_get(g, n->out)->type)};
     int64_t largest = cost.elements;
     for (int i = 0; i < n->n_in; i++) {
         const Value *in = graph_input(g, n, i);
@@ -32,7 +32,7 @@ static Budget fold_cost(const Graph *g, const Node *n)
     }
     /* These look at an input once for each output; others may do so once for all of them. */
     unsigned cheap = OPF_UNARY | OPF_BINARY | OPF_VIEW;
-    bool is_cheap = (op_info(n->op)->flags & cheap) || n->op == OP_transpose ||
+    bool     is_cheap = (op_info(n->op)->flags & cheap) || n->op == OP_transpose ||
                     n->op == OP_concat || n->op == OP_dequantize;
     if (is_cheap || !mul_ok(cost.elements, largest, &cost.work))
         cost.work = is_cheap ? largest : INT64_MAX;
@@ -55,7 +55,7 @@ static bool is_foldable(const Graph *g, const Node *n, const Budget *left)
 static Array constant_array(Arena *a, const Tensor *t)
 {
     int64_t count = type_count(&t->type);
-    Array array = {t->type, arena_array(a, double, (size_t)count)};
+    Array   array = {t->type, arena_array(a, double, (size_t)count)};
     for (int64_t i = 0; i < count; i++)
         array.data[i] = tensor_get(t, i);
     return array;
@@ -64,8 +64,8 @@ static Array constant_array(Arena *a, const Tensor *t)
 /* fold_value - the node's output as a tensor of its element type. */
 static const Tensor *fold_value(Graph *g, const Node *n)
 {
-    Arena *scratch = arena_new();
-    Array *arrays = arena_array(scratch, Array, (size_t)n->n_in + 1);
+    Arena        *scratch = arena_new();
+    Array        *arrays = arena_array(scratch, Array, (size_t)n->n_in + 1);
     const Array **in = arena_array(scratch, const Array *, (size_t)n->n_in + 1);
     for (int i = 0; i < n->n_in; i++) {
         const Value *value = graph_input(g, n, i);
@@ -75,8 +75,8 @@ static const Tensor *fold_value(Graph *g, const Node *n)
         in[i] = &arrays[i];
     }
     const Type *type = &value_get(g, n->out)->type;
-    int64_t count = type_count(type);
-    Array out = {*type, arena_array(scratch, double, (size_t)count)};
+    int64_t     count = type_count(type);
+    Array       out = {*type, arena_array(scratch, double, (size_t)count)};
     node_eval(n, in, &out);
     Tensor *t = tensor_new(g->arena, type->elem, type->rank, type->dims);
     for (int64_t i = 0; i < count; i++)
@@ -96,7 +96,7 @@ bool pass_fold_constants(Graph *g, const PassContext *c)
 {
     (void)c;
     Budget left = budget_of(g);
-    bool changed = false;
+    bool   changed = false;
     for (NodeId n = graph_first(g), next; n; n = next) {
         next = graph_next(g, n);
         const Node *node = node_get(g, n);
@@ -105,9 +105,9 @@ bool pass_fold_constants(Graph *g, const PassContext *c)
         Budget cost = fold_cost(g, node);
         left.elements -= cost.elements;
         left.work -= cost.work;
-        ValueId out = node->out;
+        ValueId     out = node->out;
         const char *name = graph_fresh_name(g, value_get(g, out)->name);
-        ValueId folded = graph_add_constant(g, name, fold_value(g, node));
+        ValueId     folded = graph_add_constant(g, name, fold_value(g, node));
         graph_replace_uses(g, out, folded);
         graph_remove(g, n);
         changed = true;

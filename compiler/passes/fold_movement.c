@@ -26,7 +26,7 @@ static void become(Graph *g, NodeId n, Op op, const OpAttrs *attrs)
 static bool is_whole_window(const Graph *g, const Node *n)
 {
     const OpAttrs *a = &n->attrs;
-    const Type *x = &graph_input(g, n, 0)->type, *y = &value_get(g, n->out)->type;
+    const Type    *x = &graph_input(g, n, 0)->type, *y = &value_get(g, n->out)->type;
     for (int i = 0; i < 2; i++) {
         if (a->padding[i] || a->padding[i + 2] || a->dilations[i] > 1 || y->dims[2 + i] != 1 ||
             a->kernel[i] != x->dims[2 + i])
@@ -64,7 +64,7 @@ static Op global_form(const Graph *g, const Node *n)
 static bool name_pool(Graph *g, NodeId n)
 {
     const Node *node = node_get(g, n);
-    Op op = global_form(g, node);
+    Op          op = global_form(g, node);
     if (op == OP_NONE)
         return false;
     OpAttrs none = {0}, flatten = {.axis = 1};
@@ -73,7 +73,7 @@ static bool name_pool(Graph *g, NodeId n)
         return true;
     }
     const char *name = graph_fresh_name(g, value_get(g, node->out)->name);
-    NodeId pool = graph_add(g, op, name, node->where, 1, node->in, &none, n);
+    NodeId      pool = graph_add(g, op, name, node->where, 1, node->in, &none, n);
     op_info(op)->shape(g, pool);
     graph_set_input(g, n, 0, node_get(g, pool)->out);
     become(g, n, OP_flatten, &flatten);
@@ -86,7 +86,7 @@ static bool name_pool(Graph *g, NodeId n)
 static bool keeps_order(const Graph *g, const Node *n)
 {
     const Type *x = &graph_input(g, n, 0)->type;
-    int64_t before = -1;
+    int64_t     before = -1;
     for (int i = 0; i < n->attrs.list.n; i++) {
         int64_t d = n->attrs.list.v[i];
         if (x->dims[d] == 1)
@@ -110,7 +110,7 @@ static void name_view(Graph *g, NodeId n)
 {
     const Node *node = node_get(g, n);
     const Type *y = &value_get(g, node->out)->type;
-    OpAttrs flatten = {.axis = 1}, reshape = {.list = {.n = y->rank}};
+    OpAttrs     flatten = {.axis = 1}, reshape = {.list = {.n = y->rank}};
     for (int i = 0; i < y->rank; i++)
         reshape.list.v[i] = y->dims[i];
     if (is_flatten(&graph_input(g, node, 0)->type, y))

@@ -13,9 +13,9 @@ typedef struct Channels {
 
 /* A conv2d or linear with the channelwise nodes around it, each other's only users. */
 typedef struct Chain {
-    NodeId conv;
-    NodeId first, last; /* outermost nodes before and behind it; 0: none */
-    Channels in, out;   /* what those before, those behind do */
+    NodeId   conv;
+    NodeId   first, last; /* outermost nodes before and behind it; 0: none */
+    Channels in, out;     /* what those before, those behind do */
 } Chain;
 
 /* ---- channelwise nodes ------------------------------------------------------------------ */
@@ -75,7 +75,11 @@ static void channelwise_at(const Graph *g, const Node *n, int i, int64_t c, doub
     case OP_mul: *scale = b; break;
     case OP_div: *scale = 1 / b; break;
     case OP_add: *shift = b; break;
-    default: /* x - b, b - x */ *scale = i == 0 ? 1 : -1; *shift = i == 0 ? -b : b;
+    case OP_sub: /* x - b or b - x */
+        *scale = i == 0 ? 1 : -1;
+        *shift = i == 0 ? -b : b;
+        break;
+    default: break;
     }
 }
 
@@ -106,7 +110,7 @@ static void walk_behind(const Graph *g, Chain *chain)
     ValueId y = node_get(g, chain->conv)->out;
     for (NodeId n; (n = graph_only_user(g, y)); y = node_get(g, n)->out) {
         const Node *node = node_get(g, n);
-        int i = channelwise_input(g, node);
+        int         i = channelwise_input(g, node);
         if (i < 0 || node->in[i] != y)
             return;
         for (int64_t c = 0; c < chain->out.n; c++) {
@@ -130,11 +134,11 @@ static bool is_padded(const Node *n)
 static void walk_before(const Graph *g, Chain *chain)
 {
     const Node *conv = node_get(g, chain->conv);
-    NodeId reader = chain->conv;
+    NodeId      reader = chain->conv;
     for (ValueId x = conv->in[0]; graph_only_user(g, x) == reader;) {
-        NodeId n = value_get(g, x)->producer;
+        NodeId      n = value_get(g, x)->producer;
         const Node *node = n ? node_get(g, n) : NULL;
-        int i = node ? channelwise_input(g, node) : -1;
+        int         i = node ? channelwise_input(g, node) : -1;
         if (i < 0 || (is_padded(conv) && has_shift(g, node, i, chain->in.n)))
             return;
         for (int64_t c = 0; c < chain->in.n; c++) {
@@ -161,9 +165,9 @@ static bool is_linear_map(const Graph *g, const Node *n)
 static bool find_chain(const Graph *g, NodeId n, Arena *scratch, Chain *out)
 {
     const Node *node = node_get(g, n);
-    *out = (Chain){.conv = n};
-    out->in = channels_new(scratch, graph_input(g, node, 0)->type.dims[1]);
-    out->out = channels_new(scratch, value_get(g, node->out)->type.dims[1]);
+    Channels    in = channels_new(scratch, graph_input(g, node, 0)->type.dims[1]);
+    Channels    behind = channels_new(scratch, value_get(g, node->out)->type.dims[1]);
+    *out = (Chain){.conv = n, .in = in, .out = behind};
     walk_behind(g, out);
     walk_before(g, out);
     return out->first || out->last;
@@ -193,20 +197,21 @@ static bool all_are(const double *v, int64_t n, double what)
 static bool make_weights(Graph *g, const Chain *chain, Weights *out)
 {
     const Channels *in = &chain->in, *behind = &chain->out;
-    const Node *conv = node_get(g, chain->conv);
-    const Tensor *w = graph_input(g, conv, 1)->constant;
-    const Value *bias = conv->n_own > 2 ? graph_input(g, conv, 2) : NULL;
-    int64_t n_out = w->type.dims[0], n_in = w->type.dims[1];
-    int64_t taps = type_count(&w->type) / (n_out * n_in);
-    int64_t per_group = n_out / (in->n / n_in);
-    Tensor *weight = tensor_new(g->arena, F32, w->type.rank, w->type.dims);
-    Tensor *shifted = tensor_new(g->arena, F32, 1, &n_out);
+    const Node     *conv = node_get(g, chain->conv);
+    const Tensor   *w = graph_input(g, conv, 1)->constant;
+    const Value    *bias = conv->n_own > 2 ? graph_input(g, conv, 2) : NULL;
+    int64_t         n_out = w->type.dims[0], n_in = w->type.dims[1];
+    int64_t         taps = type_count(&w->type) / (n_out * n_in);
+    int64_t         n_groups = conv->op == OP_conv2d ? conv->attrs.groups : 1;
+    int64_t         per_group = n_out / n_groups;
+    Tensor         *weight = tensor_new(g->arena, F32, w->type.rank, w->type.dims);
+    Tensor         *shifted = tensor_new(g->arena, F32, 1, &n_out);
     for (int64_t oc = 0, at = 0; oc < n_out; oc++) {
-        double sum = bias ? tensor_get(bias->constant, oc) : 0;
+        double  sum = bias ? tensor_get(bias->constant, oc) : 0;
         int64_t first = oc / per_group * n_in; /* input channel of the group */
         for (int64_t i = 0; i < n_in * taps; i++, at++) {
             int64_t ic = first + i / taps;
-            double v = tensor_get(w, at);
+            double  v = tensor_get(w, at);
             sum += v * in->shift[ic];
             tensor_set(weight, at, v * in->scale[ic] * behind->scale[oc]);
             if (!isfinite(tensor_get(weight, at)))
@@ -230,7 +235,7 @@ static ValueId add_constant(Graph *g, const char *stem, const Tensor *t)
 static void set_weights(Graph *g, NodeId conv, const Weights *w)
 {
     const Node *node = node_get(g, conv);
-    ValueId weight = node->in[1], bias = node->n_own > 2 ? node->in[2] : 0;
+    ValueId     weight = node->in[1], bias = node->n_own > 2 ? node->in[2] : 0;
     const char *stem =
         bias ? value_get(g, bias)->name : arena_printf(g->arena, "%s.bias", node->name);
     if (w->weight)
@@ -279,8 +284,8 @@ bool pass_fold_norm(Graph *g, const PassContext *c)
     for (NodeId n = graph_first(g); n; n = graph_next(g, n)) {
         if (!is_linear_map(g, node_get(g, n)))
             continue;
-        Arena *scratch = arena_new();
-        Chain chain;
+        Arena  *scratch = arena_new();
+        Chain   chain;
         Weights weights;
         if (find_chain(g, n, scratch, &chain) && make_weights(g, &chain, &weights)) {
             set_weights(g, n, &weights);

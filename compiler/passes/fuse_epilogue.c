@@ -10,7 +10,7 @@
 /* An elementwise node and the node that is to compute it. */
 typedef struct Fusion {
     NodeId host;
-    int through; /* the elementwise node reads the host as in[through] */
+    int    through; /* the elementwise node reads the host as in[through] */
 } Fusion;
 
 static bool takes_operand(Op op)
@@ -28,13 +28,13 @@ static bool operand_fits(const Value *v, const Type *out)
  * 0 when there is none. */
 static NodeId host_through(const Graph *g, NodeId n, int i)
 {
-    const Node *node = node_get(g, n);
+    const Node  *node = node_get(g, n);
     const Value *acc = graph_input(g, node, i);
     if (!acc || !acc->producer || graph_only_user(g, node->in[i]) != n)
         return 0;
     const Node *host = node_get(g, acc->producer);
     const Type *out = &value_get(g, node->out)->type;
-    int64_t nchw[4];
+    int64_t     nchw[4];
     if (!(op_info(host->op)->flags & OPF_EPILOGUE) || host->epilogue.n_steps >= MOST_STEPS ||
         !type_same_shape(&acc->type, out) || acc->type.elem != out->elem || !dims_nchw(out, nchw))
         return 0;
@@ -48,11 +48,10 @@ static NodeId host_through(const Graph *g, NodeId n, int i)
 static Fusion find_fusion(const Graph *g, NodeId n, const uint32_t *position)
 {
     const Node *node = node_get(g, n);
-    bool is_binary = op_info(node->op)->flags & OPF_BINARY;
-    if ((!is_binary && !takes_operand(node->op) && !(op_info(node->op)->flags & OPF_UNARY)) ||
-        node->epilogue.n_steps)
+    unsigned    flags = op_info(node->op)->flags;
+    if ((!takes_operand(node->op) && !(flags & OPF_UNARY)) || node->epilogue.n_steps)
         return (Fusion){0};
-    NodeId first = host_through(g, n, 0), second = is_binary ? host_through(g, n, 1) : 0;
+    NodeId first = host_through(g, n, 0), second = flags & OPF_BINARY ? host_through(g, n, 1) : 0;
     if (second && (!first || position[second] > position[first]))
         return (Fusion){second, 1};
     return (Fusion){first, 0};
@@ -62,8 +61,8 @@ static Fusion find_fusion(const Graph *g, NodeId n, const uint32_t *position)
 static ValueId prelu_slope(Graph *g, ValueId v, const Type *x)
 {
     const Tensor *slope = value_get(g, v)->constant;
-    int64_t count = type_count(&slope->type), dims[MAX_RANK];
-    int rank = x->rank > 1 ? x->rank - 1 : x->rank;
+    int64_t       count = type_count(&slope->type), dims[MAX_RANK];
+    int           rank = x->rank > 1 ? x->rank - 1 : x->rank;
     for (int i = 0; i < rank; i++)
         dims[i] = i ? 1 : count;
     Type shaped = type_plain(slope->type.elem, rank, dims);
@@ -92,7 +91,7 @@ static bool stands_after(const Graph *g, ValueId v, NodeId host, const uint32_t 
 
 static void fuse(Graph *g, NodeId n, Fusion f, uint32_t *position)
 {
-    Node node = *node_get(g, n);
+    Node         node = *node_get(g, n);
     EpilogueStep step = {.op = node.op, .attrs = node.attrs, .operand = -1};
     if (takes_operand(node.op)) {
         ValueId operand = node.in[1 - f.through];
@@ -106,7 +105,7 @@ static void fuse(Graph *g, NodeId n, Fusion f, uint32_t *position)
         step.swapped = f.through == 1 && node.op != OP_add && node.op != OP_mul;
     }
     push_step(g, &node_at(g, f.host)->epilogue, step);
-    ValueId acc = node.in[f.through];
+    ValueId     acc = node.in[f.through];
     const char *name = value_get(g, node.out)->name;
     graph_replace_uses(g, node.out, acc);
     graph_remove(g, n);
@@ -124,10 +123,10 @@ static void fuse(Graph *g, NodeId n, Fusion f, uint32_t *position)
 bool pass_fuse_epilogue(Graph *g, const PassContext *c)
 {
     (void)c;
-    Arena *scratch = arena_new();
+    Arena    *scratch = arena_new();
     uint32_t *position = arena_array(scratch, uint32_t, g->n_nodes);
-    uint32_t count = 0;
-    bool changed = false;
+    uint32_t  count = 0;
+    bool      changed = false;
     for (NodeId n = graph_first(g); n; n = graph_next(g, n))
         position[n] = ++count;
     for (NodeId n = graph_first(g), next; n; n = next) {

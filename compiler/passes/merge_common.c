@@ -6,9 +6,9 @@
 
 /* What a node computes, as text: equal text, equal values. Kept in an open hash table. */
 typedef struct Entry {
-    uint64_t hash;
+    uint64_t    hash;
     const char *key; /* NULL: free */
-    NodeId node;
+    NodeId      node;
 } Entry;
 
 typedef struct Table {
@@ -87,12 +87,12 @@ bool pass_merge_common(Graph *g, const PassContext *c)
 {
     (void)c;
     Table table = table_for(g);
-    bool changed = false;
+    bool  changed = false;
     for (NodeId n = graph_first(g), next; n; n = next) {
         next = graph_next(g, n);
-        char *key = node_key(table.arena, g, node_get(g, n));
+        char    *key = node_key(table.arena, g, node_get(g, n));
         uint64_t hash = hash_text(key);
-        Entry *entry = table_find(&table, hash, key);
+        Entry   *entry = table_find(&table, hash, key);
         if (!entry->key) {
             *entry = (Entry){hash, key, n};
             continue;

@@ -15,7 +15,7 @@ static int64_t padding_sum(const Node *n, const Node *pad, int side)
 static double no_less_than(const Graph *g, ValueId v)
 {
     const Value *value = value_get(g, v);
-    const Node *n = value->producer ? node_get(g, value->producer) : NULL;
+    const Node  *n = value->producer ? node_get(g, value->producer) : NULL;
     if (!n || n->epilogue.n_steps)
         return -FLT_MAX;
     switch (n->op) {
@@ -75,7 +75,7 @@ static bool is_absorbable(const Graph *g, const Node *n, const Node *pad)
 
 static void absorb(Graph *g, NodeId n, NodeId pad)
 {
-    Node *node = node_at(g, n);
+    Node       *node = node_at(g, n);
     const Node *from = node_get(g, pad);
     for (int side = 0; side < 4; side++)
         node->attrs.padding[side] = padding_sum(node, from, side);
@@ -101,7 +101,7 @@ bool pass_merge_pad(Graph *g, const PassContext *c)
     bool changed = false;
     for (NodeId n = graph_first(g); n; n = graph_next(g, n)) {
         const Value *in = graph_input(g, node_get(g, n), 0);
-        NodeId pad = in ? in->producer : 0;
+        NodeId       pad = in ? in->producer : 0;
         if (!pad || !is_absorbable(g, node_get(g, n), node_get(g, pad)))
             continue;
         absorb(g, n, pad);

@@ -24,7 +24,7 @@ static bool is_identity_perm(const OpAttrs *a)
 static bool is_noop(const Graph *g, const Node *n)
 {
     const OpAttrs *a = &n->attrs;
-    const Value *in = graph_input(g, n, 0), *out = value_get(g, n->out);
+    const Value   *in = graph_input(g, n, 0), *out = value_get(g, n->out);
     if (!in || n->epilogue.n_steps || !type_same_shape(&in->type, &out->type) ||
         in->type.elem != out->type.elem || !layout_same(in->type.layout, out->type.layout))
         return false;

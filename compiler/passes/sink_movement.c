@@ -36,7 +36,7 @@ static bool is_same_movement(const Graph *g, const Node *a, const Node *b)
 static bool moved_dims(const Graph *g, const Node *m, const Type *t, Type *out)
 {
     const Type *x = &graph_input(g, m, 0)->type, *y = &value_get(g, m->out)->type;
-    int64_t count = type_count(t), dims[MAX_RANK];
+    int64_t     count = type_count(t), dims[MAX_RANK];
     if (t->rank > y->rank)
         return false;
     for (int i = 0; i < x->rank; i++)
@@ -54,11 +54,11 @@ static bool moved_dims(const Graph *g, const Node *m, const Type *t, Type *out)
 
 /* What elementwise node `n` is to read instead of what movement `m` makes. */
 typedef struct Sinking {
-    NodeId m;    /* is to follow n */
-    NodeId twin; /* the other input's movement, which does the same; 0: none */
-    int through; /* n reads m as in[through] */
-    bool is_binary;
-    Type moved; /* of the constant beside it, where there is no twin */
+    NodeId m;       /* is to follow n */
+    NodeId twin;    /* the other input's movement, which does the same; 0: none */
+    int    through; /* n reads m as in[through] */
+    bool   is_binary;
+    Type   moved; /* of the constant beside it, where there is no twin */
 } Sinking;
 
 static bool find_sinking(const Graph *g, NodeId n, int through, Sinking *out)
@@ -93,10 +93,10 @@ static ValueId moved_operand(Graph *g, const Node *n, const Sinking *s)
 
 static void sink(Graph *g, NodeId n, const Sinking *s)
 {
-    Node m = *node_get(g, s->m);
-    ValueId out = node_get(g, n)->out;
+    Node        m = *node_get(g, s->m);
+    ValueId     out = node_get(g, n)->out;
     const char *name = graph_fresh_name(g, value_get(g, out)->name);
-    NodeId after = graph_add(g, m.op, name, m.where, 1, m.in, &m.attrs, graph_next(g, n));
+    NodeId      after = graph_add(g, m.op, name, m.where, 1, m.in, &m.attrs, graph_next(g, n));
     graph_replace_uses(g, out, node_get(g, after)->out);
     graph_set_input(g, after, 0, out);
     if (s->is_binary)
@@ -116,8 +116,8 @@ static void sink(Graph *g, NodeId n, const Sinking *s)
 static bool mean_axes(const Graph *g, const Node *n, const Node *transpose, IntList *out)
 {
     const IntList *perm = &transpose->attrs.list;
-    bool is_mean[MAX_RANK];
-    int rank = graph_input(g, n, 0)->type.rank;
+    bool           is_mean[MAX_RANK];
+    int            rank = graph_input(g, n, 0)->type.rank;
     *out = (IntList){0};
     for (int i = 0; i < rank; i++)
         is_mean[i] = n->attrs.list.n == 0; /* no axes: all of them */
@@ -138,7 +138,7 @@ static bool mean_axes(const Graph *g, const Node *n, const Node *transpose, IntL
 /* sink_mean - reduce_mean(transpose(x)) takes the mean of x; what it keeps is transposed later. */
 static bool sink_mean(Graph *g, NodeId n)
 {
-    NodeId m = movement_before(g, n, 0);
+    NodeId  m = movement_before(g, n, 0);
     IntList axes;
     if (!m || node_get(g, m)->op != OP_transpose ||
         !mean_axes(g, node_get(g, n), node_get(g, m), &axes))
@@ -156,7 +156,7 @@ static bool sink_mean(Graph *g, NodeId n)
 bool sink_movement(Graph *g, NodeId n)
 {
     const Node *node = node_get(g, n);
-    Sinking s;
+    Sinking     s;
     if (node->epilogue.n_steps)
         return false;
     if (node->op == OP_reduce_mean)
@@ -197,14 +197,14 @@ static const Tensor *move_columns(Arena *a, const Tensor *w, const Type *x, cons
 bool sink_into_weights(Graph *g, NodeId n)
 {
     const Node *node = node_get(g, n);
-    NodeId flatten = node->op == OP_linear ? movement_before(g, n, 0) : 0;
+    NodeId      flatten = node->op == OP_linear ? movement_before(g, n, 0) : 0;
     if (!flatten || node_get(g, flatten)->op != OP_flatten || node_get(g, flatten)->attrs.axis != 1)
         return false;
     NodeId m = movement_before(g, flatten, 0);
     if (!m || node_get(g, m)->op != OP_transpose || node_get(g, m)->attrs.list.v[0] != 0)
         return false;
-    ValueId x = node_get(g, m)->in[0];
-    const Value *weight = graph_input(g, node, 1);
+    ValueId       x = node_get(g, m)->in[0];
+    const Value  *weight = graph_input(g, node, 1);
     const Tensor *moved = move_columns(g->arena, weight->constant, &value_get(g, x)->type,
                                        &node_get(g, m)->attrs.list);
     graph_set_input(g, n, 1, graph_add_constant(g, graph_fresh_name(g, weight->name), moved));

@@ -16,7 +16,7 @@ static bool split_norm(Graph *g, const Node *n, Split *out)
     for (int i = 1; i < 5; i++)
         param[i] = graph_input(g, n, i)->constant;
     const Type *x = &graph_input(g, n, 0)->type;
-    int64_t dims[MAX_RANK], channels = x->dims[1];
+    int64_t     dims[MAX_RANK], channels = x->dims[1];
     for (int i = 0; i < x->rank; i++)
         dims[i] = i ? 1 : channels;
     Tensor *scale = tensor_new(g->arena, F32, x->rank - 1, dims);
@@ -37,15 +37,15 @@ static ValueId add_step(Graph *g, NodeId n, Op op, const char *name, ValueId x, 
                         ValueId like)
 {
     const char *constant = graph_fresh_name(g, value_get(g, like)->name);
-    ValueId in[2] = {x, graph_add_constant(g, constant, t)};
-    NodeId step = graph_add(g, op, name, node_get(g, n)->where, 2, in, NULL, n);
+    ValueId     in[2] = {x, graph_add_constant(g, constant, t)};
+    NodeId      step = graph_add(g, op, name, node_get(g, n)->where, 2, in, NULL, n);
     op_info(op)->shape(g, step);
     return node_get(g, step)->out;
 }
 
 static void replace_norm(Graph *g, NodeId n, const Split *s)
 {
-    Node norm = *node_get(g, n);
+    Node        norm = *node_get(g, n);
     const char *name = value_get(g, norm.out)->name;
     ValueId y = add_step(g, n, OP_mul, graph_fresh_name(g, name), norm.in[0], s->scale, norm.in[1]);
     y = add_step(g, n, OP_add, name, y, s->shift, norm.in[2]);
@@ -68,7 +68,7 @@ bool pass_split_norm(Graph *g, const PassContext *c)
     for (NodeId n = graph_first(g), next; n; n = next) {
         next = graph_next(g, n);
         const Node *node = node_get(g, n);
-        Split split;
+        Split       split;
         if (node->op != OP_batch_norm || node->epilogue.n_steps || !split_norm(g, node, &split))
             continue;
         replace_norm(g, n, &split);

@@ -62,7 +62,7 @@ static void test_chain(Step step)
 {
     Arena *a = arena_new();
     Graph *g = graph_new(a, diag_new(a));
-    Port in = {.name = "x"}, out = {.name = "y"};
+    Port   in = {.name = "x"}, out = {.name = "y"};
     in.value = graph_add_value(g, "x", type_plain(F32, 4, (int64_t[]){1, 1, 1, 1}));
     g->inputs = &in;
     g->outputs = &out;

@@ -32,7 +32,7 @@ static void test_small_floats(void)
     int n_wrong = 0;
     for (uint32_t h = 0; h < 0x10000; h++) {
         float f = f16_to_f32((uint16_t)h), b = bf16_to_f32((uint16_t)h);
-        int exponent = h >> 10 & 31, mantissa = h & 1023;
+        int   exponent = h >> 10 & 31, mantissa = h & 1023;
         float value = exponent ? ldexpf((float)(1024 + mantissa), exponent - 25)
                                : ldexpf((float)mantissa, -24);
         if (exponent == 31)
@@ -64,7 +64,7 @@ static void test_rounding(void)
 static void test_contents(Arena *a)
 {
     const struct {
-        Elem elem;
+        Elem   elem;
         double in, out;
     } cases[] = {{F32, 0.1, 0.1f},
                  {F16, 2049, 2048},

@@ -69,8 +69,8 @@ static const char *order(const Graph *g)
 static void test_uses(void)
 {
     ValueId v[4];
-    Graph *g = diamond(v);
-    NodeId sum = value_get(g, v[3])->producer, tanh_node = value_get(g, v[2])->producer;
+    Graph  *g = diamond(v);
+    NodeId  sum = value_get(g, v[3])->producer, tanh_node = value_get(g, v[2])->producer;
     CHECK(is_sound(g));
     CHECK(value_get(g, v[1])->n_users == 2 && graph_only_user(g, v[1]) == 0);
     CHECK(graph_only_user(g, v[2]) == sum);
@@ -91,9 +91,9 @@ static void test_uses(void)
 static void test_order(void)
 {
     ValueId v[4];
-    Graph *g = diamond(v);
-    NodeId sum = value_get(g, v[3])->producer;
-    NodeId n = graph_add(g, OP_relu, "r", (Span){0}, 1, &v[0], NULL, graph_first(g));
+    Graph  *g = diamond(v);
+    NodeId  sum = value_get(g, v[3])->producer;
+    NodeId  n = graph_add(g, OP_relu, "r", (Span){0}, 1, &v[0], NULL, graph_first(g));
     op_info(OP_relu)->shape(g, n);
     CHECK(!strcmp(order(g), "rabs") && is_sound(g));
     graph_move_before(g, n, sum);
@@ -108,9 +108,9 @@ static void test_order(void)
 
 static void test_many_inputs(void)
 {
-    Graph *g = graph_with_input();
+    Graph  *g = graph_with_input();
     ValueId x = g->inputs[0].value;
-    NodeId n = graph_add(g, OP_concat, "c", (Span){0}, 1, &x, &(OpAttrs){.axis = 1}, 0);
+    NodeId  n = graph_add(g, OP_concat, "c", (Span){0}, 1, &x, &(OpAttrs){.axis = 1}, 0);
     for (int i = 1; i < 100; i++) {
         CHECK(graph_append_input(g, n, i % 3 ? x : 0) == i);
         graph_set_input(g, n, i, x);
@@ -205,8 +205,8 @@ static void test_verify(void)
         same_name, lost_output,  false_output, false_step,  no_operand, variable_weight};
     for (size_t i = 0; i < COUNT_OF(damages); i++) {
         ValueId v[4];
-        Graph *g = diamond(v);
-        Text why = text_new(arena);
+        Graph  *g = diamond(v);
+        Text    why = text_new(arena);
         CHECK(graph_verify(g, true, &why));
         damages[i](g, v);
         if (!CHECK(!graph_verify(g, true, &why) && why.len > 0))
@@ -218,12 +218,12 @@ static void test_verify(void)
 static void test_eval(void)
 {
     ValueId v[4];
-    Graph *g = diamond(v);
+    Graph  *g = diamond(v);
     Tensor *t = tensor_new(arena, F16, 1, &shape[1]);
     for (int i = 0; i < 3; i++)
         tensor_set(t, i, i + 0.5);
-    NodeId a = value_get(g, v[1])->producer;
-    int operand = graph_append_input(g, a, graph_add_constant(g, "k", t));
+    NodeId       a = value_get(g, v[1])->producer;
+    int          operand = graph_append_input(g, a, graph_add_constant(g, "k", t));
     EpilogueStep steps[] = {{.op = OP_sub, .operand = operand, .swapped = true},
                             {.op = OP_relu6, .operand = -1}};
     node_at(g, a)->epilogue = (Epilogue){2, steps};
@@ -232,7 +232,7 @@ static void test_eval(void)
     make_output(g, v[0]);
     CHECK(is_sound(g));
     double data[6] = {-1, 0.25, 2, 0.5, 1, 3};
-    Array input = {type_plain(F32, 2, shape), data}, out[3];
+    Array  input = {type_plain(F32, 2, shape), data}, out[3];
     graph_eval(g, &input, out, arena, NULL);
     for (int i = 0; i < 6; i++) {
         double acc = fmin(6, fmax(0, i % 3 + 0.5 - fmax(0, data[i])));

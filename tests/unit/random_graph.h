@@ -10,10 +10,10 @@
 #include <string.h>
 
 typedef struct Maker {
-    Arena *arena;
-    Graph *g;
+    Arena  *arena;
+    Graph  *g;
     ValueId pool[64]; /* values made so far, the model's inputs first */
-    int n_pool;
+    int     n_pool;
 } Maker;
 
 static inline const Type *type_of(const Maker *m, ValueId v)
@@ -38,8 +38,8 @@ static inline ValueId pick(const Maker *m, int rank)
 static inline ValueId constant(Maker *m, int rank, const int64_t *dims, double low, double high)
 {
     Tensor *t = tensor_new(m->arena, F32, rank, dims);
-    double same = low + (high - low) * (random_float() + 1) / 2;
-    bool is_splat = random_below(4) == 0;
+    double  same = low + (high - low) * (random_float() + 1) / 2;
+    bool    is_splat = random_below(4) == 0;
     for (int64_t i = 0; i < type_count(&t->type); i++)
         tensor_set(t, i, is_splat ? same : low + (high - low) * (random_float() + 1) / 2);
     return graph_add_constant(m->g, graph_fresh_name(m->g, "k"), t);
@@ -49,8 +49,8 @@ static inline ValueId constant(Maker *m, int rank, const int64_t *dims, double l
 static inline void add(Maker *m, Op op, int n_in, const ValueId *in, const OpAttrs *attrs)
 {
     const char *name = arena_printf(m->arena, "%s%u", op_info(op)->name, (unsigned)m->g->n_values);
-    NodeId n = graph_add(m->g, op, name, (Span){0}, n_in, in, attrs, 0);
-    ValueId out = node_get(m->g, n)->out;
+    NodeId      n = graph_add(m->g, op, name, (Span){0}, n_in, in, attrs, 0);
+    ValueId     out = node_get(m->g, n)->out;
     if (!op_info(op)->shape(m->g, n) || type_count(type_of(m, out)) > 4000)
         graph_remove(m->g, n);
     else if (m->n_pool < (int)COUNT_OF(m->pool))
@@ -99,8 +99,8 @@ static inline void add_norm(Maker *m)
     if (!x)
         return;
     const int64_t *channels = &type_of(m, x)->dims[1];
-    ValueId scale = constant(m, 1, channels, -2, 2), bias = constant(m, 1, channels, -1, 1);
-    ValueId mean = constant(m, 1, channels, -1, 1), var = constant(m, 1, channels, 0.5, 2);
+    ValueId        scale = constant(m, 1, channels, -2, 2), bias = constant(m, 1, channels, -1, 1);
+    ValueId        mean = constant(m, 1, channels, -1, 1), var = constant(m, 1, channels, 0.5, 2);
     add(m, OP_batch_norm, 5, (ValueId[]){x, scale, bias, mean, var}, &(OpAttrs){.epsilon = 1e-5});
 }
 
@@ -109,8 +109,8 @@ static inline void add_unary(Maker *m)
     static const Op ops[] = {OP_relu,    OP_relu,         OP_relu,    OP_relu6,
                              OP_sigmoid, OP_tanh,         OP_dropout, OP_leaky_relu,
                              OP_clip,    OP_hard_sigmoid, OP_identity};
-    OpAttrs a = {.alpha = 0.25, .beta = 0.5, .min = -0.75, .max = 1.5};
-    ValueId x = pick(m, -1);
+    OpAttrs         a = {.alpha = 0.25, .beta = 0.5, .min = -0.75, .max = 1.5};
+    ValueId         x = pick(m, -1);
     if (x)
         add(m, ops[random_below(COUNT_OF(ops))], 1, &x, &a);
 }
@@ -119,11 +119,11 @@ static inline void add_unary(Maker *m)
 static inline void add_scaled(Maker *m)
 {
     static const Op ops[] = {OP_add, OP_sub, OP_mul, OP_div};
-    ValueId x = pick(m, -1), in[2] = {x, 0};
+    ValueId         x = pick(m, -1), in[2] = {x, 0};
     if (!x)
         return;
     Type t = *type_of(m, x);
-    int rank = (int)random_between(0, t.rank), form = (int)random_below(3);
+    int  rank = (int)random_between(0, t.rank), form = (int)random_below(3);
     if (form == 1)
         rank = t.rank ? t.rank - 1 : 0;
     int64_t dims[MAX_RANK] = {0};
@@ -132,7 +132,7 @@ static inline void add_scaled(Maker *m)
         dims[i] = form == 2 ? (random_below(2) ? t.dims[axis] : 1) : axis == 1 ? t.dims[axis] : 1;
     }
     in[1] = constant(m, rank, dims, 0.5, 1.5);
-    Op op = ops[random_below(COUNT_OF(ops))];
+    Op  op = ops[random_below(COUNT_OF(ops))];
     int through = op != OP_div && random_below(4) == 0; /* nothing is divided by what may be 0 */
     add(m, op, 2, (ValueId[]){in[through], in[!through]}, NULL);
 }
@@ -150,7 +150,7 @@ static inline void add_prelu(Maker *m)
 static inline void add_pair(Maker *m)
 {
     static const Op ops[] = {OP_add, OP_add, OP_sub, OP_mul, OP_concat};
-    ValueId x = pick(m, -1), y = x;
+    ValueId         x = pick(m, -1), y = x;
     if (!x)
         return;
     for (int tries = 0; tries < 20 && !(y != x && type_same_shape(type_of(m, x), type_of(m, y)));
@@ -177,7 +177,7 @@ static inline void add_pool(Maker *m)
     ValueId x = pick(m, 4);
     if (!x)
         return;
-    bool is_max = random_below(2);
+    bool    is_max = random_below(2);
     OpAttrs a = {.ceil_mode = random_below(4) == 0,
                  .count_include_pad = !is_max && random_below(2)};
     random_ints(a.kernel, 2, 1, 3);
@@ -196,7 +196,7 @@ static inline void add_plane(Maker *m)
     static const Op ops[] = {OP_global_avg_pool, OP_global_max_pool, OP_adaptive_avg_pool,
                              OP_upsample,        OP_reduce_mean,     OP_channel_shuffle};
     OpAttrs a = {.list = {.n = 2}, .keepdims = random_below(2), .groups = random_between(1, 3)};
-    Op op = ops[random_below(COUNT_OF(ops))];
+    Op      op = ops[random_below(COUNT_OF(ops))];
     ValueId x = pick(m, 4);
     random_ints(a.scales, 2, 1, 2);
     random_ints(a.list.v, 2, 1, 3);
@@ -254,7 +254,7 @@ static inline void add_movement(Maker *m)
 static inline void add_constant(Maker *m)
 {
     int64_t dims[4];
-    int rank = random_below(2) ? 4 : 2;
+    int     rank = random_below(2) ? 4 : 2;
     random_ints(dims, rank, 1, 4);
     if (m->n_pool < (int)COUNT_OF(m->pool) && random_below(3) == 0)
         m->pool[m->n_pool++] = constant(m, rank, dims, -1, 1);
@@ -264,7 +264,7 @@ static inline ValueId add_input(Maker *m, int rank)
 {
     int64_t dims[4];
     random_ints(dims, 4, 1, 5);
-    char *name = arena_printf(m->arena, "x%d", m->g->n_inputs);
+    char   *name = arena_printf(m->arena, "x%d", m->g->n_inputs);
     ValueId v = graph_add_value(m->g, name, type_plain(F32, rank, dims));
     value_at(m->g, v)->is_input = true;
     m->g->inputs[m->g->n_inputs++] = (Port){.value = v, .name = name};
