@@ -130,8 +130,8 @@ static void test_random(int n_graphs)
     }
 }
 
-/* What is constant is computed; but a model output is written by a node, and nothing is computed that
- * would take hours. */
+/* What is constant is computed; but a model output is written by a node, and what would fill the
+ * memory stays. */
 static void test_fold_constants(void)
 {
     Arena  *a = arena_new();
