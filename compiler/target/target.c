@@ -25,23 +25,9 @@ static bool machine_is(const char *name)
     return uname(&u) == 0 && !strcmp(u.machine, name);
 }
 
-/* cpu_has - whether the processor has what the target's instructions need; the machine is right. */
-static bool cpu_has(const Target *t)
-{
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (t == &target_x86_avx512)
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("fma");
-    if (t == &target_x86_avx2)
-        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-#endif
-    (void)t;
-    return true;
-}
-
 bool target_runs_here(const Target *t)
 {
-    return !t->machine || (machine_is(t->machine) && cpu_has(t));
+    return !t->machine || (machine_is(t->machine) && (!t->cpu_has || t->cpu_has()));
 }
 
 const Target *target_by_name(const char *name)

@@ -61,6 +61,7 @@ typedef struct Target {
     const char  *c_flags;        /* what kiln build adds for the C compiler */
     const char  *cross_cc;       /* default compiler where the machine is another one; NULL */
     const char  *machine;        /* uname -m it runs on; NULL: any */
+    bool       (*cpu_has)(void); /* whether this processor has its instructions; NULL: always */
     const char  *emulator;       /* runs it elsewhere, "qemu-aarch64 -L /usr/aarch64-linux-gnu"; NULL */
     ByteOrder    byte_order;
     bool         halo;           /* keep zero halos around planes instead of cutting borders */

@@ -91,6 +91,25 @@ const Target target_x86_64 = {
     .n_support = (int)COUNT_OF(sse2_support),
 };
 
+/* has_avx2, has_avx512 - asked of the processor at hand where that is an x86. */
+static bool has_avx2(void)
+{
+#ifdef __x86_64__
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#else
+    return false;
+#endif
+}
+
+static bool has_avx512(void)
+{
+#ifdef __x86_64__
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("fma");
+#else
+    return false;
+#endif
+}
+
 /* ---- AVX2 ------------------------------------------------------------------------------- */
 
 static const Support avx2_support[] = {
@@ -159,6 +178,7 @@ const Target target_x86_avx2 = {
     .c_flags = "-O2 -mavx2 -mfma",
     .cross_cc = "x86_64-linux-gnu-gcc",
     .machine = "x86_64",
+    .cpu_has = has_avx2,
     .byte_order = BYTES_LITTLE,
     .halo = true,
     .l1_bytes = 32 << 10,
@@ -240,6 +260,7 @@ const Target target_x86_avx512 = {
     .c_flags = "-O2 -mavx512f -mfma",
     .cross_cc = "x86_64-linux-gnu-gcc",
     .machine = "x86_64",
+    .cpu_has = has_avx512,
     .byte_order = BYTES_LITTLE,
     .halo = true,
     .l1_bytes = 32 << 10,
