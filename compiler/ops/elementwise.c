@@ -42,7 +42,9 @@ double eval_elementwise(Op op, const OpAttrs *attrs, double a, double b)
     case OP_sub: return a - b;
     case OP_mul: return a * b;
     case OP_div: return a / b;
-    default: return a; /* identity, dropout */
+    case OP_identity:
+    case OP_dropout: return a;
+    default: return NAN; /* not elementwise */
     }
 }
 

@@ -262,24 +262,19 @@ static const char *any_rank(void)
 
 static void test_elementwise(void)
 {
-    static const Op unary[] = {
-        OP_relu,    OP_relu6,      OP_sigmoid, OP_tanh,         OP_hard_swish, OP_silu, OP_identity,
-        OP_dropout, OP_leaky_relu, OP_elu,     OP_hard_sigmoid, OP_gelu,       OP_clip};
-    static const Op binary[] = {OP_add, OP_sub, OP_mul, OP_div};
     static const char *const pairs[] = {
         "2 5 3 4, 2 5 3 4",   "2 5 3 4, 1 5 1 1", "2 5 3 4, 5 1 1", "2 5 3 4, 4",
         "2 5 3 4, 3 4",       "2 1 3 4, 2 5 1 1", "3 7, 3 7",       "3 7, 7",
         "3 7, 3 1",           "2 3 4, 3 1",       "5, 2 3 4 5 5",   "5, 1",
         "2 3 4 5, 2 2 3 4 5", "2 5 3 4, 2 1 1 4", "4, 2 5 3 4"};
-    for (size_t i = 0; i < COUNT_OF(unary); i++)
-        CHECK(lowers(unary[i], any_rank(),
-                     (OpAttrs){.alpha = 0.3,
-                               .beta = 0.5,
-                               .min = -0.5,
-                               .max = 0.25,
-                               .tanh_form = random_below(2)}));
-    for (size_t i = 0; i < COUNT_OF(binary); i++)
-        CHECK(lowers(binary[i], pairs[random_below(COUNT_OF(pairs))], (OpAttrs){0}));
+    for (int op = OP_NONE + 1; op < N_OPS; op++) {
+        OpAttrs a = {
+            .alpha = 0.3, .beta = 0.5, .min = -0.5, .max = 0.25, .tanh_form = random_below(2)};
+        if (op_info((Op)op)->flags & OPF_UNARY)
+            CHECK(lowers((Op)op, any_rank(), a));
+        if (op_info((Op)op)->flags & OPF_BINARY)
+            CHECK(lowers((Op)op, pairs[random_below(COUNT_OF(pairs))], (OpAttrs){0}));
+    }
     static const char *const slopes[] = {"2 5 3 4, 5",   "2 5 3 4, 1", "2 5 3 4, 5 1 1",
                                          "3 7, 7",       "2 3 4, 3",   "5, 5",
                                          "2 3 4 1 2, 3", "2 3 4, 3 1"};
