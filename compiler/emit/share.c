@@ -43,12 +43,13 @@ static void mark(Marks *m, BufferId b, const Affine *index, int lanes)
 {
     BufferId       home = m->aliases->same[b] ? m->aliases->same[b] : b;
     unsigned char *writer = m->writer[home];
+    const int64_t  last = m->k->buffers[home].count - lanes; /* a guard keeps off what is past it */
     int64_t        digit[MAX_TERMS] = {0}, at = index->constant;
     int            n = (int)index->n_terms, i;
     if (!writer)
         return;
     do {
-        for (int lane = 0; lane < lanes; lane++) {
+        for (int lane = 0; lane < lanes && at >= 0 && at <= last; lane++) {
             m->clash |= writer[at + lane] && writer[at + lane] != m->nest;
             if (m->writing)
                 writer[at + lane] = (unsigned char)m->nest;
