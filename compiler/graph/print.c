@@ -162,6 +162,13 @@ static void print_port_name(const Graph *g, const Port *p, Text *out)
         text_add(out, " nhwc");
 }
 
+/* print_algorithm - how a convolution's sums are made, where it is not the plain way. */
+static void print_algorithm(const Node *n, Text *out)
+{
+    if (n->winograd)
+        text_printf(out, " by winograd %dx%d", n->winograd, n->winograd);
+}
+
 static void print_epilogue(const Graph *g, const Node *n, Text *out)
 {
     for (int i = 0; i < n->epilogue.n_steps; i++) {
@@ -190,8 +197,14 @@ static void print_node(const Graph *g, const Node *n, Text *out)
     }
     text_add(out, ")");
     attrs_print(n->op, &n->attrs, out);
+    print_algorithm(n, out);
     print_epilogue(g, n, out);
     print_type(g, n->out, out);
+    if (n->scratch) {
+        text_add(out, " scratch ");
+        print_value(g, n->scratch, out);
+        print_type(g, n->scratch, out);
+    }
     const Value *value = value_get(g, n->out);
     if (value->base) {
         text_add(out, " in ");
@@ -270,6 +283,7 @@ static void dot_node(const Graph *g, const Node *n, Text *out)
     Text label = text_new(out->arena);
     text_add(&label, op_info(n->op)->name);
     attrs_print(n->op, &n->attrs, &label);
+    print_algorithm(n, &label);
     print_epilogue(g, n, &label);
     text_printf(out, "    v%u [shape=box, label=\"", (unsigned)n->out);
     dot_text(text_printable(out->arena, value_get(g, n->out)->name), out);
