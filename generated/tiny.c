@@ -9,7 +9,7 @@
  * 2048 bytes of activations, static
  * 1420 bytes of weights, inline */
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize ("no-tree-loop-distribute-patterns")
+#pragma GCC optimize ("no-tree-loop-distribute-patterns", "no-ipa-cp")
 #endif
 #include "tiny.h"
 

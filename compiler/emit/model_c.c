@@ -56,7 +56,9 @@ static void guard_c(Writer *w, const EmitOptions *o)
         w_line(w, "#error \"this file is for exact arithmetic: compile without -ffast-math\"");
         w_line(w, "#endif");
     }
-    /* gcc would turn loops that copy into calls of memmove; the file is to need no library. */
+    /* gcc would turn loops that copy into calls of memmove; the file is to need no library. And when
+     * gcc 12.2 propagates the constant addresses of calls into clones of kernels, it drops calls
+     * whose results are read: wrong results at -O2 and -O3, seen with scratch memory used twice. */
     w_line(w, o->fp == FP_EXACT ? "#if defined(__clang__)"
                                 : "#if defined(__GNUC__) && !defined(__clang__)");
     if (o->fp == FP_EXACT) {
@@ -64,7 +66,7 @@ static void guard_c(Writer *w, const EmitOptions *o)
         w_line(w, "#elif defined(__GNUC__)");
         w_line(w, "#pragma GCC optimize (\"fp-contract=off\")");
     }
-    w_line(w, "#pragma GCC optimize (\"no-tree-loop-distribute-patterns\")");
+    w_line(w, "#pragma GCC optimize (\"no-tree-loop-distribute-patterns\", \"no-ipa-cp\")");
     w_line(w, "#endif");
 }
 
