@@ -1,9 +1,8 @@
 /* compile.c - graph -> kernels.
  *
- * Each node is lowered, scheduled and taken through the kernel passes in memory of its own;
- * kernels that print alike as C are kept once. Constants of a kernel that is dropped are still
- * the node's own: they go to the blob, and what they are made of is copied where it lay in the
- * kernel's memory. */
+ * Each node is lowered, scheduled and taken through the kernel passes in memory of its own, which
+ * is given back once the kernel is C; kernels that print alike are kept once. Constants go to the
+ * blob, and what they are made of is copied where it lay in the kernel's memory. */
 #include "emit/emit.h"
 
 #include "ops/ops.h"
@@ -33,29 +32,28 @@ static void print_after(const EmitOptions *o, const Kernel *k, const char *node,
 }
 
 /* check - a kernel that does not verify is our own bug. */
-static bool check(const Compiler *c, const Kernel *k, const Node *n, const char *pass)
+static bool check(const Graph *g, const Kernel *k, const Node *n, const char *pass)
 {
     Text why = text_new(k->arena);
     if (kernel_verify(k, &why))
         return true;
-    diag_error(c->program->graph->diag, n->where,
-               "internal error: the kernel of '%s' is wrong after %s: %s",
+    diag_error(g->diag, n->where, "internal error: the kernel of '%s' is wrong after %s: %s",
                text_printable(k->arena, n->name), pass, why.data);
     return false;
 }
 
-static bool run_passes(const Compiler *c, Kernel *k, const Node *n)
+static bool run_passes(const Graph *g, const EmitOptions *o, Kernel *k, const Node *n)
 {
-    if (!check(c, k, n, "lowering"))
+    if (!check(g, k, n, "lowering"))
         return false;
     for (int i = 0; i < n_kernel_passes; i++) {
         const KernelPass *pass = &kernel_passes[i];
-        if (!kernel_pass_runs(i, c->o->disabled, c->o->n_disabled))
+        if (!kernel_pass_runs(i, o->disabled, o->n_disabled))
             continue;
         pass->run(k);
-        if (!check(c, k, n, pass->name))
+        if (!check(g, k, n, pass->name))
             return false;
-        print_after(c->o, k, n->name, pass->name);
+        print_after(o, k, n->name, pass->name);
     }
     return true;
 }
@@ -141,19 +139,28 @@ static size_t slot_of(const Compiler *c, const KernelText *t)
     return at;
 }
 
-/* new_kernel - take `k` over, named after its op and numbered. */
-static int new_kernel(Compiler *c, Kernel *k, Op op, const KernelText *text)
+/* new_kernel - keep what the program needs of `k`, named after its op and numbered: not its body,
+ * which is large; program_print makes it again. */
+static int new_kernel(Compiler *c, const Kernel *k, Op op, const KernelText *text)
 {
     Program *p = c->program;
+    Arena   *a = c->arena;
     int      i = p->n_kernels++;
-    p->kernels = arena_grow(c->arena, p->kernels, (size_t)i, &c->cap_kernels, sizeof *p->kernels);
-    p->texts = arena_grow(c->arena, p->texts, (size_t)i, &c->cap_texts, sizeof *p->texts);
-    k->name = arena_printf(k->arena, "%s_%d", op_info(op)->name, ++c->counts[op]);
-    p->kernels[i] = k;
-    p->texts[i] = *text;
+    p->kernels = arena_grow(a, p->kernels, (size_t)i, &c->cap_kernels, sizeof *p->kernels);
+    p->texts = arena_grow(a, p->texts, (size_t)i, &c->cap_texts, sizeof *p->texts);
+    char   *name = arena_printf(a, "%s_%d", op_info(op)->name, ++c->counts[op]);
+    Kernel *kept = p->kernels[i] = kernel_new(a, name, k->target, k->fp);
+    kept->node = k->node;
+    kept->schedule = k->schedule;
+    kept->macs = k->macs;
+    text_add_bytes(&kept->notes, k->notes.data, k->notes.len);
+    p->texts[i] = (KernelText){.params = arena_strdup(a, text->params),
+                               .body = arena_strdup(a, text->body),
+                               .n_inputs = text->n_inputs,
+                               .is_shared = text->is_shared};
     if (2 * (size_t)p->n_kernels > c->n_slots) {
         c->n_slots *= 2;
-        c->slots = arena_array(c->arena, uint32_t, c->n_slots);
+        c->slots = arena_array(a, uint32_t, c->n_slots);
         for (int j = 0; j < p->n_kernels; j++)
             c->slots[slot_of(c, &p->texts[j])] = (uint32_t)j + 1;
     } else {
@@ -180,34 +187,36 @@ static void add_step(Compiler *c, NodeId n, const Kernel *k, const KernelText *t
 
 /* ---- the program --------------------------------------------------------------------------- */
 
+/* make_kernel - a node lowered, scheduled and taken through the passes. NULL: reported. */
+static Kernel *make_kernel(Graph *g, NodeId n, const EmitOptions *o, Arena *a)
+{
+    const Node *node = node_get(g, n);
+    Kernel     *k = kernel_new(a, op_info(node->op)->name, o->target, o->fp);
+    k->node = n;
+    op_info(node->op)->lower(g, n, k);
+    if (o->schedules)
+        schedule_override(o->schedules, node->name, &k->schedule);
+    return run_passes(g, o, k, node) ? k : NULL;
+}
+
 /* compile_node - false: reported. A node with nothing left to do (a view, a concat its producers
  * write) makes no step. */
 static bool compile_node(Compiler *c, NodeId n)
 {
-    Graph      *g = c->program->graph;
-    const Node *node = node_get(g, n);
-    Arena      *scratch = arena_new();
-    Kernel     *k = kernel_new(scratch, op_info(node->op)->name, c->o->target, c->o->fp);
-    k->node = n;
-    op_info(node->op)->lower(g, n, k);
-    if (c->o->schedules)
-        schedule_override(c->o->schedules, node->name, &k->schedule);
-    if (!run_passes(c, k, node)) {
-        arena_free(scratch);
-        return false;
-    }
-    Aliases    aliases = find_aliases(g, k);
-    KernelText text = kernel_c(k, &aliases, c->o->threads > 0, scratch);
-    if (*text.body) {
-        size_t at = slot_of(c, &text);
-        bool   is_new = !c->slots[at];
-        int    kernel = is_new ? new_kernel(c, k, node->op, &text) : (int)c->slots[at] - 1;
-        add_step(c, n, k, &text, kernel);
-        if (is_new)
-            return true; /* the program owns the kernel's memory now */
+    Graph  *g = c->program->graph;
+    Arena  *scratch = arena_new();
+    Kernel *k = make_kernel(g, n, c->o, scratch);
+    if (k) {
+        Aliases    aliases = find_aliases(g, k);
+        KernelText text = kernel_c(k, &aliases, c->o->threads > 0, scratch);
+        if (*text.body) {
+            uint32_t known = c->slots[slot_of(c, &text)];
+            int      kernel = known ? (int)known - 1 : new_kernel(c, k, node_get(g, n)->op, &text);
+            add_step(c, n, k, &text, kernel);
+        }
     }
     arena_free(scratch);
-    return true;
+    return k != NULL;
 }
 
 /* add_outputs - outputs whose value is constant: infer copies them out of the blob. */
@@ -236,30 +245,27 @@ Program *program_compile(Graph *g, const EmitOptions *o)
     Compiler c = {.program = p, .o = o, .arena = g->arena, .n_slots = FIRST_SLOTS};
     c.slots = arena_array(g->arena, uint32_t, c.n_slots);
     p->graph = g;
+    p->options = *o;
+    p->options.print_after = NULL;
     p->blob = blob_new(g->arena, o->target->lanes > 1 ? VECTOR_ALIGN : SCALAR_ALIGN);
     bool ok = true;
     for (NodeId n = graph_first(g); n && !diag_full(g->diag); n = graph_next(g, n))
         ok &= compile_node(&c, n);
     add_outputs(&c);
-    if (ok)
-        return p;
-    program_free(p);
-    return NULL;
+    return ok ? p : NULL;
 }
 
 void program_print(const Program *p, Text *out)
 {
     for (int i = 0; i < p->n_kernels; i++) {
+        Arena  *a = arena_new();
+        Kernel *k = make_kernel(p->graph, p->kernels[i]->node, &p->options, a);
         if (i)
             text_add(out, "\n");
-        kernel_print(p->kernels[i], out);
+        if (k) {
+            k->name = p->kernels[i]->name;
+            kernel_print(k, out);
+        }
+        arena_free(a);
     }
-}
-
-void program_free(Program *p)
-{
-    for (int i = 0; p && i < p->n_kernels; i++)
-        arena_free(p->kernels[i]->arena);
-    if (p)
-        p->n_kernels = 0;
 }

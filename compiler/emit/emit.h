@@ -187,7 +187,8 @@ typedef struct Step {
 
 typedef struct Program {
     Graph   *graph;
-    Kernel **kernels;             /* distinct ones; kernels[i]->name is its C name, conv2d_3 */
+    EmitOptions options;
+    Kernel **kernels;             /* distinct ones, without their bodies; the name is conv2d_3 */
     KernelText *texts;            /* of each kernel */
     int      n_kernels;
     Step    *steps;
@@ -199,7 +200,6 @@ typedef struct Program {
 /* program_compile - lower every node of a planned graph. NULL: errors, reported. */
 Program *program_compile(Graph *g, const EmitOptions *o);
 void     program_print(const Program *p, Text *out); /* --emit loops */
-void     program_free(Program *p);                   /* the kernels; NULL is allowed */
 
 /* ---- blob.c ----------------------------------------------------------------------------- */
 
