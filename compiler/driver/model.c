@@ -35,8 +35,7 @@ static void show_printed(Compilation *c)
 
 bool model_passes(Compilation *c, const Options *o)
 {
-    PassContext context = {o->target, o->arena_by_caller, SEARCH_SECONDS,
-                           o->fp == FP_EXACT,
+    PassContext context = {o->target, o->arena_by_caller, SEARCH_SECONDS, o->fp == FP_EXACT,
                            o->weights == WEIGHTS_INLINE ? INLINE_GROWTH : -1};
     PassOptions p = {.only = o->passes.only, .printed = &c->printed};
     c->printed = text_new(c->arena);
@@ -84,8 +83,9 @@ bool model_compile(Compilation *c, const Options *o)
     if (!model_read(c, o) || !model_passes(c, o))
         return false;
     if (!c->graph->plan) {
-        diag_error(c->diag, (Span){0}, "without the pass plan-memory there is no code to emit; "
-                                       "--emit graph shows what the passes made");
+        diag_error(c->diag, (Span){0},
+                   "without the pass plan-memory there is no code to emit; "
+                   "--emit graph shows what the passes made");
         return false;
     }
     model_emit_options(c, o, "", &e);
