@@ -98,7 +98,7 @@ def build_and_run(path, inputs, folder, target, *options):
     os.makedirs(folder, exist_ok=True)
     program = os.path.join(folder, "program-" + target)
     run([KILN, "build", path, "-q", "--target", target, "-o", program, *options])
-    command = targets()[target] + [program]
+    command = targets().get(target, []) + [program]
     for name, a in inputs.items():
         file = os.path.join(folder, name + ".in.npy")
         np.save(file, a)

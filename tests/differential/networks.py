@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Whole networks with random weights against PyTorch in double, on every target this machine runs.
-Ends with `N passed, N failed`."""
+"""Whole networks with random weights against PyTorch in double: small ones on every target this machine
+runs, large ones on its best and on arm64. Ends with `N passed, N failed`."""
 import os
 import shutil
 import sys
@@ -68,6 +68,17 @@ NETWORKS = {
 }
 
 
+# Their weights go into a file beside the program: as text they would take longer to compile than to test.
+LARGE = ("resnet18", "resnet18_batch", "resnext50", "vgg11_bn")
+
+
+def targets_for(name):
+    """{target: options of kiln build}."""
+    if name not in LARGE:
+        return {t: [] for t in targets()}
+    return {t: ["--weights", "file"] for t in ("native", "aarch64")}
+
+
 def weights_length(module):
     """The sum of all reduction lengths: how many roundings a path through the network may meet."""
     return sum(m.weight[0].numel() for m in module.modules() if isinstance(m, (nn.Conv2d, nn.Linear)))
@@ -83,9 +94,9 @@ def check(name, folder, counts):
         want = module.double()(x.double())
     want = [w.numpy() for w in (want if isinstance(want, tuple) else (want,))]
     bound = 8 * U * weights_length(module) ** 0.5
-    for target in targets():
+    for target, options in targets_for(name).items():
         try:
-            out = build_and_run(file, {path.inputs[0]["name"]: x.numpy()}, folder, target)
+            out = build_and_run(file, {path.inputs[0]["name"]: x.numpy()}, folder, target, *options)
         except (RuntimeError, OSError) as e:
             print(f"FAIL networks/{name} {target}: {e}")
             counts[1] += 1
