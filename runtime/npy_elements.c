@@ -83,10 +83,7 @@ int kiln_npy_load(const kiln_npy *n, const unsigned char *data, int64_t count, k
                   void *out)
 {
     if (is_plain(n, to)) {
-        unsigned char *bytes = out;
-        size_t         total = (size_t)count * kiln_elem_bytes(to);
-        for (size_t i = 0; i < total; i++)
-            bytes[i] = data[i];
+        __builtin_memcpy(out, data, (size_t)count * kiln_elem_bytes(to));
         return 1;
     }
     for (int64_t i = 0; i < count; i++)
