@@ -11,12 +11,14 @@ U = 2.0 ** -24  # unit roundoff of f32
 
 
 class Case:
-    """One operator: `add` puts it into a model; `want` and `bound` are arrays in double."""
+    """One operator: `add` puts it into a model; `want` and `bound` are arrays in double. Where Winograd's
+    method may be chosen, `layer_bound` is what --fp strict allows such a layer; elsewhere it is `bound`."""
 
-    def __init__(self, name, inputs, add, want, bound, elem="f32"):
-        self.name, self.inputs, self.add, self.elem = name, inputs, add, elem
+    def __init__(self, name, inputs, add, want, bound, winograd=False):
+        self.name, self.inputs, self.add = name, inputs, add
         self.want = want.numpy() if isinstance(want, torch.Tensor) else want
         self.bound = bound.numpy() if isinstance(bound, torch.Tensor) else bound
+        self.layer_bound = np.maximum(self.bound, 2e-4 * self.want.std()) if winograd else self.bound
 
 
 def sum_bound(magnitude, length):
@@ -76,7 +78,8 @@ class Maker:
                 else:
                     last = m.node(f"{name}_s{i}", step, [last])
             return last
-        return Case(name, inputs, add, ref, sum_bound(mag, c // groups * kernel[0] * kernel[1] + 4))
+        winograd = kernel in ((3, 3), (5, 5)) and stride == dil == (1, 1) and groups == 1
+        return Case(name, inputs, add, ref, sum_bound(mag, c // groups * kernel[0] * kernel[1] + 4), winograd)
 
     def linear(self, name, n, i, o, bias=True):
         xa, wa, ba = self.array(n, i), self.array(o, i, scale=(2 / i) ** 0.5), self.array(o)
