@@ -238,6 +238,8 @@ void   table_print(const Table *t, FILE *out);
 
 /* progress - one line rewritten on a terminal, once work has lasted a second; nothing in a pipe. */
 void progress(const char *what, int64_t done, int64_t total);
+/* progress_wait - the same where nobody knows how long it will be: the seconds so far. */
+void progress_wait(const char *what);
 void progress_end(void);
 
 #endif

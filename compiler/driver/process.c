@@ -127,17 +127,20 @@ static void pipe_drain(Pipe *p)
         pipe_close(&p->read_end);
 }
 
-static void drain_both(Pipe pipes[2])
+static void drain_both(Pipe pipes[2], const char *program)
 {
+    enum { MILLISECONDS = 200 };
     while (pipes[0].read_end >= 0 || pipes[1].read_end >= 0) {
         struct pollfd polled[2] = {{.fd = pipes[0].read_end, .events = POLLIN},
                                    {.fd = pipes[1].read_end, .events = POLLIN}};
-        if (poll(polled, 2, -1) < 0)
+        progress_wait(program);
+        if (poll(polled, 2, MILLISECONDS) <= 0)
             continue;
         for (int i = 0; i < 2; i++)
             if (polled[i].revents)
                 pipe_drain(&pipes[i]);
     }
+    progress_end();
 }
 
 /* child - becomes argv; on failure sends errno through `failed`. */
@@ -194,7 +197,7 @@ bool process_run(Arena *a, Diag *d, const char *const *argv, int *status, Text *
         diag_system(d, "cannot run '%s': %s", argv[0], strerror(cause));
         return false;
     }
-    drain_both(pipes);
+    drain_both(pipes, argv[0]);
     while (waitpid(pid, &result, 0) < 0 && errno == EINTR)
         continue;
     *status = WIFEXITED(result) ? WEXITSTATUS(result) : 128 + WTERMSIG(result);

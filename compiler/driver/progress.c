@@ -15,21 +15,37 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+/* is_due - whether the line is to be rewritten now. */
+static bool is_due(double t)
+{
+    if (!started)
+        started = t;
+    if (t - started < 1 || t - last < 0.1 || !isatty(STDERR_FILENO))
+        return false;
+    last = t;
+    shown = true;
+    return true;
+}
+
 void progress(const char *what, int64_t done, int64_t total)
 {
     enum { WIDTH = 30 };
-    double t = now();
-    if (!started)
-        started = t;
-    if (t - started < 1 || t - last < 0.1 || total <= 0 || !isatty(STDERR_FILENO))
+    if (total <= 0 || !is_due(now()))
         return;
-    last = t;
-    shown = true;
     int filled = (int)((double)done / (double)total * WIDTH);
     fprintf(stderr, "\r%-20s [", what);
     for (int i = 0; i < WIDTH; i++)
         fputc(i < filled ? '#' : '.', stderr);
     fprintf(stderr, "] %3d%%", (int)(100 * (double)done / (double)total));
+    fflush(stderr);
+}
+
+void progress_wait(const char *what)
+{
+    double t = now();
+    if (!is_due(t))
+        return;
+    fprintf(stderr, "\r%-20s %.0f s", what, t - started);
     fflush(stderr);
 }
 
