@@ -175,10 +175,18 @@ const char  *board_flags(Arena *a, const Board *b);
 
 /* ---- rounding.c ------------------------------------------------------------------------- */
 
-/* rounding_bounds - run the graph in double, then again with errors of the size that single precision
- * makes; exact[i] and bound[i] belong to g->outputs[i]. Needs shapes; the graph as written. */
-void rounding_bounds(const Graph *g, const Array *inputs, uint64_t seed, Array *exact, double *bound,
-                     Arena *a, void (*step)(int done, int total));
+/* What one output is, and may be off by in single precision. */
+typedef struct Rounding {
+    Array  exact;
+    double direct;                /* direct sums: about this much                      */
+    double bound;                 /* 4 times that, and what Winograd's layers may add */
+} Rounding;
+
+/* rounding_bounds - by running the graph in double, without and with errors of the size that single
+ * precision makes; outputs[i] belongs to g->outputs[i]. `g` is the graph as written, with shapes;
+ * `compiled` says which of its nodes are computed by Winograd's algorithm. */
+void rounding_bounds(const Graph *g, const Graph *compiled, const Array *inputs, uint64_t seed,
+                     Rounding *outputs, Arena *a, void (*step)(int done, int total));
 
 /* ---- process.c -------------------------------------------------------------------------- */
 

@@ -21,7 +21,8 @@ const Command commands[] = {
      command_run},
     {"verify", "MODEL", "compare the built program with the evaluator",
      "Builds the program, runs both on seeded inputs and compares each output with a bound on the\n"
-     "rounding errors that fp32 sums of those lengths make. Exits 1 past the bound.",
+     "rounding errors of fp32. error/std is the error as a share of the output's standard deviation,\n"
+     "error/fp32 as a multiple of what direct fp32 sums may be off by. Exits 1 past the bound.",
      command_verify},
     {"bench", "MODEL", "time the built program",
      "Builds the program and times it: median and minimum in ms, and multiply-accumulates a second.",

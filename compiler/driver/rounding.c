@@ -5,19 +5,24 @@
  * Stability of Numerical Algorithms", 2nd ed., 2.8 and 4.2). How such an error grows on its way to an
  * output depends on everything behind it; so it is followed rather than bounded: the graph is run in
  * double once as it is, and TRIALS times with an error of exactly that size and a random sign put on
- * every element of every node's result and of the inputs. The bound of an output is FACTOR times the
- * largest change seen in it, and never less than FACTOR times what its own sum may be off by.
+ * every element of every node's result and of the inputs. The largest change seen in an output is what
+ * direct sums are off by; its bound is FACTOR times that.
  *
- * Nothing here looks at the emitted code or its results: the bound follows from the model, the inputs
- * and the lengths of the sums. */
+ * A convolution by Winograd's algorithm may be off by more: by WINOGRAD_SHARE of its output's standard
+ * deviation. Where the compiled graph has any, further trials put an error of that size divided by
+ * FACTOR on their results too, and the bound is FACTOR times the largest change in those.
+ *
+ * Nothing here looks at the program's results: the bound follows from the model, the inputs, the
+ * lengths of the sums and the algorithms chosen. */
 #include "driver/driver.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { TRIALS = 2 };
-#define FACTOR 4.0
-#define U      0x1p-24
+#define FACTOR         4.0
+#define WINOGRAD_SHARE 2e-4
+#define U              0x1p-24
 
 /* ---- one node --------------------------------------------------------------------------- */
 
@@ -97,21 +102,24 @@ static uint64_t next_random(uint64_t *state)
     return z ^ z >> 31;
 }
 
-static void shake(Array *a, double length, double size, uint64_t *state)
+/* shake - an error of random sign on every element: `error` of its own size or of `size`, whichever
+ * is more, and not less than `least`. */
+static void shake(Array *a, double error, double size, double least, uint64_t *state)
 {
     int64_t  n = type_count(&a->type);
     uint64_t bits = 0;
     for (int64_t i = 0; i < n; i++) {
         if (i % 64 == 0)
             bits = next_random(state);
-        double error = U * sqrt(length) * fmax(fabs(a->data[i]), size);
-        a->data[i] += bits >> i % 64 & 1 ? error : -error;
+        double e = fmax(error * fmax(fabs(a->data[i]), size), least);
+        a->data[i] += bits >> i % 64 & 1 ? e : -e;
     }
 }
 
 /* ---- the graph, exact and shaken side by side ------------------------------------------- */
 
-enum { WAYS = 1 + TRIALS }; /* way 0 is exact */
+/* Way 0 is exact; then come trials with the errors of direct sums, then those with Winograd's. */
+enum { TRIALS = 2, WAYS = 1 + 2 * TRIALS };
 
 typedef struct Kept {
     Arena *arena; /* of the contents; freed after the last use */
@@ -123,8 +131,48 @@ typedef struct Kept {
 typedef struct Walk {
     const Graph *g;
     Kept        *held; /* by value */
+    int          n_ways;
+    const char **winograd; /* names of nodes, sorted */
+    size_t       n_winograd;
     uint64_t     state;
 } Walk;
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* find_winograd - the nodes of the compiled graph that are computed so. They keep their names. */
+static void find_winograd(Walk *w, const Graph *compiled, Arena *a)
+{
+    size_t cap = 0;
+    for (NodeId n = graph_first(compiled); n; n = graph_next(compiled, n)) {
+        if (!node_get(compiled, n)->winograd)
+            continue;
+        w->winograd = arena_grow(a, w->winograd, w->n_winograd, &cap, sizeof *w->winograd);
+        w->winograd[w->n_winograd++] = node_get(compiled, n)->name;
+    }
+    if (w->n_winograd)
+        qsort(w->winograd, w->n_winograd, sizeof *w->winograd, by_name);
+    w->n_ways = w->n_winograd ? WAYS : 1 + TRIALS;
+}
+
+static bool is_winograd(const Walk *w, const Node *n)
+{
+    return w->n_winograd &&
+           bsearch(&n->name, w->winograd, w->n_winograd, sizeof *w->winograd, by_name);
+}
+
+static double deviation(const Array *a)
+{
+    int64_t n = type_count(&a->type);
+    double  sum = 0, squares = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += a->data[i];
+    for (int64_t i = 0; i < n; i++)
+        squares += (a->data[i] - sum / (double)n) * (a->data[i] - sum / (double)n);
+    return sqrt(squares / (double)n);
+}
 
 static Array array_new(Arena *a, const Type *t)
 {
@@ -166,17 +214,17 @@ static void hold_constant(Walk *w, ValueId v)
     h->way[0] = array_new(h->arena, &value->type);
     for (int64_t i = 0; i < type_count(&value->type); i++)
         h->way[0].data[i] = tensor_get(value->constant, i);
-    for (int i = 1; i < WAYS; i++)
+    for (int i = 1; i < w->n_ways; i++)
         h->way[i] = h->way[0];
 }
 
 static void hold_input(Walk *w, ValueId v, const Array *contents)
 {
     Kept *h = hold(w, v);
-    for (int i = 0; i < WAYS; i++) {
+    for (int i = 0; i < w->n_ways; i++) {
         h->way[i] = copy_of(h->arena, contents);
         if (i && elem_is_float(contents->type.elem))
-            shake(&h->way[i], 1, 0, &w->state);
+            shake(&h->way[i], U, 0, 0, &w->state);
     }
 }
 
@@ -189,16 +237,17 @@ static void run_node(Walk *w, const Node *n)
     for (int i = 0; i < n->n_in; i++)
         if (n->in[i] && value_get(w->g, n->in[i])->constant)
             hold_constant(w, n->in[i]);
-    double size = 0;
-    for (int k = 0; k < WAYS; k++) {
+    double size = 0, winograd = 0;
+    for (int k = 0; k < w->n_ways; k++) {
         for (int i = 0; i < n->n_in; i++)
             in[i] = n->in[i] ? &w->held[n->in[i]].way[k] : NULL;
         h->way[k] = array_new(h->arena, &value_get(w->g, n->out)->type);
         node_eval(n, in, &h->way[k]);
-        if (k == 0)
+        if (k == 0) {
             size = sum_size(n, in, &h->way[0], length);
-        else if (length > 0)
-            shake(&h->way[k], length, size, &w->state);
+            winograd = is_winograd(w, n) ? WINOGRAD_SHARE / FACTOR * deviation(&h->way[0]) : 0;
+        } else if (length > 0)
+            shake(&h->way[k], U * sqrt(length), size, k > TRIALS ? winograd : 0, &w->state);
     }
     h->own = n->op == OP_quantize ? 1 / FACTOR : U * sqrt(length) * size;
     for (int i = 0; i < n->n_in; i++)
@@ -207,21 +256,32 @@ static void run_node(Walk *w, const Node *n)
     arena_free(scratch);
 }
 
-/* largest_change - between exact and shaken, over all elements and trials. */
-static double largest_change(const Kept *h)
+/* largest_change - between exact and shaken, over all elements of the ways [begin, end). */
+static double largest_change(const Kept *h, int begin, int end)
 {
     double change = h->own;
-    for (int k = 1; k < WAYS; k++)
+    for (int k = begin; k < end; k++)
         for (int64_t i = 0; i < type_count(&h->way[0].type); i++)
             change = fmax(change, fabs(h->way[k].data[i] - h->way[0].data[i]));
     return change;
 }
 
-void rounding_bounds(const Graph *g, const Array *inputs, uint64_t seed, Array *exact,
-                     double *bound, Arena *a, void (*step)(int done, int total))
+static void take_output(Walk *w, int i, Rounding *r, Arena *a)
 {
-    Walk w = {g, arena_array(a, Kept, g->n_values), seed};
+    ValueId v = w->g->outputs[i].value;
+    if (value_get(w->g, v)->constant)
+        hold_constant(w, v);
+    r->exact = copy_of(a, &w->held[v].way[0]);
+    r->direct = largest_change(&w->held[v], 1, 1 + TRIALS);
+    r->bound = FACTOR * largest_change(&w->held[v], 1, w->n_ways);
+}
+
+void rounding_bounds(const Graph *g, const Graph *compiled, const Array *inputs, uint64_t seed,
+                     Rounding *outputs, Arena *a, void (*step)(int done, int total))
+{
+    Walk w = {.g = g, .held = arena_array(a, Kept, g->n_values), .state = seed};
     int  done = 0, total = (int)g->n_nodes - 1;
+    find_winograd(&w, compiled, a);
     for (int i = 0; i < g->n_inputs; i++)
         hold_input(&w, g->inputs[i].value, &inputs[i]);
     for (NodeId n = graph_first(g); n; n = graph_next(g, n)) {
@@ -229,13 +289,8 @@ void rounding_bounds(const Graph *g, const Array *inputs, uint64_t seed, Array *
         if (step)
             step(++done, total);
     }
-    for (int i = 0; i < g->n_outputs; i++) {
-        ValueId v = g->outputs[i].value;
-        if (value_get(g, v)->constant)
-            hold_constant(&w, v);
-        exact[i] = copy_of(a, &w.held[v].way[0]);
-        bound[i] = FACTOR * largest_change(&w.held[v]);
-    }
+    for (int i = 0; i < g->n_outputs; i++)
+        take_output(&w, i, &outputs[i], a);
     for (ValueId v = 1; v < g->n_values; v++)
         arena_free(w.held[v].arena);
 }

@@ -134,33 +134,40 @@ static Difference compare(const Npy *got, const double *want, int64_t n)
     return d;
 }
 
-static void add_row(Verify *v, int64_t run, const Port *port, const Difference *d, double bound)
+static double ratio(double a, double b)
 {
-    bool past = !(d->absolute <= bound);
+    return a > 0 ? a / b : 0;
+}
+
+static void add_row(Verify *v, int64_t run, const Port *port, const Difference *d,
+                    const Rounding *r)
+{
+    bool past = !(d->absolute <= r->bound);
     table_cell(v->table, "%lld", (long long)run);
     table_cell(v->table, "%s", text_printable(v->c->arena, port->name));
     table_cell(v->table, "%.3g", d->deviation);
     table_cell(v->table, "%.2e", d->absolute);
     table_cell(v->table, "%.2e", d->relative);
-    table_cell(v->table, "%.2e", bound);
-    table_cell(v->table, "%.3f", d->absolute > 0 ? d->absolute / bound : 0);
+    table_cell(v->table, "%.2e", ratio(d->absolute, d->deviation));
+    table_cell(v->table, "%.2f", ratio(d->absolute, r->direct));
+    table_cell(v->table, "%.2e", r->bound);
+    table_cell(v->table, "%.3f", ratio(d->absolute, r->bound));
     table_cell(v->table, "%s", past ? "FAILED" : "ok");
     if (past)
         diag_error(v->c->diag, port->where,
                    "output '%s' is off by %.3g at element %lld, past the bound %.3g",
                    text_printable(v->c->arena, port->name), d->absolute, (long long)d->where,
-                   bound);
+                   r->bound);
     v->past_bound |= past;
 }
 
-static bool check_outputs(Verify *v, int64_t run, const char *dir, const Array *exact,
-                          const double *bound)
+static bool check_outputs(Verify *v, int64_t run, const char *dir, const Rounding *outputs)
 {
     Compilation *c = v->c;
     const Graph *g = c->graph;
     for (int i = 0; i < g->n_outputs; i++) {
         const Port *port = &g->outputs[i];
-        int64_t     n = type_count(&exact[i].type);
+        int64_t     n = type_count(&outputs[i].exact.type);
         double     *want = arena_array(c->arena, double, (size_t)n);
         Npy         got;
         if (!npy_open(c->diag, arena_printf(c->arena, "%s/%s", dir, port_file(c->arena, port)),
@@ -172,9 +179,9 @@ static bool check_outputs(Verify *v, int64_t run, const char *dir, const Array *
                        (long long)n);
             return false;
         }
-        port_out(g, port, exact[i].data, want);
+        port_out(g, port, outputs[i].exact.data, want);
         Difference d = compare(&got, want, n);
-        add_row(v, run, port, &d, bound[i]);
+        add_row(v, run, port, &d, &outputs[i]);
     }
     return true;
 }
@@ -185,17 +192,16 @@ static bool verify_run(Verify *v, const Graph *written, const char *dir, int64_t
     const Graph *g = written;
     uint64_t     state = (uint64_t)(v->o->seed + run);
     Array       *in = arena_array(c->arena, Array, (size_t)g->n_inputs);
-    Array       *exact = arena_array(c->arena, Array, (size_t)g->n_outputs);
-    double      *bound = arena_array(c->arena, double, (size_t)g->n_outputs);
+    Rounding    *outputs = arena_array(c->arena, Rounding, (size_t)g->n_outputs);
     const char **paths = arena_array(c->arena, const char *, (size_t)g->n_inputs);
     for (int i = 0; i < g->n_inputs; i++)
         if (!write_input(v, i, &state, &in[i], &paths[i]))
             return false;
     if (!run_program(v, dir, paths))
         return false;
-    rounding_bounds(g, in, state, exact, bound, c->arena, show_nodes);
+    rounding_bounds(g, c->program->graph, in, state, outputs, c->arena, show_nodes);
     progress_end();
-    return check_outputs(v, run, dir, exact, bound);
+    return check_outputs(v, run, dir, outputs);
 }
 
 /* ---- the command ------------------------------------------------------------------------ */
@@ -211,7 +217,8 @@ static Graph *read_written(Compilation *c, const Options *o)
 int command_verify(Compilation *c, const Options *o)
 {
     static const char *const titles[] = {
-        ">run", "output", ">std", ">max abs error", ">max rel error", ">bound", ">error/bound", ""};
+        ">run",       "output",      ">std",   ">max abs error", ">max rel error",
+        ">error/std", ">error/fp32", ">bound", ">error/bound",   ""};
     const char *dir = temp_folder(c->arena, c->diag);
     if (!dir || !model_compile(c, o))
         return diag_status(c->diag);
