@@ -65,10 +65,10 @@ int64_t in_runs(InFile *f, const kiln_port *port)
     int64_t runs = kiln_npy_runs(&f->npy, port->rank, port->dims);
     if (!runs)
         program_fail(KILN_DATA, "%s: the shape does not fit '%s' (--info prints shapes)", f->path,
-                     port->name);
+                     port->shown);
     if (!kiln_npy_fits(&f->npy, port->elem))
         program_fail(KILN_DATA, "%s: the elements do not fit '%s' (--info prints types)", f->path,
-                     port->name);
+                     port->shown);
     f->raw = program_alloc((size_t)port->count * kiln_elem_bytes(f->npy.elem));
     return runs;
 }

@@ -70,20 +70,17 @@ static void print_help(void)
         printf("  --self-test         run the test vector inside\n");
 }
 
+/* take_input - NAME=FILE; a name may hold '=' itself. */
 static void take_input(Arguments *a, const char *value)
 {
-    const char *equals = strchr(value, '=');
-    for (int i = 0; equals && i < MODEL->n_inputs; i++) {
-        const char *name = MODEL->inputs[i].name;
-        if (strlen(name) == (size_t)(equals - value) && !strncmp(name, value, strlen(name))) {
-            a->in[i] = equals + 1;
+    for (int i = 0; i < MODEL->n_inputs; i++) {
+        size_t n = strlen(MODEL->inputs[i].name);
+        if (!strncmp(value, MODEL->inputs[i].name, n) && value[n] == '=') {
+            a->in[i] = value + n + 1;
             return;
         }
     }
-    program_fail(KILN_USAGE,
-                 equals ? "--in: the model has no such input: '%s'"
-                        : "--in: '%s' is not NAME=FILE.npy",
-                 value);
+    program_fail(KILN_USAGE, "--in: the model has no such input: '%s'", value);
 }
 
 static long take_number(const char *option, const char *value, long most)
@@ -179,7 +176,7 @@ static void print_ports(const char *what, const kiln_port *ports, int n)
     static const char *const names[] = {
         [KILN_F32] = "f32", [KILN_I8] = "i8", [KILN_U8] = "u8", [KILN_I32] = "i32"};
     for (int i = 0; i < n; i++) {
-        printf("%-10s%s: %s[", what, ports[i].name, names[ports[i].elem]);
+        printf("%-10s%s: %s[", what, ports[i].shown, names[ports[i].elem]);
         for (int k = 0; k < ports[i].rank; k++)
             printf("%s%lld", k ? ", " : "", (long long)ports[i].dims[k]);
         printf("]\n");

@@ -15,6 +15,7 @@
 /* An input or output, in the caller's order of dimensions. */
 typedef struct kiln_port {
     const char    *name;
+    const char    *shown;        /* the name, safe to print */
     const char    *file;         /* NAME.npy */
     kiln_elem      elem;
     int            rank;

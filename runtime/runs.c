@@ -62,7 +62,7 @@ static InFile *open_inputs(const Arguments *a, int64_t *runs)
     for (int i = 0; i < MODEL->n_inputs; i++) {
         if (!a->in[i])
             program_fail(KILN_USAGE, "no file for input '%s': --in NAME=FILE.npy",
-                         MODEL->inputs[i].name);
+                         MODEL->inputs[i].shown);
         in_open(&files[i], a->in[i]);
         int64_t n = in_runs(&files[i], &MODEL->inputs[i]);
         if (i && n != *runs)
@@ -76,7 +76,7 @@ static InFile *open_inputs(const Arguments *a, int64_t *runs)
 static void open_labels(Scores *s, InFile *file, const char *path, int64_t runs)
 {
     static const int64_t   one = 1;
-    static const kiln_port port = {"labels", NULL, KILN_I32, 1, &one, 1};
+    static const kiln_port port = {"labels", "labels", NULL, KILN_I32, 1, &one, 1};
     in_open(file, path);
     in_runs(file, &port);
     int64_t images = runs * (s->port->rank > 1 ? s->port->dims[0] : 1);

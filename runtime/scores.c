@@ -52,7 +52,7 @@ static void add_image(Scores *s, const void *results, int64_t begin, int64_t cla
     int     n = best(s->port, results, begin, classes, s->top > 0 ? s->top : 1, which);
     if (s->labels) {
         static const int64_t   one = 1;
-        static const kiln_port port = {"label", NULL, KILN_I32, 1, &one, 1};
+        static const kiln_port port = {"label", "label", NULL, KILN_I32, 1, &one, 1};
         in_read(s->labels, &port, &label);
     }
     for (int i = 0; i < n; i++) {

@@ -41,12 +41,13 @@ static void add_ports(const Graph *g, Text *t, const char *what, const Port *por
     text_printf(t, "static const kiln_port %s[] = {\n", what);
     for (int i = 0; i < n; i++) {
         Type type = port_type(g, &ports[i]);
-        text_printf(t, "    {%s, %s, %s, %d, %s_%d_dims, %lld},\n",
+        text_printf(t, "    {%s, %s, %s, %s, %d, %s_%d_dims, %lld},\n",
                     c_string(t->arena, ports[i].name),
+                    c_string(t->arena, text_printable(t->arena, ports[i].name)),
                     c_string(t->arena, port_file(t->arena, &ports[i])), elem_constant(type.elem),
                     type.rank, what, i, (long long)type_count(&type));
     }
-    text_printf(t, "    {\"\", \"\", KILN_F32, 0, 0, 0},\n};\n\n");
+    text_printf(t, "    {\"\", \"\", \"\", KILN_F32, 0, 0, 0},\n};\n\n");
 }
 
 /* add_run - the call of the emitted function, its arguments taken from two arrays. */
@@ -99,8 +100,8 @@ Text glue_text(Compilation *c, const EmitOptions *e)
                 "    .inputs = inputs,\n    .outputs = outputs,\n"
                 "    .arena_bytes = %s_ARENA_BYTES,\n    .weight_bytes = %s_WEIGHT_BYTES,\n"
                 "    .macs = %lldu,\n    .run = run,\n",
-                c_string(t.arena, g->name), c_string(t.arena, e->command), g->n_inputs,
-                g->n_outputs, macro, macro, (long long)count_macs(c->program));
+                c_string(t.arena, text_printable(t.arena, g->name)), c_string(t.arena, e->command),
+                g->n_inputs, g->n_outputs, macro, macro, (long long)count_macs(c->program));
     if (e->threads)
         text_printf(&t, "    .init = %s_init,\n    .set_threads = %s_set_threads,\n", name, name);
     if (e->weights == WEIGHTS_FILE)

@@ -74,17 +74,17 @@ static int open_input(Stream *s, const kiln_port *port, const char *path, int64_
     s->raw = s->memory;
     if (s->npy.elem != port->elem)
         s->raw = board_alloc((size_t)port->count * kiln_elem_bytes(s->npy.elem));
-    return s->memory && s->raw ? 0 : complain(BOARD_MACHINE, "out of memory for ", port->name);
+    return s->memory && s->raw ? 0 : complain(BOARD_MACHINE, "out of memory for ", port->shown);
 }
 
 static int read_run(Stream *s, const kiln_port *port)
 {
     size_t bytes = (size_t)port->count * kiln_elem_bytes(s->npy.elem);
     if (!host_read(s->file, s->raw, bytes))
-        return complain(BOARD_MACHINE, "cannot read the file of input ", port->name);
+        return complain(BOARD_MACHINE, "cannot read the file of input ", port->shown);
     if ((s->raw != s->memory || !kiln_npy_native(&s->npy)) &&
         !kiln_npy_load(&s->npy, s->raw, port->count, port->elem, s->memory))
-        return complain(BOARD_DATA, "an element is out of range for input ", port->name);
+        return complain(BOARD_DATA, "an element is out of range for input ", port->shown);
     return 0;
 }
 
@@ -119,13 +119,13 @@ static int open_output(Stream *s, const kiln_port *port, int64_t runs)
         dims[0] *= runs;
     s->memory = board_alloc((size_t)port->count * kiln_elem_bytes(port->elem));
     if (!s->memory)
-        return complain(BOARD_MACHINE, "out of memory for ", port->name);
+        return complain(BOARD_MACHINE, "out of memory for ", port->shown);
     if (!out_folder)
         return 0;
     s->file = join(path, port->file, ".partial") ? host_open(path, 1) : -1;
     size_t n = kiln_npy_make_header(header, port->elem, rank, dims);
     if (s->file < 0 || !host_write(s->file, header, n))
-        return complain(BOARD_MACHINE, "cannot write the file of output ", port->name);
+        return complain(BOARD_MACHINE, "cannot write the file of output ", port->shown);
     return 0;
 }
 
@@ -133,7 +133,7 @@ static int write_run(const Stream *s, const kiln_port *port)
 {
     if (out_folder &&
         !host_write(s->file, s->memory, (size_t)port->count * kiln_elem_bytes(port->elem)))
-        return complain(BOARD_MACHINE, "cannot write the file of output ", port->name);
+        return complain(BOARD_MACHINE, "cannot write the file of output ", port->shown);
     return 0;
 }
 
@@ -146,7 +146,7 @@ static int close_output(Stream *s, const kiln_port *port)
     s->file = -1;
     if (!ok || !join(from, port->file, ".partial") || !join(to, port->file, "") ||
         !host_rename(from, to))
-        return complain(BOARD_MACHINE, "cannot write the file of output ", port->name);
+        return complain(BOARD_MACHINE, "cannot write the file of output ", port->shown);
     return 0;
 }
 
@@ -209,7 +209,7 @@ static int parse(char *const words[], int n, const char *files[MAX_PORTS])
     }
     for (int i = 0; i < MODEL->n_inputs && !wants_self_test; i++)
         if (!files[i])
-            return complain(BOARD_USAGE, "no file for input ", MODEL->inputs[i].name);
+            return complain(BOARD_USAGE, "no file for input ", MODEL->inputs[i].shown);
     return 0;
 }
 
