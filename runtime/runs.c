@@ -135,11 +135,25 @@ static void fill(const kiln_port *port, void *to)
     }
 }
 
+/* print_safely - a name from the model: nothing that steers a terminal, or ends the line or the field. */
+static void print_safely(const char *text)
+{
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c < 0x20 || c > 0x7e)
+            printf("\\x%02x", (unsigned)c);
+        else
+            putchar(c);
+    }
+}
+
 void runs_print_layers(void)
 {
     for (int i = 0; i < MODEL->n_steps; i++) {
         const kiln_step *s = &MODEL->steps[i];
-        printf("layer\t%s\t%s\t%llu\t%.6f\n", s->name, s->kernel, (unsigned long long)s->macs,
+        printf("layer\t");
+        print_safely(s->name);
+        printf("\t%s\t%llu\t%.6f\n", s->kernel, (unsigned long long)s->macs,
                s->calls ? (double)s->ns / (double)s->calls * 1e-6 : 0.0);
     }
 }

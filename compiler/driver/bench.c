@@ -122,7 +122,7 @@ static void print_layers(Compilation *c, const Times *t)
         all += t->layers[i].ms;
     for (size_t i = 0; i < t->n_layers; i++) {
         const Layer *l = &t->layers[i];
-        table_cell(table, "%s", text_printable(c->arena, l->name));
+        table_cell(table, "%s", l->name);
         table_cell(table, "%s", l->kernel);
         table_cell(table, "%.4f", l->ms);
         table_cell(table, "%.1f %%", all > 0 ? 100 * l->ms / all : 0);
