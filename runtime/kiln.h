@@ -31,7 +31,7 @@ int kiln_pool_start(int n);
  * the call is seen by every part, and what the parts wrote is seen after it. */
 void kiln_pool_run(kiln_task *task, void *context);
 /* kiln_pool_threads - parts a job has. */
-int  kiln_pool_threads(void);
+int kiln_pool_threads(void);
 /* kiln_pool_stop - end the threads; jobs then have one part again. */
 void kiln_pool_stop(void);
 
@@ -48,10 +48,10 @@ static inline void kiln_share(int64_t n, int part, int n_parts, int64_t *begin, 
 
 /* One call of the infer function. The emitted table NAME_steps has one row a call, in order. */
 typedef struct kiln_step {
-    const char *name;       /* the nodes it computes */
-    const char *kernel;     /* the function that does */
-    uint64_t    macs;       /* multiply-accumulates of one call */
-    uint64_t    ns, calls;  /* so far */
+    const char *name;      /* the nodes it computes */
+    const char *kernel;    /* the function that does */
+    uint64_t    macs;      /* multiply-accumulates of one call */
+    uint64_t    ns, calls; /* so far */
 } kiln_step;
 
 /* kiln_clock - nanoseconds of a clock that never goes back. */

@@ -19,13 +19,22 @@
 
 enum {
     KILN_NPY_MAX_RANK = 9,
-    KILN_NPY_PREFIX = 12,          /* bytes that kiln_npy_header_bytes wants to see */
+    KILN_NPY_PREFIX = 12, /* bytes that kiln_npy_header_bytes wants to see */
     KILN_NPY_MAX_HEADER = 65536,
-    KILN_NPY_OUT_HEADER = 320,     /* room for the header kiln_npy_make_header writes */
+    KILN_NPY_OUT_HEADER = 320, /* room for the header kiln_npy_make_header writes */
 };
 
 typedef enum kiln_elem {
-    KILN_F32, KILN_F64, KILN_F16, KILN_I8, KILN_U8, KILN_I16, KILN_U16, KILN_I32, KILN_U32, KILN_I64
+    KILN_F32,
+    KILN_F64,
+    KILN_F16,
+    KILN_I8,
+    KILN_U8,
+    KILN_I16,
+    KILN_U16,
+    KILN_I32,
+    KILN_U32,
+    KILN_I64
 } kiln_elem;
 
 typedef struct kiln_npy {
@@ -33,8 +42,8 @@ typedef struct kiln_npy {
     int       big_endian;
     int       rank;
     int64_t   dims[KILN_NPY_MAX_RANK];
-    int64_t   count;               /* elements */
-    size_t    header_bytes;        /* the elements follow */
+    int64_t   count;        /* elements */
+    size_t    header_bytes; /* the elements follow */
 } kiln_npy;
 
 size_t kiln_elem_bytes(kiln_elem e);

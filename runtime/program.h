@@ -15,29 +15,29 @@
 /* An input or output, in the caller's order of dimensions. */
 typedef struct kiln_port {
     const char    *name;
-    const char    *shown;        /* the name, safe to print */
-    const char    *file;         /* NAME.npy */
+    const char    *shown; /* the name, safe to print */
+    const char    *file;  /* NAME.npy */
     kiln_elem      elem;
     int            rank;
     const int64_t *dims;
-    int64_t        count;        /* elements */
+    int64_t        count; /* elements */
 } kiln_port;
 
 typedef struct kiln_model {
     const char      *name;
-    const char      *how;        /* the command that emits the same C */
+    const char      *how; /* the command that emits the same C */
     int              n_inputs, n_outputs;
     const kiln_port *inputs, *outputs;
     size_t           arena_bytes, weight_bytes;
-    uint64_t         macs;       /* multiply-accumulates of one run */
-    void           (*run)(const void *const *in, void *const *out);
+    uint64_t         macs; /* multiply-accumulates of one run */
+    void (*run)(const void *const *in, void *const *out);
     /* NULL where the model has no such thing */
-    int            (*init)(void);
-    int            (*load_weights)(const void *blob, size_t bytes);
-    int            (*set_threads)(int n);
-    int            (*self_test)(void);
-    kiln_step       *steps;
-    int              n_steps;
+    int (*init)(void);
+    int (*load_weights)(const void *blob, size_t bytes);
+    int (*set_threads)(int n);
+    int (*self_test)(void);
+    kiln_step *steps;
+    int        n_steps;
 } kiln_model;
 
 extern const kiln_model kiln_program_model;
@@ -51,13 +51,13 @@ enum { KILN_DONE = 0, KILN_DATA = 1, KILN_USAGE = 2, KILN_MACHINE = 3 };
 
 /* program_fail - print "PROGRAM: error: ..." and end with `code`, removing unfinished files. */
 _Noreturn void program_fail(int code, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void *program_alloc(size_t bytes);   /* never NULL */
+void          *program_alloc(size_t bytes); /* never NULL */
 
 #define MODEL (&kiln_program_model)
 
 /* The command line. */
 typedef struct Arguments {
-    const char **in;             /* a file for each input of the model; NULL: not given */
+    const char **in; /* a file for each input of the model; NULL: not given */
     const char  *out, *labels, *weights;
     int          top, threads;
     long         bench;
@@ -79,35 +79,35 @@ typedef struct InFile {
     const char    *path;
     FILE          *stream;
     kiln_npy       npy;
-    unsigned char *raw;          /* the bytes of one run */
+    unsigned char *raw; /* the bytes of one run */
 } InFile;
 
 typedef struct OutFile {
-    char *path, *partial;        /* written, then renamed */
+    char *path, *partial; /* written, then renamed */
     FILE *stream;
 } OutFile;
 
-void    in_open(InFile *f, const char *path);
+void in_open(InFile *f, const char *path);
 /* in_runs - how many runs of `port` the file holds; fails where it does not fit. */
 int64_t in_runs(InFile *f, const kiln_port *port);
 /* in_read - the next run's elements. */
-void    in_read(InFile *f, const kiln_port *port, void *to);
+void in_read(InFile *f, const kiln_port *port, void *to);
 /* out_open - a file for `runs` results, joined along the first dimension. */
-void    out_open(OutFile *f, const char *folder, const kiln_port *port, int64_t runs);
-void    out_write(OutFile *f, const kiln_port *port, const void *from);
-void    out_close(OutFile *f);
+void out_open(OutFile *f, const char *folder, const kiln_port *port, int64_t runs);
+void out_write(OutFile *f, const kiln_port *port, const void *from);
+void out_close(OutFile *f);
 /* files_abandon - remove what is unfinished; safe in a signal handler. */
-void    files_abandon(void);
+void files_abandon(void);
 /* file_load - all of a file. */
-void   *file_load(const char *path, size_t *bytes);
+void *file_load(const char *path, size_t *bytes);
 
 /* ---- scores.c --------------------------------------------------------------------------- */
 
 /* Answers of a classifier counted against labels. */
 typedef struct Scores {
-    const kiln_port *port;       /* the first output */
-    int              top;        /* best classes printed for each image; 0: none */
-    InFile          *labels;     /* NULL: none */
+    const kiln_port *port;   /* the first output */
+    int              top;    /* best classes printed for each image; 0: none */
+    InFile          *labels; /* NULL: none */
     int64_t          images, right, right_in_top;
 } Scores;
 

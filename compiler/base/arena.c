@@ -145,7 +145,7 @@ void *arena_grow(Arena *a, void *items, size_t count, size_t *cap, size_t size)
     if (count < *cap)
         return items;
     size_t wanted = count < 8 ? 8 : 2 * count; /* count <= memory / size, so this cannot wrap */
-    void *grown = arena_array_(a, wanted, size);
+    void  *grown = arena_array_(a, wanted, size);
     if (items && *cap)
         memcpy(grown, items, *cap * size);
     *cap = wanted;

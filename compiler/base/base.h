@@ -127,12 +127,12 @@ typedef struct Diag Diag;
 const Json *json_parse(Arena *a, Diag *d, const Source *source);
 /* json_check - whether text[start..source->len) is JSON as json_parse wants it, duplicate keys
  * aside; `text` is the source's text with its comments blanked. Reports the first mistake. */
-bool json_check(Arena *a, Diag *d, const Source *source, const char *text, size_t start);
+bool        json_check(Arena *a, Diag *d, const Source *source, const char *text, size_t start);
 const Json *json_get(const Json *object, const char *key); /* NULL: not there, or not an object */
 /* json_pointer - RFC 6901 pointer of a value, such as /nodes/7/attrs/strides; "" for the root. */
 char *json_pointer(Arena *a, const Json *at);
 /* json_int - true when `j` is a number with an exact integer value within +-2^53. */
-bool json_int(const Json *j, int64_t *out);
+bool        json_int(const Json *j, int64_t *out);
 const char *json_kind_name(JsonKind kind); /* "a number", "an object", ... for messages */
 
 /* ---- diag.c ----------------------------------------------------------------------------- */
@@ -173,9 +173,9 @@ bool file_map(Diag *d, const char *path, Bytes *out);
 
 /* A file in the making, written beside `path` and renamed by file_commit. */
 typedef struct OutFile OutFile;
-OutFile *file_create(Arena *a, Diag *d, const char *path); /* NULL: reported */
-void     file_write(OutFile *f, const void *bytes, size_t n);
-FILE    *file_stream(OutFile *f);
+OutFile               *file_create(Arena *a, Diag *d, const char *path); /* NULL: reported */
+void                   file_write(OutFile *f, const void *bytes, size_t n);
+FILE                  *file_stream(OutFile *f);
 /* file_commit - flush, close, rename. False (reported, nothing left behind) on any write error. */
 bool file_commit(OutFile *f);
 void file_abandon(OutFile *f); /* close and remove; NULL is allowed */

@@ -9,13 +9,13 @@ typedef struct Message {
 } Message;
 
 struct Diag {
-    Arena    *arena;
-    Message  *first, **end;
-    int       n_errors;   /* all of them, kept or not */
-    int       n_warnings;
-    bool      machine;    /* at least one is the machine's fault */
-    bool      last_kept;  /* notes share the fate of what they follow */
-    bool      said_more;  /* "more errors" was printed */
+    Arena   *arena;
+    Message *first, **end;
+    int      n_errors; /* all of them, kept or not */
+    int      n_warnings;
+    bool     machine;   /* at least one is the machine's fault */
+    bool     last_kept; /* notes share the fate of what they follow */
+    bool     said_more; /* "more errors" was printed */
 };
 
 Diag *diag_new(Arena *a)
@@ -72,13 +72,13 @@ static void add_pointer(Text *t, Span where)
         text_printf(t, "%s: ", text_printable(t->arena, pointer));
 }
 
-static void PRINTF_LIKE(4, 0)
-say(Diag *d, DiagKind kind, Span where, const char *fmt, va_list args)
+static void PRINTF_LIKE(4, 0) say(Diag *d, DiagKind kind, Span where, const char *fmt, va_list args)
 {
-    static const char *const words[] = {
-        [DIAG_NOTE] = "note", [DIAG_WARNING] = "warning", [DIAG_ERROR] = "error",
-        [DIAG_SYSTEM] = "error"};
-    Text t = text_new(d->arena);
+    static const char *const words[] = {[DIAG_NOTE] = "note",
+                                        [DIAG_WARNING] = "warning",
+                                        [DIAG_ERROR] = "error",
+                                        [DIAG_SYSTEM] = "error"};
+    Text                     t = text_new(d->arena);
     add_place(&t, where);
     text_printf(&t, "%s: ", words[kind]);
     add_pointer(&t, where);

@@ -98,9 +98,9 @@ OutFile *file_create(Arena *a, Diag *d, const char *path)
     f->diag = d;
     f->path = arena_strdup(a, path);
 
-    struct stat st;
+    struct stat        st;
     const struct stat *existing = stat(path, &st) ? NULL : &st;
-    int fd;
+    int                fd;
     if (existing && S_ISDIR(st.st_mode)) {
         diag_system(d, "cannot write '%s': is a directory", path);
         return NULL;

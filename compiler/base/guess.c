@@ -14,7 +14,7 @@ static size_t smaller(size_t a, size_t b)
  * `b` (optimal string alignment), by rows of the usual table. Both are at most LONGEST long. */
 static size_t edit_distance(const char *a, size_t n_a, const char *b, size_t n_b)
 {
-    size_t rows[3][LONGEST + 1];
+    size_t  rows[3][LONGEST + 1];
     size_t *before = rows[0], *above = rows[1], *row = rows[2];
     for (size_t j = 0; j <= n_b; j++)
         above[j] = before[j] = j;

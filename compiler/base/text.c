@@ -111,8 +111,8 @@ char *text_printable(Arena *a, const char *name)
 {
     enum { LONGEST = 80 };
     static const char dots[] = "...";
-    Text   t = text_new(a);
-    size_t cut = 0; /* where the dots go if the rest does not fit */
+    Text              t = text_new(a);
+    size_t            cut = 0; /* where the dots go if the rest does not fit */
     text_add(&t, "");
     for (const char *s = name; *s; s++) {
         if (must_escape(s > name ? s[-1] : 0, *s))

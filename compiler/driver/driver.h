@@ -39,23 +39,23 @@ typedef struct InputFile {
 typedef struct Options {
     const char   *command, *model, *out;
     const Target *target;
-    const char   *board;          /* NULL: none */
+    const char   *board; /* NULL: none */
     WeightsForm   weights;
-    const char   *name;           /* --name; NULL: the model's */
-    int64_t       batch;          /* 0: as the model says */
-    int64_t       threads;        /* 0: no thread code */
+    const char   *name;    /* --name; NULL: the model's */
+    int64_t       batch;   /* 0: as the model says */
+    int64_t       threads; /* 0: no thread code */
     bool          arena_by_caller;
-    const char   *emit;           /* "c", "graph", "loops", "dot" */
+    const char   *emit; /* "c", "graph", "loops", "dot" */
     PassOptions   passes;
     const char   *schedule;
     bool          self_test, profile, quiet, verbose, layers;
     FpMode        fp;
     InputFile    *inputs;
     int           n_inputs;
-    const char   *cc;             /* $CC or the target's default */
+    const char   *cc; /* $CC or the target's default */
     int64_t       seed, runs;
     double        seconds;
-    const char   *how;            /* the command that emits the same C; no path, no default left out */
+    const char   *how; /* the command that emits the same C; no path, no default left out */
 } Options;
 
 /* options_parse - 0 and *o filled; or an exit code after printing help or a complaint. When there
@@ -64,23 +64,23 @@ int options_parse(int argc, char **argv, Arena *a, Options *o);
 
 /* A model taken as far as a command needs it. */
 typedef struct Compilation {
-    Arena   *arena;
-    Diag    *diag;
-    Graph   *graph;
-    Program *program;
-    Text     printed;             /* --print-after */
-    ScheduleFile *schedules;      /* NULL: none */
+    Arena        *arena;
+    Diag         *diag;
+    Graph        *graph;
+    Program      *program;
+    Text          printed;   /* --print-after */
+    ScheduleFile *schedules; /* NULL: none */
 } Compilation;
 
-Graph   *model_read(Compilation *c, const Options *o);         /* NULL: reported */
-bool     model_passes(Compilation *c, const Options *o);
-bool     model_compile(Compilation *c, const Options *o);      /* read, passes, program */
+Graph *model_read(Compilation *c, const Options *o); /* NULL: reported */
+bool   model_passes(Compilation *c, const Options *o);
+bool   model_compile(Compilation *c, const Options *o); /* read, passes, program */
 /* model_emit_options - what the emitter is to know; `stem` names the files beside each other. */
-void     model_emit_options(Compilation *c, const Options *o, const char *stem, EmitOptions *e);
+void model_emit_options(Compilation *c, const Options *o, const char *stem, EmitOptions *e);
 /* model_emit - write the compiled program as `path`, which ends in .c. */
-bool     model_emit(Compilation *c, const Options *o, const char *path);
+bool model_emit(Compilation *c, const Options *o, const char *path);
 /* model_macs - multiply-accumulates of a node of a graph with shapes; 0 for ops without any. */
-int64_t  model_macs(const Graph *g, const Node *n);
+int64_t model_macs(const Graph *g, const Node *n);
 
 /* Each returns an exit code; messages are in c->diag. */
 int command_compile(Compilation *c, const Options *o);
@@ -94,7 +94,7 @@ int command_targets(Compilation *c, const Options *o);
 /* One command: what it is called, takes and does. */
 typedef struct Command {
     const char *name, *usage, *about;
-    const char *more;             /* a paragraph for its --help */
+    const char *more; /* a paragraph for its --help */
     int (*run)(Compilation *c, const Options *o);
 } Command;
 extern const Command commands[];
@@ -104,32 +104,32 @@ extern const int     n_commands;
 
 /* What an option's argument is, and where it goes. */
 typedef enum {
-    OPT_FLAG,       /* bool                                      */
-    OPT_TEXT,       /* const char *                              */
-    OPT_NAME,       /* const char *, a C identifier              */
-    OPT_WORD,       /* const char *, one of `choices`            */
-    OPT_CHOICE,     /* int, index into `choices`                 */
-    OPT_CHOICE_BOOL,/* bool, index into `choices`                */
-    OPT_INT,        /* int64_t in [min, max]                     */
-    OPT_SECONDS,    /* double in [min, max]                      */
-    OPT_TARGET,     /* const Target *                            */
-    OPT_INPUT,      /* NAME=FILE, appended to Options.inputs     */
-    OPT_DISABLE,    /* appended to Options.passes.disabled       */
+    OPT_FLAG,        /* bool                                      */
+    OPT_TEXT,        /* const char *                              */
+    OPT_NAME,        /* const char *, a C identifier              */
+    OPT_WORD,        /* const char *, one of `choices`            */
+    OPT_CHOICE,      /* int, index into `choices`                 */
+    OPT_CHOICE_BOOL, /* bool, index into `choices`                */
+    OPT_INT,         /* int64_t in [min, max]                     */
+    OPT_SECONDS,     /* double in [min, max]                      */
+    OPT_TARGET,      /* const Target *                            */
+    OPT_INPUT,       /* NAME=FILE, appended to Options.inputs     */
+    OPT_DISABLE,     /* appended to Options.passes.disabled       */
     OPT_HELP,
     OPT_VERSION,
 } OptionKind;
 
 typedef struct OptionSpec {
-    const char *name;             /* without the dashes */
-    char        letter;           /* 0: none */
-    const char *arg;              /* NULL: none */
-    unsigned    commands;         /* bit i: commands[i] takes it */
-    OptionKind  kind;
-    size_t      offset;           /* in Options */
-    int64_t     min, max;
-    const char *const *choices;   /* NULL-terminated */
-    bool        in_how;           /* the emitted C depends on it */
-    const char *help;
+    const char        *name;     /* without the dashes */
+    char               letter;   /* 0: none */
+    const char        *arg;      /* NULL: none */
+    unsigned           commands; /* bit i: commands[i] takes it */
+    OptionKind         kind;
+    size_t             offset; /* in Options */
+    int64_t            min, max;
+    const char *const *choices; /* NULL-terminated */
+    bool               in_how;  /* the emitted C depends on it */
+    const char        *help;
 } OptionSpec;
 extern const OptionSpec option_specs[];
 extern const int        n_option_specs;
@@ -165,12 +165,12 @@ typedef struct Board {
     const char *name, *about;
     const char *cc, *c_flags;
     uint32_t    flash_origin, flash_bytes, ram_origin, ram_bytes;
-    const char *machine;          /* qemu-system-arm -M */
+    const char *machine; /* qemu-system-arm -M */
 } Board;
 const Board *board_by_name(const char *name); /* NULL: unknown */
 const char  *board_name(int i);               /* NULL at the end */
 /* board_flags - words for the compiler: the core, the memory map. */
-const char  *board_flags(Arena *a, const Board *b);
+const char *board_flags(Arena *a, const Board *b);
 #define board_libraries "-lgcc"
 
 /* ---- rounding.c ------------------------------------------------------------------------- */
@@ -178,8 +178,8 @@ const char  *board_flags(Arena *a, const Board *b);
 /* What one output is, and may be off by in single precision. */
 typedef struct Rounding {
     Array  exact;
-    double direct;                /* direct sums: about this much                      */
-    double bound;                 /* 4 times that, and what Winograd's layers may add */
+    double direct; /* direct sums: about this much                      */
+    double bound;  /* 4 times that, and what Winograd's layers may add */
 } Rounding;
 
 /* rounding_bounds - by running the graph in double, without and with errors of the size that single
@@ -200,7 +200,7 @@ bool process_run(Arena *a, Diag *d, const char *const *argv, int *status, Text *
 const char *temp_folder(Arena *a, Diag *d);
 /* temp_file - a path in that folder, removed with it. */
 const char *temp_file(Arena *a, const char *name);
-void temp_clean(void);
+void        temp_clean(void);
 /* signals_catch - from now on SIGINT, SIGTERM and SIGHUP clean up first. */
 void signals_catch(void);
 /* signals_hold - put such signals off while files are written, or take what has come. */
@@ -211,7 +211,7 @@ void signals_hold(bool hold);
 /* A file of numbers; the parser is the runtime's. */
 typedef struct Npy {
     kiln_npy             head;
-    const unsigned char *data;    /* of element 0, in the mapped file */
+    const unsigned char *data; /* of element 0, in the mapped file */
 } Npy;
 bool   npy_open(Diag *d, const char *path, Npy *out);
 double npy_get(const Npy *n, int64_t i);
@@ -219,8 +219,8 @@ double npy_get(const Npy *n, int64_t i);
 kiln_elem npy_elem(Elem e);
 /* npy_write - whole or not at all: dims from `shape`, with a leading dimension of `lead` where that
  * is not 0; `as` is F32, F64, I8, U8 or I32 (other floats are written as F32). */
-bool   npy_write(Arena *a, Diag *d, const char *path, const Type *shape, int64_t lead,
-                 const double *data, Elem as);
+bool npy_write(Arena *a, Diag *d, const char *path, const Type *shape, int64_t lead,
+               const double *data, Elem as);
 
 /* ---- ports.c ---------------------------------------------------------------------------- */
 
@@ -241,7 +241,7 @@ typedef struct Table Table;
 /* table_new - columns by title; a title starting with '>' is right-aligned. */
 Table *table_new(Arena *a, const char *const *titles, int n);
 void   table_cell(Table *t, const char *fmt, ...) PRINTF_LIKE(2, 3); /* next cell, row by row */
-void   table_rule(Table *t);                                         /* a line before the next row */
+void   table_rule(Table *t); /* a line before the next row */
 void   table_print(const Table *t, FILE *out);
 
 /* progress - one line rewritten on a terminal, once work has lasted a second; nothing in a pipe. */

@@ -33,9 +33,9 @@ typedef struct Writer {
 } Writer;
 
 void w_line(Writer *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void w_blank(Writer *w);                                         /* an empty line */
-void w_open(Writer *w, const char *fmt, ...) PRINTF_LIKE(2, 3);  /* line, brace, indent */
-void w_close(Writer *w, const char *after);                      /* outdent, brace, `after` */
+void w_blank(Writer *w);                                        /* an empty line */
+void w_open(Writer *w, const char *fmt, ...) PRINTF_LIKE(2, 3); /* line, brace, indent */
+void w_close(Writer *w, const char *after);                     /* outdent, brace, `after` */
 /* w_comment - a block comment, its text wrapped at the 100th column; lines split at '\n'. */
 void w_comment(Writer *w, const char *text);
 /* w_raw - text as it is, already laid out. */
@@ -48,21 +48,21 @@ void writer_flush(Writer *w, OutFile *f);
 typedef enum { WEIGHTS_INLINE, WEIGHTS_FILE, WEIGHTS_ASM } WeightsForm;
 
 typedef struct EmitOptions {
-    const Target *target;
-    FpMode        fp;
-    WeightsForm   weights;
-    bool          arena_by_caller;
-    int           threads;        /* 0: the emitted code has no threads */
-    bool          self_test;      /* embed a seeded test vector and its outputs */
-    bool          profile;        /* per-layer time hooks */
-    const char   *prefix;         /* of emitted symbols; an identifier */
-    const char   *command;        /* how the file was made, for its head */
-    const char   *stem;           /* OUT without .c: names the header and weights file */
-    ScheduleFile *schedules;      /* NULL: none */
-    const char   *print_after;    /* kernel pass name or "all"; NULL */
-    Text         *printed;
-    const char *const *disabled;  /* kernel passes not to run */
-    int           n_disabled;
+    const Target      *target;
+    FpMode             fp;
+    WeightsForm        weights;
+    bool               arena_by_caller;
+    int                threads;     /* 0: the emitted code has no threads */
+    bool               self_test;   /* embed a seeded test vector and its outputs */
+    bool               profile;     /* per-layer time hooks */
+    const char        *prefix;      /* of emitted symbols; an identifier */
+    const char        *command;     /* how the file was made, for its head */
+    const char        *stem;        /* OUT without .c: names the header and weights file */
+    ScheduleFile      *schedules;   /* NULL: none */
+    const char        *print_after; /* kernel pass name or "all"; NULL */
+    Text              *printed;
+    const char *const *disabled; /* kernel passes not to run */
+    int                n_disabled;
 } EmitOptions;
 
 /* ---- kernel_c.c ------------------------------------------------------------------------- */
@@ -70,20 +70,20 @@ typedef struct EmitOptions {
 /* A kernel as the text of a C function, its name left out, so that kernels that come out alike
  * can be told. Pointer parameters are the inputs, the constants, then the outputs. */
 typedef struct KernelText {
-    const char *params;           /* "const float *restrict x, float *restrict y" */
-    const char *body;             /* indented lines; "": the kernel does nothing  */
-    BufferId   *args;             /* the buffer behind each input and output      */
+    const char *params; /* "const float *restrict x, float *restrict y" */
+    const char *body;   /* indented lines; "": the kernel does nothing  */
+    BufferId   *args;   /* the buffer behind each input and output      */
     int         n_args;
     BufferId   *constants;
     int         n_constants;
-    int         n_inputs;         /* the first of args; constants stand behind them */
-    bool        is_shared;        /* it takes `int part, int n_parts` and runs that part */
+    int         n_inputs;  /* the first of args; constants stand behind them */
+    bool        is_shared; /* it takes `int part, int n_parts` and runs that part */
 } KernelText;
 
 /* How the buffers of one call lie in memory. */
 typedef struct Aliases {
-    BufferId *same;               /* by buffer: an input that is an output's own memory; 0: none */
-    bool     *may_overlap;        /* by buffer: shares a block with another; no restrict */
+    BufferId *same;        /* by buffer: an input that is an output's own memory; 0: none */
+    bool     *may_overlap; /* by buffer: shares a block with another; no restrict */
 } Aliases;
 
 /* kernel_c - `threads`: in parts, where share_kernel allows it. */
@@ -102,7 +102,7 @@ bool share_loop(const Kernel *k, const Stmt *s);
 /* A pointer that accesses at constant distances share. */
 typedef struct Base {
     BufferId    buffer;
-    Affine      index;            /* what it points at */
+    Affine      index; /* what it points at */
     const char *name;
 } Base;
 
@@ -111,11 +111,11 @@ typedef struct KernelPrinter {
     const Kernel *k;
     Arena        *arena;
     Writer        w;
-    bool          is_wide;        /* indices need more than an int */
+    bool          is_wide;                   /* indices need more than an int */
     const char  **loops, **temps, **buffers; /* C names by id; NULL: not in scope */
-    const char  **scope;          /* names in scope, innermost last */
+    const char  **scope;                     /* names in scope, innermost last */
     size_t        n_scope, cap_scope;
-    Base         *bases;          /* in scope, innermost last */
+    Base         *bases; /* in scope, innermost last */
     size_t        n_bases, cap_bases;
 } KernelPrinter;
 
@@ -148,26 +148,26 @@ void c_bases(KernelPrinter *p, const Stmt *block);
 /* What the text printed so far calls besides operators and instructions. */
 typedef struct Needs {
     bool *helpers;
-    bool *support;                /* by Target.support */
+    bool *support; /* by Target.support */
 } Needs;
 
 Needs needs_new(const Target *t, Arena *a);
 void  needs_scan(Needs *n, const Target *t, const char *text);
 /* helpers_c - the definitions of what is needed, each followed by an empty line. */
-void  helpers_c(Writer *w, const Target *t, const Needs *n);
-bool  is_helper_name(const char *name);
+void helpers_c(Writer *w, const Target *t, const Needs *n);
+bool is_helper_name(const char *name);
 
 /* ---- names.c ---------------------------------------------------------------------------- */
 
 /* Names of one emitted file. */
 typedef struct Names {
-    const char  *lower, *upper;   /* the prefix: lenet5, LENET5 */
+    const char  *lower, *upper;     /* the prefix: lenet5, LENET5 */
     const char **inputs, **outputs; /* parameters of infer, by port */
-    const char  *via;             /* before a parameter's name where it is used: "" or "call->" */
+    const char  *via;               /* before a parameter's name where it is used: "" or "call->" */
 } Names;
 
 struct Program;
-Names names_choose(const struct Program *p, const char *prefix, Arena *a);
+Names       names_choose(const struct Program *p, const char *prefix, Arena *a);
 const char *name_upper(Arena *a, const char *name);
 /* name_prefix - the prefix for a model or user-given name: a lower-case identifier. */
 const char *name_prefix(Arena *a, const char *name);
@@ -177,24 +177,24 @@ const char *name_prefix(Arena *a, const char *name);
 /* One call of the emitted infer function: a node and the kernel that computes it. */
 typedef struct Step {
     NodeId   node;
-    int      kernel;              /* index into Program.kernels */
-    ValueId  *args;               /* graph value of each input and output parameter, in order */
-    int       n_args;
-    int64_t  *weights;            /* offset in the blob of each constant, in the kernel's order */
-    int       n_weights;
-    int64_t   macs;
+    int      kernel; /* index into Program.kernels */
+    ValueId *args;   /* graph value of each input and output parameter, in order */
+    int      n_args;
+    int64_t *weights; /* offset in the blob of each constant, in the kernel's order */
+    int      n_weights;
+    int64_t  macs;
 } Step;
 
 typedef struct Program {
-    Graph   *graph;
-    EmitOptions options;
-    Kernel **kernels;             /* distinct ones, without their bodies; the name is conv2d_3 */
-    KernelText *texts;            /* of each kernel */
-    int      n_kernels;
-    Step    *steps;
-    int      n_steps;
-    struct Blob *blob;            /* the constants */
-    int64_t *output_weights;      /* by output: blob offset of a constant; -1: it is computed */
+    Graph       *graph;
+    EmitOptions  options;
+    Kernel     **kernels; /* distinct ones, without their bodies; the name is conv2d_3 */
+    KernelText  *texts;   /* of each kernel */
+    int          n_kernels;
+    Step        *steps;
+    int          n_steps;
+    struct Blob *blob;           /* the constants */
+    int64_t     *output_weights; /* by output: blob offset of a constant; -1: it is computed */
 } Program;
 
 /* program_compile - lower every node of a planned graph. NULL: errors, reported. */
@@ -208,34 +208,34 @@ typedef struct Blob Blob;
 /* One constant of the blob. */
 typedef struct BlobEntry {
     Buffer   buffer;
-    uint64_t hash;                /* of the contents */
-    int64_t  offset;              /* bytes from the start of the blob */
-    int64_t  index;               /* elements from the start of the array of its type */
+    uint64_t hash;   /* of the contents */
+    int64_t  offset; /* bytes from the start of the blob */
+    int64_t  index;  /* elements from the start of the array of its type */
 } BlobEntry;
 
-Blob   *blob_new(Arena *a, int64_t align);
+Blob *blob_new(Arena *a, int64_t align);
 /* blob_add - the contents of a CONST buffer; equal contents are stored once. Its byte offset.
  * Contents are read through the view each time they are needed, so the view's tensor must live
  * as long. */
 int64_t blob_add(Blob *b, const Buffer *buffer);
-void    blob_keep(Blob *b, const Tensor *t);     /* the entry added last reads `t` from now on */
+void    blob_keep(Blob *b, const Tensor *t); /* the entry added last reads `t` from now on */
 int64_t blob_bytes(const Blob *b);
-int64_t blob_count(const Blob *b, Elem e);       /* elements of one type, padding included */
+int64_t blob_count(const Blob *b, Elem e); /* elements of one type, padding included */
 int     blob_n_entries(const Blob *b);
 const BlobEntry *blob_entry(const Blob *b, int i);
 const BlobEntry *blob_at(const Blob *b, int64_t offset); /* the entry that starts there */
-bool    blob_ends_with_zero(const Blob *b);      /* its last byte */
-bool    blob_has_odd_numbers(const Blob *b);     /* infinities or NaN */
-uint64_t blob_hash(const Blob *b);
+bool             blob_ends_with_zero(const Blob *b);     /* its last byte */
+bool             blob_has_odd_numbers(const Blob *b);    /* infinities or NaN */
+uint64_t         blob_hash(const Blob *b);
 /* blob_each - hand out the contents in pieces, padding included, in order of offset. */
-void    blob_each(const Blob *b, void (*piece)(void *ctx, const void *bytes, size_t n), void *ctx);
+void blob_each(const Blob *b, void (*piece)(void *ctx, const void *bytes, size_t n), void *ctx);
 
 /* ---- literal.c -------------------------------------------------------------------------- */
 
 typedef struct Literal Literal;
-Literal *literal_new(Arena *a, OutFile *f);
-void     literal_bytes(Literal *l, const void *bytes, size_t n);
-void     literal_end(Literal *l); /* a last zero is left to the one that ends every string */
+Literal               *literal_new(Arena *a, OutFile *f);
+void                   literal_bytes(Literal *l, const void *bytes, size_t n);
+void literal_end(Literal *l); /* a last zero is left to the one that ends every string */
 
 /* ---- weights.c -------------------------------------------------------------------------- */
 
@@ -245,13 +245,13 @@ typedef enum { HELD_NONE, HELD_NUMBERS, HELD_STRING, HELD_FILE, HELD_ASM } Held;
 Held    weights_held(const Program *p, const EmitOptions *o);
 int64_t weights_bytes(const Program *p, const EmitOptions *o); /* what NAME_WEIGHT_BYTES says */
 /* weights_c - the definitions, written to `f`; what is in `w` goes first. */
-void    weights_c(Writer *w, OutFile *f, const Program *p, const EmitOptions *o, const Names *n);
+void weights_c(Writer *w, OutFile *f, const Program *p, const EmitOptions *o, const Names *n);
 /* weights_pointer - C text for the constant at `offset`, given the locals weights_locals
  * declares. */
 const char *weights_pointer(const Program *p, const EmitOptions *o, int64_t offset, Arena *a);
-void    weights_locals(Writer *w, const Program *p, const EmitOptions *o, const Names *n);
+void        weights_locals(Writer *w, const Program *p, const EmitOptions *o, const Names *n);
 /* weights_file - OUT.weights.bin: a head of 64 bytes, then the blob. */
-void    weights_file(OutFile *f, const Program *p);
+void weights_file(OutFile *f, const Program *p);
 
 /* ---- model_c.c, header_c.c -------------------------------------------------------------- */
 
@@ -272,8 +272,8 @@ bool infer_copies(Writer *w, const Program *p, const EmitOptions *o, const Names
 /* infer_params - the parameters of the infer function: inputs, then outputs. */
 const char *infer_params(const Program *p, const EmitOptions *o, const Names *n, Arena *a);
 /* self_test_c - NAME_self_test and its test vector. */
-void self_test_c(Writer *w, const Program *p, const EmitOptions *o, const Names *n);
-const char *port_type_c(Elem e);          /* C type of the elements of a value of type `e` */
+void        self_test_c(Writer *w, const Program *p, const EmitOptions *o, const Names *n);
+const char *port_type_c(Elem e); /* C type of the elements of a value of type `e` */
 /* output_source - C text for what output `i` is copied from; NULL: a step writes it. */
 const char *output_source(const Program *p, const EmitOptions *o, const Names *n, int i, Arena *a);
 int64_t     arena_size(const Program *p); /* what NAME_ARENA_BYTES says */
@@ -282,8 +282,8 @@ int64_t     arena_size(const Program *p); /* what NAME_ARENA_BYTES says */
 
 /* describe_node - "conv2d 3x3, 64 -> 64, 56x56, add, relu" */
 const char *describe_node(const Graph *g, NodeId n, Arena *a);
-const char *describe_dims(const Type *t, Arena *a);               /* [1, 64, 56, 56] */
+const char *describe_dims(const Type *t, Arena *a);                 /* [1, 64, 56, 56] */
 const char *describe_port(const Graph *g, const Port *p, Arena *a); /* image, [1, 1, 28, 28] */
-const char *emit_basename(const char *path);                      /* behind the last slash */
+const char *emit_basename(const char *path);                        /* behind the last slash */
 
 #endif

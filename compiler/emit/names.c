@@ -79,7 +79,7 @@ static const char *const taken[] = {
     "call",         "context",   "part",          "n_parts",      "is_shared",
 };
 
-static bool is_taken(const Program *p, const char *prefix, const char *name)
+static bool is_taken(const Program *p, const char *name)
 {
     for (size_t i = 0; i < COUNT_OF(taken); i++)
         if (same_but_case(name, taken[i]))
@@ -91,8 +91,7 @@ static bool is_taken(const Program *p, const char *prefix, const char *name)
     for (int i = 0; t && i < t->n_support; i++)
         if (!strcmp(name, t->support[i].name))
             return true;
-    size_t n = strlen(prefix); /* the file's own symbols */
-    return is_helper_name(name) || (!strncmp(name, prefix, n) && name[n] == '_');
+    return is_helper_name(name);
 }
 
 /* is_used - whether one of the first `n` ports has the name, but for case. */
@@ -105,8 +104,9 @@ static bool is_used(const char **ports, int n, const char *name)
 }
 
 /* port_name - an identifier for a port: without the underscores in front, which belong to the C
- * implementation, and in lower case where all of it is upper case, as macros are. */
-static const char *port_name(Arena *a, const char *name)
+ * implementation; in lower case where all of it is upper case, as macros are; and unlike the file's
+ * own symbols, which begin with the prefix. */
+static const char *port_name(Arena *a, const char *prefix, const char *name)
 {
     enum { LONGEST = 40 };
     char *s = text_identifier(a, name);
@@ -119,6 +119,9 @@ static const char *port_name(Arena *a, const char *name)
         has_lower |= *c >= 'a' && *c <= 'z';
     for (char *c = s; *c && !has_lower; c++)
         *c = lower(*c);
+    size_t n = strlen(prefix);
+    if (!strncmp(s, prefix, n) && s[n] == '_')
+        return arena_printf(a, "t_%s", s);
     return (*s >= '0' && *s <= '9') || !*s ? arena_printf(a, "t%s", s) : s;
 }
 
@@ -131,10 +134,10 @@ Names names_choose(const Program *p, const char *prefix, Arena *a)
     n.upper = name_upper(a, n.lower);
     for (int i = 0; i < n_ports; i++) {
         const Port *port = i < g->n_inputs ? &g->inputs[i] : &g->outputs[i - g->n_inputs];
-        const char *stem = port_name(a, port->name), *name = stem;
-        if (is_taken(p, n.lower, name))
+        const char *stem = port_name(a, n.lower, port->name), *name = stem;
+        if (is_taken(p, name))
             name = stem = arena_printf(a, "%s_", stem);
-        for (int k = 2; is_used(ports, i, name) || is_taken(p, n.lower, name); k++)
+        for (int k = 2; is_used(ports, i, name) || is_taken(p, name); k++)
             name = arena_printf(a, "%s_%d", stem, k);
         ports[i] = name;
     }

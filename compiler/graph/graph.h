@@ -40,14 +40,14 @@ typedef enum { ELEM_POISON, F32, F16, BF16, I8, U8, I32, F64 } Elem;
  * are row-major without halo. Channels past C in the last block hold unspecified finite numbers;
  * a constant that meets them is zero there. */
 typedef struct Layout {
-    int32_t block;               /* >= 1 */
+    int32_t block; /* >= 1 */
     int32_t top, left, bottom, right;
 } Layout;
 
 typedef struct Type {
     Elem    elem;
     int     rank;
-    int64_t dims[MAX_RANK];      /* logical; all >= 1 */
+    int64_t dims[MAX_RANK]; /* logical; all >= 1 */
     Layout  layout;
 } Type;
 
@@ -58,29 +58,29 @@ typedef struct Tensor {
 } Tensor;
 
 size_t      elem_bytes(Elem e);
-const char *elem_name(Elem e);                     /* "f32" ... */
+const char *elem_name(Elem e);                        /* "f32" ... */
 bool        elem_from_name(const char *s, Elem *out); /* accepts "f32" and "F32" */
 bool        elem_is_float(Elem e);
 
 Type    type_plain(Elem e, int rank, const int64_t *dims); /* row-major, no halo */
-int64_t type_count(const Type *t);                 /* logical elements; dims were checked to fit */
+int64_t type_count(const Type *t); /* logical elements; dims were checked to fit */
 /* type_stored_count - elements in memory with the layout's blocks and halo. */
 int64_t type_stored_count(const Type *t);
 bool    type_same_shape(const Type *a, const Type *b);
-bool    type_is_plain(const Type *t);              /* block 1 and no halo */
+bool    type_is_plain(const Type *t); /* block 1 and no halo */
 bool    layout_same(Layout a, Layout b);
-char   *type_text(Arena *a, const Type *t);        /* f32[1, 64, 56, 56]:c16+1  */
+char   *type_text(Arena *a, const Type *t); /* f32[1, 64, 56, 56]:c16+1  */
 
 /* Tensors in the making: contents owned by `a`, zeroed. */
 Tensor *tensor_new(Arena *a, Elem e, int rank, const int64_t *dims);
-double  tensor_get(const Tensor *t, int64_t i);    /* element i as a number, any elem type */
-void    tensor_set(Tensor *t, int64_t i, double v);/* rounds to nearest even, saturates integers */
+double  tensor_get(const Tensor *t, int64_t i);     /* element i as a number, any elem type */
+void    tensor_set(Tensor *t, int64_t i, double v); /* rounds to nearest even, saturates integers */
 /* tensor_as_f32 - the same contents as F32; returns `t` itself where it is F32 already. */
 const Tensor *tensor_as_f32(Arena *a, const Tensor *t);
-float    f16_to_f32(uint16_t h);
-uint16_t f32_to_f16(float f);                      /* round to nearest even; overflow to infinity */
-float    bf16_to_f32(uint16_t h);
-uint16_t f32_to_bf16(float f);
+float         f16_to_f32(uint16_t h);
+uint16_t      f32_to_f16(float f); /* round to nearest even; overflow to infinity */
+float         bf16_to_f32(uint16_t h);
+uint16_t      f32_to_bf16(float f);
 
 /* ---- ops.def as an enum ----------------------------------------------------------------- */
 
@@ -105,24 +105,24 @@ typedef enum { PAD_MODE_CONSTANT, PAD_MODE_REFLECT, PAD_MODE_EDGE } PadMode;
  * not have are zero, so equal nodes compare equal. */
 typedef struct OpAttrs {
     int64_t kernel[2], strides[2], padding[4], dilations[2]; /* padding: top, left, bottom, right */
-    PadRule pad_rule;            /* PAD_EXPLICIT once shapes are inferred */
+    PadRule pad_rule; /* PAD_EXPLICIT once shapes are inferred */
     int64_t groups, axis, size;
     bool    ceil_mode, count_include_pad, keepdims, has_axis, tanh_form;
     double  epsilon, alpha, beta, bias, min, max, value;
     PadMode mode;
-    IntList list;                /* reshape shape, transpose perm, reduce axes, adaptive output */
+    IntList list; /* reshape shape, transpose perm, reduce axes, adaptive output */
     IntList axes, starts, ends, steps; /* slice */
-    int64_t scales[2];           /* upsample: rows, columns */
+    int64_t scales[2];                 /* upsample: rows, columns */
 } OpAttrs;
 
 /* ---- nodes and values ------------------------------------------------------------------- */
 
 /* One elementwise step fused behind a node: acc = op(acc), op(acc, operand) or op(operand, acc). */
 typedef struct EpilogueStep {
-    Op      op;                  /* an elementwise op of ops.def */
+    Op      op; /* an elementwise op of ops.def */
     OpAttrs attrs;
-    int     operand;             /* index into Node.in; -1: the step has one input */
-    bool    swapped;             /* operand is the op's first input */
+    int     operand; /* index into Node.in; -1: the step has one input */
+    bool    swapped; /* operand is the op's first input */
 } EpilogueStep;
 
 typedef struct Epilogue {
@@ -132,69 +132,69 @@ typedef struct Epilogue {
 
 typedef struct Node {
     Op          op;
-    const char *name;            /* as in the model file */
+    const char *name; /* as in the model file */
     Span        where;
-    int         n_in;            /* the op's own inputs first, then the epilogue's operands */
-    int         n_own;           /* how many of them are the op's own */
-    ValueId    *in;              /* 0 marks an absent optional input */
-    uint32_t   *place;           /* this node is users[place[i]] of value in[i] */
+    int         n_in;  /* the op's own inputs first, then the epilogue's operands */
+    int         n_own; /* how many of them are the op's own */
+    ValueId    *in;    /* 0 marks an absent optional input */
+    uint32_t   *place; /* this node is users[place[i]] of value in[i] */
     ValueId     out;
     OpAttrs     attrs;
     Epilogue    epilogue;
-    int         winograd;        /* conv2d: outputs of a tile edge; 0: direct sums */
-    ValueId     scratch;         /* memory for the duration of the node; 0: none */
-    NodeId      prev, next;      /* the order of execution */
+    int         winograd;   /* conv2d: outputs of a tile edge; 0: direct sums */
+    ValueId     scratch;    /* memory for the duration of the node; 0: none */
+    NodeId      prev, next; /* the order of execution */
 } Node;
 
 typedef struct Value {
-    const char   *name;          /* as in the model file; unique; made-up ones contain a '#' */
+    const char   *name; /* as in the model file; unique; made-up ones contain a '#' */
     Type          type;
-    NodeId        producer;      /* 0 for model inputs and constants */
-    const Tensor *constant;      /* contents, when known at compile time; else NULL */
-    NodeId       *users;         /* one entry a use: a node that reads it twice is there twice */
-    uint32_t     *slots;         /* users[k] reads it as its in[slots[k]] */
+    NodeId        producer; /* 0 for model inputs and constants */
+    const Tensor *constant; /* contents, when known at compile time; else NULL */
+    NodeId       *users;    /* one entry a use: a node that reads it twice is there twice */
+    uint32_t     *slots;    /* users[k] reads it as its in[slots[k]] */
     size_t        n_users, cap_users;
     bool          is_output, is_input;
     /* Set by alias_concat and plan_memory. A value lives inside `base` (a concat it is written into,
      * the input it is a view of or overwrites), `base_offset` elements from its start; without a base
      * it is a home of its own. `offset` is its place in the arena, in bytes; see value_in_arena. */
-    ValueId       base;
-    int64_t       base_offset;
-    int64_t       offset;
+    ValueId base;
+    int64_t base_offset;
+    int64_t offset;
 } Value;
 
 /* A model input or output as the caller sees it. */
 typedef struct Port {
     ValueId     value;
     const char *name;
-    bool        nhwc;            /* shape and data are NHWC outside; the value itself is NCHW */
+    bool        nhwc; /* shape and data are NHWC outside; the value itself is NCHW */
     Span        where;
 } Port;
 
 typedef struct Graph {
     Arena      *arena;
     Diag       *diag;
-    const char *name;            /* of the model */
-    Node       *nodes;           /* [1, n_nodes) */
-    Value      *values;          /* [1, n_values) */
+    const char *name;   /* of the model */
+    Node       *nodes;  /* [1, n_nodes) */
+    Value      *values; /* [1, n_values) */
     uint32_t    n_nodes, n_values;
     size_t      cap_nodes, cap_values;
     NodeId      first, last;
-    uint64_t    n_fresh;         /* the next number for graph_fresh_name */
+    uint64_t    n_fresh; /* the next number for graph_fresh_name */
     Port       *inputs, *outputs;
     int         n_inputs, n_outputs;
-    bool         order_optimal;  /* no order of the nodes has a lower peak; set by order_nodes */
-    struct MemoryPlan *plan;     /* NULL before plan_memory; passes.h */
+    bool        order_optimal; /* no order of the nodes has a lower peak; set by order_nodes */
+    struct MemoryPlan *plan;   /* NULL before plan_memory; passes.h */
 } Graph;
 
 Graph *graph_new(Arena *a, Diag *d);
 
-Node  *node_at(Graph *g, NodeId n);
-Value *value_at(Graph *g, ValueId v);
+Node        *node_at(Graph *g, NodeId n);
+Value       *value_at(Graph *g, ValueId v);
 const Node  *node_get(const Graph *g, NodeId n);
 const Value *value_get(const Graph *g, ValueId v);
-NodeId graph_first(const Graph *g);          /* execution order; 0 at the end */
-NodeId graph_next(const Graph *g, NodeId n);
+NodeId       graph_first(const Graph *g); /* execution order; 0 at the end */
+NodeId       graph_next(const Graph *g, NodeId n);
 /* graph_input - the value behind own or epilogue input `i` of `n`, or NULL where it is absent. */
 const Value *graph_input(const Graph *g, const Node *n, int i);
 
@@ -204,17 +204,17 @@ ValueId graph_add_value(Graph *g, const char *name, Type type);
 ValueId graph_add_constant(Graph *g, const char *name, const Tensor *t);
 /* graph_fresh_name - "stem#7", unique among the values there are and will be made: its number is
  * larger than any that ends a name behind a '#'. */
-char   *graph_fresh_name(Graph *g, const char *stem);
-void    graph_rename_value(Graph *g, ValueId v, const char *name);
+char *graph_fresh_name(Graph *g, const char *stem);
+void  graph_rename_value(Graph *g, ValueId v, const char *name);
 /* graph_add - a node producing a new value called `name` (of poisoned type until infer_shapes), put
  * before `before` in the order (0: at the end). Copies in[0..n_in). */
 NodeId graph_add(Graph *g, Op op, const char *name, Span where, int n_in, const ValueId *in,
                  const OpAttrs *attrs, NodeId before);
-void graph_set_input(Graph *g, NodeId n, int i, ValueId v);
-int  graph_append_input(Graph *g, NodeId n, ValueId v); /* its index; for epilogue operands */
+void   graph_set_input(Graph *g, NodeId n, int i, ValueId v);
+int    graph_append_input(Graph *g, NodeId n, ValueId v); /* its index; for epilogue operands */
 /* graph_replace_uses - every reader of `old`, and the model's outputs, take `with` instead. */
 void graph_replace_uses(Graph *g, ValueId old, ValueId with);
-void graph_remove(Graph *g, NodeId n);       /* its value must have no user left */
+void graph_remove(Graph *g, NodeId n);                     /* its value must have no user left */
 void graph_move_before(Graph *g, NodeId n, NodeId before); /* 0: to the end */
 /* graph_only_user - the one node that uses `v`, once, where it is not a model output; else 0. */
 NodeId graph_only_user(const Graph *g, ValueId v);
@@ -238,7 +238,7 @@ Graph *graph_read(Arena *a, Diag *d, const char *path, int64_t batch);
 
 /* A parsed weights file. */
 typedef struct WeightsFile WeightsFile;
-WeightsFile  *safetensors_open(Arena *a, Diag *d, const char *path);
+WeightsFile               *safetensors_open(Arena *a, Diag *d, const char *path);
 /* safetensors_find - a tensor that points into the mapped file, or into a copy where that is not
  * what the compiler works with: F16 and BF16 become F32, I64 becomes I32, unaligned data moves.
  * NULL: no such name; or its contents cannot be used, which is reported once. */

@@ -22,8 +22,8 @@ static void read_head(Reader *r)
 {
     static const char *const keys[] = {"format", "version", "name",    "weights",
                                        "inputs", "nodes",   "outputs", NULL};
-    const Json *root = r->root;
-    int64_t     version;
+    const Json              *root = r->root;
+    int64_t                  version;
     read_keys(r, root, "a model", keys);
     const Json *format = read_member(r, root, "format", JSON_STRING, true);
     if (format && strcmp(format->string, "kiln-graph"))
@@ -84,9 +84,9 @@ static void set_batch(Reader *r, const Json *shape, int rank, int64_t *dims)
 static void read_input(Reader *r, const Json *j, ItemId item)
 {
     static const char *const keys[] = {"name", "shape", "type", "layout", NULL};
-    Port   *port = &r->graph->inputs[item];
-    int64_t dims[MAX_RANK];
-    int     rank = 0;
+    Port                    *port = &r->graph->inputs[item];
+    int64_t                  dims[MAX_RANK];
+    int                      rank = 0;
     *port = (Port){.name = "", .where = read_span(r, j)};
     if (!read_keys(r, j, "an input", keys))
         return;
@@ -146,8 +146,7 @@ static const Json *value_name(Reader *r, const Json *node)
 
 static void declare_node(Reader *r, Decl *decl, ItemId item)
 {
-    static const char *const keys[] = {"name",   "op",    "inputs", "params",
-                                       "attrs", "outputs", NULL};
+    static const char *const keys[] = {"name", "op", "inputs", "params", "attrs", "outputs", NULL};
     decl->name = decl->value_name = "";
     if (!read_keys(r, decl->json, "a node", keys))
         return;
@@ -216,8 +215,8 @@ static void read_outputs(Reader *r)
         if (!value)
             continue;
         value_at(g, value)->is_output = true;
-        g->outputs[g->n_outputs++] = (Port){
-            .value = value, .name = value_get(g, value)->name, .where = read_span(r, j)};
+        g->outputs[g->n_outputs++] =
+            (Port){.value = value, .name = value_get(g, value)->name, .where = read_span(r, j)};
     }
 }
 

@@ -15,16 +15,16 @@ typedef uint32_t ItemId;
 typedef struct Name {
     const char *name;
     const Json *at;
-    ItemId      item;   /* NO_ITEM: a node whose value has another name */
+    ItemId      item; /* NO_ITEM: a node whose value has another name */
 } Name;
 
 /* A node as the file declares it. */
 typedef struct Decl {
     const Json *json;
     const char *name, *value_name; /* "": missing, reported */
-    uint64_t    first_param; /* position of its first param among those of the model */
-    NodeId      node;   /* 0: its op is unknown, reported */
-    size_t      n_refs; /* what its inputs refer to; NO_ITEM where that is an error */
+    uint64_t    first_param;       /* position of its first param among those of the model */
+    NodeId      node;              /* 0: its op is unknown, reported */
+    size_t      n_refs;            /* what its inputs refer to; NO_ITEM where that is an error */
     ItemId     *refs;
 } Decl;
 
@@ -37,20 +37,20 @@ typedef struct Reader {
     Graph        *graph;
     const Source *source;
     const Json   *root;
-    int64_t       batch;        /* 0: as the file has it */
+    int64_t       batch; /* 0: as the file has it */
     int           errors_before;
 
-    WeightsKind   weights_kind;
-    WeightsFile  *weights;
-    uint64_t      seed;
-    int64_t       made_elements; /* of constants made by formula */
+    WeightsKind  weights_kind;
+    WeightsFile *weights;
+    uint64_t     seed;
+    int64_t      made_elements; /* of constants made by formula */
 
-    uint32_t      n_inputs, n_decls;
-    Decl         *decls;
-    Name         *names;        /* sorted by names_sort */
-    size_t        n_names, cap_names;
+    uint32_t n_inputs, n_decls;
+    Decl    *decls;
+    Name    *names; /* sorted by names_sort */
+    size_t   n_names, cap_names;
 
-    const char   *op_name, *node_name; /* what read_error speaks of; NULL: the model */
+    const char *op_name, *node_name; /* what read_error speaks of; NULL: the model */
 } Reader;
 
 /* ---- read_value.c ----------------------------------------------------------------------- */

@@ -113,8 +113,8 @@ static void report_cycle(Reader *r, const uint32_t *stack, size_t n)
 
 /* One walk along inputs, with a stack of its own: chains are as deep as the model has nodes. */
 typedef struct Walk {
-    enum { NEW, OPEN, DONE } *state;
-    size_t   *cursor;   /* the next input to look at */
+    enum { NEW, OPEN, DONE } * state;
+    size_t   *cursor; /* the next input to look at */
     uint32_t *stack;
     size_t    depth;
     uint32_t *order;

@@ -42,8 +42,8 @@ static void check_params(Reader *r, const Json *params, const OpInfo *op)
             guess_try(&guess, slot->name);
         }
         if (!known)
-            read_error(r, &params->items[i], "unknown param '%s'%s",
-                       text_printable(r->arena, key), guess_text(r->arena, &guess));
+            read_error(r, &params->items[i], "unknown param '%s'%s", text_printable(r->arena, key),
+                       guess_text(r->arena, &guess));
     }
 }
 

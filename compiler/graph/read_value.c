@@ -49,8 +49,7 @@ const char *read_value_text(Arena *a, const Json *j)
 bool read_keys(Reader *r, const Json *j, const char *what, const char *const *keys)
 {
     if (j->kind != JSON_OBJECT)
-        return read_error(r, j, "%s must be an object, got %s", what,
-                          read_value_text(r->arena, j));
+        return read_error(r, j, "%s must be an object, got %s", what, read_value_text(r->arena, j));
     for (size_t i = 0; i < j->n_items; i++) {
         const char *key = j->items[i].key;
         Guess       guess = guess_new(key);
@@ -60,8 +59,8 @@ bool read_keys(Reader *r, const Json *j, const char *what, const char *const *ke
             guess_try(&guess, *k);
         }
         if (!known)
-            read_error(r, &j->items[i], "%s has no key '%s'%s", what,
-                       text_printable(r->arena, key), guess_text(r->arena, &guess));
+            read_error(r, &j->items[i], "%s has no key '%s'%s", what, text_printable(r->arena, key),
+                       guess_text(r->arena, &guess));
     }
     return true;
 }
@@ -123,11 +122,11 @@ static bool check_bounds(Reader *r, const Json *j, const char *label, const Attr
     double v = j->number;
     bool   bounded = spec->min != 0 || spec->max != 0;
     if (bounded && v < spec->min)
-        return read_error(r, j, "%s must be >= %s, got %s", label,
-                          number_text(r->arena, spec->min), number_text(r->arena, v));
+        return read_error(r, j, "%s must be >= %s, got %s", label, number_text(r->arena, spec->min),
+                          number_text(r->arena, v));
     if (bounded && v > spec->max)
-        return read_error(r, j, "%s must be <= %s, got %s", label,
-                          number_text(r->arena, spec->max), number_text(r->arena, v));
+        return read_error(r, j, "%s must be <= %s, got %s", label, number_text(r->arena, spec->max),
+                          number_text(r->arena, v));
     return true;
 }
 
@@ -220,26 +219,16 @@ static void read_attr(Reader *r, const Json *j, const AttrSpec *spec, OpAttrs *o
     void *field = (char *)out + spec->offset;
     int   choice;
     switch (spec->kind) {
-    case ATTR_INT:
-        read_int(r, j, spec->name, spec, field);
-        break;
-    case ATTR_INTS:
-        read_ints(r, j, spec, spec->count, spec->count, field);
-        break;
-    case ATTR_FLOAT:
-        read_float(r, j, spec, field);
-        break;
-    case ATTR_BOOL:
-        read_bool(r, j, spec, field);
-        break;
+    case ATTR_INT: read_int(r, j, spec->name, spec, field); break;
+    case ATTR_INTS: read_ints(r, j, spec, spec->count, spec->count, field); break;
+    case ATTR_FLOAT: read_float(r, j, spec, field); break;
+    case ATTR_BOOL: read_bool(r, j, spec, field); break;
     case ATTR_LIST:
         read_ints(r, j, spec, 1, MAX_RANK, ((IntList *)field)->v);
         if (j->kind == JSON_ARRAY && j->n_items <= MAX_RANK)
             ((IntList *)field)->n = (int)j->n_items;
         break;
-    case ATTR_PADDING:
-        read_padding(r, j, spec, field, &out->pad_rule);
-        break;
+    case ATTR_PADDING: read_padding(r, j, spec, field, &out->pad_rule); break;
     case ATTR_ENUM:
         choice = read_choice(r, j, spec);
         if (choice >= 0)
@@ -264,17 +253,10 @@ static void set_default(const AttrSpec *spec, OpAttrs *out)
         for (int i = 0; i < n; i++)
             ((int64_t *)field)[i] = spec->follows_kernel ? out->kernel[i] : whole;
         break;
-    case ATTR_FLOAT:
-        *(double *)field = spec->fallback;
-        break;
-    case ATTR_BOOL:
-        *(bool *)field = whole != 0;
-        break;
-    case ATTR_ENUM:
-        memcpy(field, &choice, sizeof choice);
-        break;
-    case ATTR_LIST:
-        break;
+    case ATTR_FLOAT: *(double *)field = spec->fallback; break;
+    case ATTR_BOOL: *(bool *)field = whole != 0; break;
+    case ATTR_ENUM: memcpy(field, &choice, sizeof choice); break;
+    case ATTR_LIST: break;
     }
 }
 
@@ -290,8 +272,8 @@ static void check_attr_names(Reader *r, const Json *j, const OpInfo *op)
             guess_try(&guess, op->attrs[k].name);
         }
         if (!known)
-            read_error(r, &j->items[i], "unknown attribute '%s'%s",
-                       text_printable(r->arena, key), guess_text(r->arena, &guess));
+            read_error(r, &j->items[i], "unknown attribute '%s'%s", text_printable(r->arena, key),
+                       guess_text(r->arena, &guess));
     }
 }
 

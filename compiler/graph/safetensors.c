@@ -40,11 +40,21 @@ static const struct {
     int         bytes;
     Elem        elem;
 } dtypes[] = {
-    {"F32", 4, F32},         {"F16", 2, F16},         {"BF16", 2, BF16},
-    {"I8", 1, I8},           {"U8", 1, U8},           {"I32", 4, I32},
-    {"I64", 8, I32},         {"F64", 8, ELEM_POISON}, {"U64", 8, ELEM_POISON},
-    {"U32", 4, ELEM_POISON}, {"I16", 2, ELEM_POISON}, {"U16", 2, ELEM_POISON},
-    {"BOOL", 1, ELEM_POISON}, {"F8_E4M3", 1, ELEM_POISON}, {"F8_E5M2", 1, ELEM_POISON},
+    {"F32", 4, F32},
+    {"F16", 2, F16},
+    {"BF16", 2, BF16},
+    {"I8", 1, I8},
+    {"U8", 1, U8},
+    {"I32", 4, I32},
+    {"I64", 8, I32},
+    {"F64", 8, ELEM_POISON},
+    {"U64", 8, ELEM_POISON},
+    {"U32", 4, ELEM_POISON},
+    {"I16", 2, ELEM_POISON},
+    {"U16", 2, ELEM_POISON},
+    {"BOOL", 1, ELEM_POISON},
+    {"F8_E4M3", 1, ELEM_POISON},
+    {"F8_E5M2", 1, ELEM_POISON},
 };
 
 /* dtype_find - index into dtypes, -1: none. */
@@ -59,7 +69,7 @@ static int dtype_find(const char *name)
 /* ---- the header ------------------------------------------------------------------------- */
 
 static bool PRINTF_LIKE(4, 5)
-fail(WeightsFile *f, const Json *at, const char *tensor, const char *fmt, ...)
+    fail(WeightsFile *f, const Json *at, const char *tensor, const char *fmt, ...)
 {
     Text t = text_new(f->arena);
     if (tensor)
@@ -103,9 +113,9 @@ static bool read_offsets(WeightsFile *f, Entry *e, const Json *offsets)
 
 static bool read_entry(WeightsFile *f, const Json *j, Entry *e)
 {
-    static const JsonKind kinds[] = {JSON_STRING, JSON_ARRAY, JSON_ARRAY};
+    static const JsonKind    kinds[] = {JSON_STRING, JSON_ARRAY, JSON_ARRAY};
     static const char *const keys[] = {"dtype", "shape", "data_offsets"};
-    const Json *members[COUNT_OF(keys)];
+    const Json              *members[COUNT_OF(keys)];
     *e = (Entry){.name = j->key, .at = j};
     if (j->kind != JSON_OBJECT)
         return fail(f, j, j->key, "expected an object, got %s", json_kind_name(j->kind));
@@ -280,7 +290,7 @@ static const void *copy_elements(WeightsFile *f, const unsigned char *from, int6
 static const void *elements(WeightsFile *f, const Entry *e, size_t size)
 {
     const unsigned char *from = f->data.data + e->begin;
-    bool little = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+    bool                 little = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
     if ((little && (uintptr_t)from % size == 0) || size == 1)
         return from;
     return copy_elements(f, from, e->count, size);

@@ -19,7 +19,7 @@
 
 typedef struct Cut {
     LoopId  loop;
-    int64_t lo, hi;      /* the interior, [lo, hi) */
+    int64_t lo, hi; /* the interior, [lo, hi) */
 } Cut;
 
 /* Floor of a / b, b > 0. */
@@ -34,8 +34,8 @@ static void cut_by_test(const Kernel *k, Cut *cut, const Test *test)
     int64_t c = affine_coef(&test->index, cut->loop);
     if (c <= 0)
         return;
-    Affine zero = affine_const(0), rest = affine_subst(&test->index, cut->loop, &zero);
-    Range  r = affine_range(k, &rest);
+    Affine  zero = affine_const(0), rest = affine_subst(&test->index, cut->loop, &zero);
+    Range   r = affine_range(k, &rest);
     int64_t lo = -floor_div(r.min, c), hi = floor_div(test->bound - 1 - r.max, c) + 1;
     if (lo > cut->lo)
         cut->lo = lo;
@@ -108,8 +108,8 @@ static Stmt *simplify(Rewrite *r, Stmt *s)
     const Loop old = k->loops[s->loop];
     if (first == 0 && last == old.extent)
         return s;
-    LoopId l = last - first > 1 ? kernel_loop(k, old.name, last - first, old.role, old.axis) : 0;
-    Affine by = affine_offset(affine_loop(l), first);
+    LoopId  l = last - first > 1 ? kernel_loop(k, old.name, last - first, old.role, old.axis) : 0;
+    Affine  by = affine_offset(affine_loop(l), first);
     Rewrite again = {.k = k, .stmt = simplify};
     return st_for(k, l, rewrite_stmt(&again, stmt_subst(k, s->body, s->loop, &by)));
 }
@@ -124,10 +124,10 @@ static void add_piece(Kernel *k, Stmt *out, const Stmt *s, int64_t first, int64_
     if (n <= 0)
         return;
     const Loop old = k->loops[s->loop];
-    LoopId  l = n > 1 ? kernel_loop(k, old.name, n, old.role, old.axis) : 0;
-    Affine  by = affine_offset(affine_loop(l), first);
-    Rewrite r = {.k = k, .stmt = simplify};
-    Stmt   *body = stmt_fresh(k, stmt_subst(k, s->body, s->loop, &by));
+    LoopId     l = n > 1 ? kernel_loop(k, old.name, n, old.role, old.axis) : 0;
+    Affine     by = affine_offset(affine_loop(l), first);
+    Rewrite    r = {.k = k, .stmt = simplify};
+    Stmt      *body = stmt_fresh(k, stmt_subst(k, s->body, s->loop, &by));
     body = rewrite_stmt(&r, body);
     if (body)
         st_add(k, out, st_for(k, l, cut_stmt(k, body, changed)));

@@ -138,20 +138,11 @@ const Expr *ex_with(Kernel *k, const Expr *e, const Expr *a, const Expr *b, cons
     copy->b = b;
     copy->c = c;
     switch (e->kind) {
-    case E_UNARY:
-        copy->type = a->type;
-        break;
-    case E_BINARY:
-        copy->type = wider(a->type, b->type);
-        break;
-    case E_FMA:
-        copy->type = wider(wider(a->type, b->type), c->type);
-        break;
-    case E_CAST:
-        copy->type.lanes = a->type.lanes;
-        break;
-    default:
-        break;
+    case E_UNARY: copy->type = a->type; break;
+    case E_BINARY: copy->type = wider(a->type, b->type); break;
+    case E_FMA: copy->type = wider(wider(a->type, b->type), c->type); break;
+    case E_CAST: copy->type.lanes = a->type.lanes; break;
+    default: break;
     }
     return copy;
 }
@@ -161,44 +152,28 @@ const Expr *ex_with(Kernel *k, const Expr *e, const Expr *a, const Expr *b, cons
 float eval_unary(Operator op, float a)
 {
     switch (op) {
-    case U_NEG:
-        return -a;
-    case U_ABS:
-        return fabsf(a);
-    case U_FLOOR:
-        return floorf(a);
-    case U_ROUND:
-        return nearbyintf(a);
-    case U_EXPONENT:
-        return logbf(a);
-    default:
-        assert(!"a unary operator");
-        return 0;
+    case U_NEG: return -a;
+    case U_ABS: return fabsf(a);
+    case U_FLOOR: return floorf(a);
+    case U_ROUND: return nearbyintf(a);
+    case U_EXPONENT: return logbf(a);
+    default: assert(!"a unary operator"); return 0;
     }
 }
 
 float eval_binary(Operator op, float a, float b)
 {
     switch (op) {
-    case B_ADD:
-        return a + b;
-    case B_SUB:
-        return a - b;
-    case B_MUL:
-        return a * b;
-    case B_DIV:
-        return a / b;
-    case B_MAX:
-        return a > b ? a : b;
-    case B_MIN:
-        return a < b ? a : b;
-    case B_EQ:
-        return a == b;
+    case B_ADD: return a + b;
+    case B_SUB: return a - b;
+    case B_MUL: return a * b;
+    case B_DIV: return a / b;
+    case B_MAX: return a > b ? a : b;
+    case B_MIN: return a < b ? a : b;
+    case B_EQ: return a == b;
     case B_LDEXP: /* past the documented range the answer only has to be one and the same */
         return b >= -1000 && b <= 1000 ? ldexpf(a, (int)b) : a;
-    default:
-        assert(!"a binary operator");
-        return 0;
+    default: assert(!"a binary operator"); return 0;
     }
 }
 

@@ -19,9 +19,9 @@ typedef struct Operation {
 typedef struct Code Code;
 struct Code {
     const Stmt *s;
-    Code       *items;      /* BLOCK: its items; FOR, GUARD: the body */
+    Code       *items; /* BLOCK: its items; FOR, GUARD: the body */
     int         n_items;
-    Operation  *ops;        /* LET, SET, STORE: the last is the value */
+    Operation  *ops; /* LET, SET, STORE: the last is the value */
     size_t      n_ops;
 };
 
@@ -34,7 +34,7 @@ typedef struct Place {
 typedef struct Machine {
     const Kernel *k;
     Arena        *arena;
-    int64_t      *loops;    /* current values */
+    int64_t      *loops; /* current values */
     Place        *temps;
     char        **memory;
     double       *values;
@@ -82,12 +82,9 @@ static void prepare(Machine *m, Code *c, const Stmt *s)
         break;
     case S_LET:
     case S_SET:
-    case S_STORE:
-        prepare_value(m, c, s->value);
-        break;
+    case S_STORE: prepare_value(m, c, s->value); break;
     case S_PREFETCH:
-    case S_NOTE:
-        break;
+    case S_NOTE: break;
     }
 }
 
@@ -147,18 +144,10 @@ static void read_lanes(Elem e, const void *from, int lanes, double *out)
 {
     for (int i = 0; i < lanes; i++) {
         switch (e) {
-        case I32:
-            out[i] = ((const int32_t *)from)[i];
-            break;
-        case I8:
-            out[i] = ((const int8_t *)from)[i];
-            break;
-        case U8:
-            out[i] = ((const uint8_t *)from)[i];
-            break;
-        default:
-            out[i] = (double)((const float *)from)[i];
-            break;
+        case I32: out[i] = ((const int32_t *)from)[i]; break;
+        case I8: out[i] = ((const int8_t *)from)[i]; break;
+        case U8: out[i] = ((const uint8_t *)from)[i]; break;
+        default: out[i] = (double)((const float *)from)[i]; break;
         }
     }
 }
@@ -167,18 +156,10 @@ static void write_lanes(Elem e, void *to, int lanes, const double *v)
 {
     for (int i = 0; i < lanes; i++) {
         switch (e) {
-        case I32:
-            ((int32_t *)to)[i] = (int32_t)v[i];
-            break;
-        case I8:
-            ((int8_t *)to)[i] = (int8_t)v[i];
-            break;
-        case U8:
-            ((uint8_t *)to)[i] = (uint8_t)v[i];
-            break;
-        default:
-            ((float *)to)[i] = (float)v[i];
-            break;
+        case I32: ((int32_t *)to)[i] = (int32_t)v[i]; break;
+        case I8: ((int8_t *)to)[i] = (int8_t)v[i]; break;
+        case U8: ((uint8_t *)to)[i] = (uint8_t)v[i]; break;
+        default: ((float *)to)[i] = (float)v[i]; break;
         }
     }
 }
@@ -207,30 +188,15 @@ static void evaluate_op(const Machine *m, const Operation *o)
     }
     for (int i = 0; i < lanes; i++) {
         switch (e->kind) {
-        case E_CONST:
-            to[i] = e->number;
-            break;
-        case E_INDEX:
-            to[i] = (double)(float)index_now(m, &e->index);
-            break;
-        case E_SPLAT:
-            to[i] = a[0];
-            break;
-        case E_CAST:
-            to[i] = eval_cast(e->type.elem, a[i]);
-            break;
-        case E_UNARY:
-            to[i] = (double)eval_unary(e->op, (float)a[i]);
-            break;
-        case E_BINARY:
-            to[i] = (double)eval_binary(e->op, (float)a[i], (float)b[i]);
-            break;
-        case E_FMA:
-            to[i] = (double)fmaf((float)a[i], (float)b[i], (float)c[i]);
-            break;
+        case E_CONST: to[i] = e->number; break;
+        case E_INDEX: to[i] = (double)(float)index_now(m, &e->index); break;
+        case E_SPLAT: to[i] = a[0]; break;
+        case E_CAST: to[i] = eval_cast(e->type.elem, a[i]); break;
+        case E_UNARY: to[i] = (double)eval_unary(e->op, (float)a[i]); break;
+        case E_BINARY: to[i] = (double)eval_binary(e->op, (float)a[i], (float)b[i]); break;
+        case E_FMA: to[i] = (double)fmaf((float)a[i], (float)b[i], (float)c[i]); break;
         case E_TEMP:
-        case E_LOAD:
-            break;
+        case E_LOAD: break;
         }
     }
 }
@@ -294,18 +260,11 @@ static void run(Machine *m, const Code *c)
         if (holds(m, s))
             run(m, c->items);
         break;
-    case S_LET:
-        assign(ASSIGN, s->value->type.lanes, evaluate(m, c), temp_now(m, s->temp));
-        break;
-    case S_SET:
-        assign(s->op, s->value->type.lanes, evaluate(m, c), temp_now(m, s->temp));
-        break;
-    case S_STORE:
-        store(m, c);
-        break;
+    case S_LET: assign(ASSIGN, s->value->type.lanes, evaluate(m, c), temp_now(m, s->temp)); break;
+    case S_SET: assign(s->op, s->value->type.lanes, evaluate(m, c), temp_now(m, s->temp)); break;
+    case S_STORE: store(m, c); break;
     case S_PREFETCH:
-    case S_NOTE:
-        break;
+    case S_NOTE: break;
     }
 }
 

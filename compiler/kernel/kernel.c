@@ -23,8 +23,8 @@ LoopId kernel_loop(Kernel *k, const char *name, int64_t extent, LoopRole role, L
 {
     assert(extent >= 1);
     k->loops = arena_grow(k->arena, k->loops, k->n_loops, &k->cap_loops, sizeof *k->loops);
-    k->loops[k->n_loops] = (Loop){
-        .name = name, .extent = extent, .role = role, .mark = SERIAL, .axis = axis};
+    k->loops[k->n_loops] =
+        (Loop){.name = name, .extent = extent, .role = role, .mark = SERIAL, .axis = axis};
     return k->n_loops++;
 }
 
@@ -40,10 +40,11 @@ TempId kernel_temp(Kernel *k, const char *name, VType type)
     return k->n_temps++;
 }
 
-BufferId kernel_buffer(Kernel *k, const char *name, Elem e, BufferKind kind, int64_t count, ValueId v)
+BufferId kernel_buffer(Kernel *k, const char *name, Elem e, BufferKind kind, int64_t count,
+                       ValueId v)
 {
-    k->buffers = arena_grow(k->arena, k->buffers, k->n_buffers, &k->cap_buffers,
-                            sizeof *k->buffers);
+    k->buffers =
+        arena_grow(k->arena, k->buffers, k->n_buffers, &k->cap_buffers, sizeof *k->buffers);
     k->buffers[k->n_buffers] =
         (Buffer){.name = name, .elem = e, .kind = kind, .count = count, .value = v};
     return k->n_buffers++;

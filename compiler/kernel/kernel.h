@@ -35,7 +35,7 @@
 #include "graph/graph.h"
 #include "schedule/schedule.h"
 
-typedef uint32_t LoopId;   /* 0: none */
+typedef uint32_t LoopId; /* 0: none */
 typedef uint32_t TempId;
 typedef uint32_t BufferId;
 
@@ -52,25 +52,27 @@ typedef struct Affine {
     LoopId  loop[MAX_TERMS];
 } Affine;
 
-typedef struct Range { int64_t min, max; } Range; /* both inclusive */
+typedef struct Range {
+    int64_t min, max;
+} Range; /* both inclusive */
 
 typedef struct Kernel Kernel;
 
-Affine affine_const(int64_t c);
-Affine affine_loop(LoopId l);                        /* l = 0: the constant 0 */
-Affine affine_add(Affine a, Affine b);
-Affine affine_scale(Affine a, int64_t s);
-Affine affine_offset(Affine a, int64_t c);
-int64_t affine_coef(const Affine *a, LoopId l);      /* 0: does not depend on it */
-bool   affine_equal(const Affine *a, const Affine *b);
+Affine  affine_const(int64_t c);
+Affine  affine_loop(LoopId l); /* l = 0: the constant 0 */
+Affine  affine_add(Affine a, Affine b);
+Affine  affine_scale(Affine a, int64_t s);
+Affine  affine_offset(Affine a, int64_t c);
+int64_t affine_coef(const Affine *a, LoopId l); /* 0: does not depend on it */
+bool    affine_equal(const Affine *a, const Affine *b);
 /* affine_subst - `a` with `l` replaced by `by`. */
 Affine affine_subst(const Affine *a, LoopId l, const Affine *by);
 /* affine_range - smallest and largest value over the full extents of its loops. O(terms). */
-Range  affine_range(const Kernel *k, const Affine *a);
+Range affine_range(const Kernel *k, const Affine *a);
 
 /* ---- loops, temporaries, buffers -------------------------------------------------------- */
 
-typedef enum { PARALLEL, REDUCE } LoopRole;              /* what may be reordered */
+typedef enum { PARALLEL, REDUCE } LoopRole;                /* what may be reordered */
 typedef enum { SERIAL, VECTOR, UNROLL, THREADS } LoopMark; /* how it is to run */
 /* What the schedule may do with a loop: M rows of the register tile, N its columns, LANE the one
  * that becomes vectors, K the innermost reduction (unroll_k). */
@@ -78,8 +80,8 @@ typedef enum { AXIS_NONE, AXIS_M, AXIS_N, AXIS_K, AXIS_LANE } LoopAxis;
 
 /* Runs over [0, extent). */
 typedef struct Loop {
-    const char *name;       /* role and stem: oc, oh0, kw ...; printing makes them unique */
-    int64_t     extent;     /* >= 1 */
+    const char *name;   /* role and stem: oc, oh0, kw ...; printing makes them unique */
+    int64_t     extent; /* >= 1 */
     LoopRole    role;
     LoopMark    mark;
     LoopAxis    axis;
@@ -89,7 +91,7 @@ typedef struct Loop {
 
 typedef struct VType {
     Elem elem;
-    int  lanes;             /* 1: a scalar */
+    int  lanes; /* 1: a scalar */
 } VType;
 
 #define MAX_EXPAND 6
@@ -97,7 +99,7 @@ typedef struct VType {
 /* A temporary. Expanded over loops it is an array, indexed by their current values; vectorize and
  * unroll remove the loops, and none is left when C is printed. */
 typedef struct Temp {
-    const char *name;       /* acc, xv, wv ... */
+    const char *name; /* acc, xv, wv ... */
     VType       type;
     int         n_expand;
     LoopId      expand[MAX_EXPAND];
@@ -121,37 +123,42 @@ typedef enum { BUF_IN, BUF_OUT, BUF_CONST } BufferKind;
 
 /* Memory a kernel reads or writes. BUF_IN and BUF_OUT are pointer parameters, bound to graph values. */
 typedef struct Buffer {
-    const char *name;       /* x, y, w, b, res ...; printing makes them unique */
+    const char *name; /* x, y, w, b, res ...; printing makes them unique */
     Elem        elem;
     BufferKind  kind;
-    int64_t     count;      /* elements, as stored */
-    ValueId     value;      /* IN, OUT: the graph value; CONST: where it came from, may be 0 */
-    View        view;       /* CONST */
+    int64_t     count; /* elements, as stored */
+    ValueId     value; /* IN, OUT: the graph value; CONST: where it came from, may be 0 */
+    View        view;  /* CONST */
 } Buffer;
 
 /* ---- expressions ------------------------------------------------------------------------ */
 
 typedef enum {
-    E_CONST,    /* number                                             */
-    E_INDEX,    /* the value of `index` as a number                   */
-    E_TEMP,     /* temp                                               */
-    E_LOAD,     /* buffer[index]; a vector: lanes consecutive ones    */
-    E_SPLAT,    /* a in every lane                                    */
-    E_CAST,     /* a as type.elem: f32 -> integer rounds half to even and saturates */
-    E_UNARY,    /* op(a)                                              */
-    E_BINARY,   /* op(a, b)                                           */
-    E_FMA,      /* a * b + c, rounded once                            */
+    E_CONST,  /* number                                             */
+    E_INDEX,  /* the value of `index` as a number                   */
+    E_TEMP,   /* temp                                               */
+    E_LOAD,   /* buffer[index]; a vector: lanes consecutive ones    */
+    E_SPLAT,  /* a in every lane                                    */
+    E_CAST,   /* a as type.elem: f32 -> integer rounds half to even and saturates */
+    E_UNARY,  /* op(a)                                              */
+    E_BINARY, /* op(a, b)                                           */
+    E_FMA,    /* a * b + c, rounded once                            */
 } ExprKind;
 
 typedef enum {
-    U_NEG, U_ABS, U_FLOOR,
+    U_NEG,
+    U_ABS,
+    U_FLOOR,
     U_ROUND,    /* nearest integer, ties to even                      */
     U_EXPONENT, /* floor(log2(a)) as float; a positive and normal     */
-    B_ADD, B_SUB, B_MUL, B_DIV,
-    B_MAX,      /* a > b ? a : b   (so max(0, NaN) is NaN)            */
-    B_MIN,      /* a < b ? a : b                                      */
-    B_EQ,       /* 1 where a == b, else 0; scalars                    */
-    B_LDEXP,    /* a * 2^b; b an integer in [-126, 127]               */
+    B_ADD,
+    B_SUB,
+    B_MUL,
+    B_DIV,
+    B_MAX,   /* a > b ? a : b   (so max(0, NaN) is NaN)            */
+    B_MIN,   /* a < b ? a : b                                      */
+    B_EQ,    /* 1 where a == b, else 0; scalars                    */
+    B_LDEXP, /* a * 2^b; b an integer in [-126, 127]               */
 } Operator;
 
 /* Immutable once built; shared freely within a kernel. */
@@ -181,18 +188,18 @@ typedef struct Test {
 typedef struct Stmt Stmt;
 struct Stmt {
     StmtKind    kind;
-    Stmt      **items;      /* BLOCK */
+    Stmt      **items; /* BLOCK */
     int         n_items, cap_items;
-    LoopId      loop;       /* FOR */
-    Stmt       *body;       /* FOR, GUARD */
-    TempId      temp;       /* LET (defines it), SET */
-    AssignOp    op;         /* SET, STORE */
-    BufferId    buffer;     /* STORE */
+    LoopId      loop;   /* FOR */
+    Stmt       *body;   /* FOR, GUARD */
+    TempId      temp;   /* LET (defines it), SET */
+    AssignOp    op;     /* SET, STORE */
+    BufferId    buffer; /* STORE */
     Affine      index;
-    const Expr *value;      /* LET, SET, STORE */
-    Test       *tests;      /* GUARD: all must hold */
+    const Expr *value; /* LET, SET, STORE */
+    Test       *tests; /* GUARD: all must hold */
     int         n_tests;
-    const char *note;       /* NOTE: a comment, printable */
+    const char *note; /* NOTE: a comment, printable */
 };
 
 typedef enum { FP_STRICT, FP_EXACT, FP_FAST } FpMode;
@@ -203,33 +210,34 @@ struct Kernel {
     Arena               *arena;
     const struct Target *target;
     FpMode               fp;
-    const char          *name;     /* op name; emission numbers it */
+    const char          *name; /* op name; emission numbers it */
     NodeId               node;
-    Loop                *loops;    /* [1, n_loops) */
+    Loop                *loops; /* [1, n_loops) */
     Temp                *temps;
     Buffer              *buffers;
     uint32_t             n_loops, n_temps, n_buffers;
     size_t               cap_loops, cap_temps, cap_buffers;
-    Stmt                *body;     /* a BLOCK of nests */
+    Stmt                *body; /* a BLOCK of nests */
     Schedule             schedule;
-    Text                 notes;    /* the schedule's reasons, one line each */
-    int64_t              macs;     /* multiply-accumulates of the node, without padding of channels */
+    Text                 notes; /* the schedule's reasons, one line each */
+    int64_t              macs;  /* multiply-accumulates of the node, without padding of channels */
 };
 
 /* ---- kernel.c --------------------------------------------------------------------------- */
 
 Kernel *kernel_new(Arena *a, const char *name, const struct Target *t, FpMode fp);
-LoopId   kernel_loop(Kernel *k, const char *name, int64_t extent, LoopRole role, LoopAxis axis);
+LoopId  kernel_loop(Kernel *k, const char *name, int64_t extent, LoopRole role, LoopAxis axis);
 /* kernel_loop_if - 0 (no loop) when the extent is 1. */
 LoopId   kernel_loop_if(Kernel *k, const char *name, int64_t extent, LoopRole role, LoopAxis axis);
 TempId   kernel_temp(Kernel *k, const char *name, VType type);
-BufferId kernel_buffer(Kernel *k, const char *name, Elem e, BufferKind kind, int64_t count, ValueId v);
+BufferId kernel_buffer(Kernel *k, const char *name, Elem e, BufferKind kind, int64_t count,
+                       ValueId v);
 /* kernel_constant - a CONST buffer of `t` (F32, or I32/I8/U8), its dims grown to `padded` with zeros
  * (NULL: as they are), row-major. */
 BufferId kernel_constant(Kernel *k, const char *name, const Tensor *t, const int64_t *padded);
 
 Stmt *st_block(Kernel *k);
-void  st_add(Kernel *k, Stmt *block, Stmt *item);             /* NULL items are skipped; blocks splice */
+void  st_add(Kernel *k, Stmt *block, Stmt *item); /* NULL items are skipped; blocks splice */
 /* A FOR over loop 0, or a guard of no tests, is the body itself; around NULL there is nothing. */
 Stmt *st_for(Kernel *k, LoopId l, Stmt *body);
 Stmt *st_let(Kernel *k, TempId t, const Expr *v);
@@ -244,8 +252,8 @@ Stmt *st_note(Kernel *k, const char *text);
 
 /* Building folds only where the result is the same bits for every operand. An operation on a vector
  * and a scalar is built, with the vector's type, and refused by the verifier. */
-const Expr *ex_const(Kernel *k, double v);                    /* F32 */
-const Expr *ex_index(Kernel *k, Affine a);                    /* F32 */
+const Expr *ex_const(Kernel *k, double v); /* F32 */
+const Expr *ex_index(Kernel *k, Affine a); /* F32 */
 const Expr *ex_temp(Kernel *k, TempId t);
 const Expr *ex_load(Kernel *k, BufferId b, Affine index);
 const Expr *ex_unary(Kernel *k, Operator op, const Expr *a);
@@ -267,7 +275,7 @@ double eval_cast(Elem to, double v);
 typedef struct ExprNodes {
     const Expr **items;
     size_t       n, cap;
-    uint32_t    *slots;     /* hash table of positions + 1 */
+    uint32_t    *slots; /* hash table of positions + 1 */
     size_t       n_slots;
 } ExprNodes;
 ExprNodes expr_nodes(Arena *a, const Expr *root);
@@ -283,10 +291,10 @@ typedef struct Rewrite {
     void   *ctx;
     Affine (*index)(struct Rewrite *r, const Affine *a);
     const Expr *(*expr)(struct Rewrite *r, const Expr *e);
-    Stmt *(*stmt)(struct Rewrite *r, Stmt *s);                /* may return NULL to drop it */
+    Stmt *(*stmt)(struct Rewrite *r, Stmt *s); /* may return NULL to drop it */
 } Rewrite;
 const Expr *rewrite_expr(Rewrite *r, const Expr *e);
-Stmt       *rewrite_stmt(Rewrite *r, const Stmt *s);          /* always a fresh copy */
+Stmt       *rewrite_stmt(Rewrite *r, const Stmt *s); /* always a fresh copy */
 /* stmt_subst - a copy of `s` with loop `l` replaced by `by` in every index. The FOR of `l` itself, if
  * inside, is the caller's business. */
 Stmt *stmt_subst(Kernel *k, const Stmt *s, LoopId l, const Affine *by);
@@ -315,9 +323,9 @@ void kernel_interp(const Kernel *k, void *const *memory, Arena *a);
 
 /* In the order of kernel_passes[]. */
 bool kpass_merge(Kernel *k);
-bool kpass_schedule(Kernel *k);   /* schedule/choose.c: members of k->schedule that are still 0 */
+bool kpass_schedule(Kernel *k); /* schedule/choose.c: members of k->schedule that are still 0 */
 bool kpass_border(Kernel *k);
-bool kpass_tile(Kernel *k);       /* by k->schedule */
+bool kpass_tile(Kernel *k); /* by k->schedule */
 bool kpass_pack(Kernel *k);
 bool kpass_vectorize(Kernel *k);
 bool kpass_promote(Kernel *k);
@@ -331,8 +339,8 @@ bool vectorize_can(const Kernel *k, const Stmt *body, LoopId l);
 typedef struct KernelPass {
     const char *name;
     bool (*run)(Kernel *k);
-    const char *finished_by[3];   /* without any of these passes it must not run; NULL: none (more) */
-    const char *why;              /* what it needs, and why it stands where it stands */
+    const char *finished_by[3]; /* without any of these passes it must not run; NULL: none (more) */
+    const char *why;            /* what it needs, and why it stands where it stands */
 } KernelPass;
 extern const KernelPass kernel_passes[];
 extern const int        n_kernel_passes;

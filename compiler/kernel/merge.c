@@ -11,7 +11,7 @@
 
 typedef struct MergeScan {
     LoopId  outer, inner;
-    int64_t extent;      /* of the inner loop */
+    int64_t extent; /* of the inner loop */
     bool    lines_up;
 } MergeScan;
 
@@ -82,6 +82,7 @@ bool kpass_merge(Kernel *k)
 {
     bool    changed = false;
     Rewrite r = {.k = k, .ctx = &changed, .stmt = merge_stmt};
-    k->body = rewrite_stmt(&r, k->body); /* bottom-up: a merged pair meets its own outer loop next */
+    k->body =
+        rewrite_stmt(&r, k->body); /* bottom-up: a merged pair meets its own outer loop next */
     return changed;
 }

@@ -15,10 +15,10 @@
 typedef struct Site {
     BufferId buffer;
     Affine   index;
-    int64_t  volume;             /* product of the extents of the loops it depends on */
+    int64_t  volume; /* product of the extents of the loops it depends on */
     int      n_order;
-    LoopId   order[MAX_TERMS];   /* those loops, outermost first */
-    BufferId packed;             /* 0: stays as it is */
+    LoopId   order[MAX_TERMS]; /* those loops, outermost first */
+    BufferId packed;           /* 0: stays as it is */
     Affine   packed_index;
 } Site;
 
@@ -87,17 +87,12 @@ static void visit(Packer *p, Stmt *s)
         visit(p, s->body);
         p->depth--;
         break;
-    case S_GUARD:
-        visit(p, s->body);
-        break;
+    case S_GUARD: visit(p, s->body); break;
     case S_LET:
     case S_SET:
-    case S_STORE:
-        s->value = rewrite_expr(&r, s->value);
-        break;
+    case S_STORE: s->value = rewrite_expr(&r, s->value); break;
     case S_PREFETCH:
-    case S_NOTE:
-        break;
+    case S_NOTE: break;
     }
 }
 

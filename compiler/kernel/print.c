@@ -18,16 +18,16 @@
 #include <string.h>
 
 typedef struct Printer {
-    const Kernel *k;
-    Text         *out;
-    Arena        *arena;
-    int           depth;
-    const char  **used;     /* names given so far */
-    size_t        n_used, cap_used;
-    const char  **loops, **temps, **buffers;
-    bool         *read;     /* by buffer */
+    const Kernel    *k;
+    Text            *out;
+    Arena           *arena;
+    int              depth;
+    const char     **used; /* names given so far */
+    size_t           n_used, cap_used;
+    const char     **loops, **temps, **buffers;
+    bool            *read;  /* by buffer */
     const ExprNodes *nodes; /* of the statement being printed */
-    uint32_t     *named;    /* by position: number of the line that holds it, 0: printed in place */
+    uint32_t        *named; /* by position: number of the line that holds it, 0: printed in place */
 } Printer;
 
 /* ---- names ------------------------------------------------------------------------------ */
@@ -190,42 +190,18 @@ static void print_operation(Printer *p, const Expr *e, int binding)
         text_add(p->out, "-");
         print_expr(p, e->a, TIGHT);
         break;
-    case U_ABS:
-        print_call(p, "abs", e->a, NULL, NULL);
-        break;
-    case U_FLOOR:
-        print_call(p, "floor", e->a, NULL, NULL);
-        break;
-    case U_ROUND:
-        print_call(p, "round", e->a, NULL, NULL);
-        break;
-    case U_EXPONENT:
-        print_call(p, "exponent", e->a, NULL, NULL);
-        break;
-    case B_ADD:
-        print_infix(p, e, '+', SUM, binding);
-        break;
-    case B_SUB:
-        print_infix(p, e, '-', SUM, binding);
-        break;
-    case B_MUL:
-        print_infix(p, e, '*', PRODUCT, binding);
-        break;
-    case B_DIV:
-        print_infix(p, e, '/', PRODUCT, binding);
-        break;
-    case B_MAX:
-        print_call(p, "max", e->a, e->b, NULL);
-        break;
-    case B_MIN:
-        print_call(p, "min", e->a, e->b, NULL);
-        break;
-    case B_EQ:
-        print_call(p, "eq", e->a, e->b, NULL);
-        break;
-    case B_LDEXP:
-        print_call(p, "ldexp", e->a, e->b, NULL);
-        break;
+    case U_ABS: print_call(p, "abs", e->a, NULL, NULL); break;
+    case U_FLOOR: print_call(p, "floor", e->a, NULL, NULL); break;
+    case U_ROUND: print_call(p, "round", e->a, NULL, NULL); break;
+    case U_EXPONENT: print_call(p, "exponent", e->a, NULL, NULL); break;
+    case B_ADD: print_infix(p, e, '+', SUM, binding); break;
+    case B_SUB: print_infix(p, e, '-', SUM, binding); break;
+    case B_MUL: print_infix(p, e, '*', PRODUCT, binding); break;
+    case B_DIV: print_infix(p, e, '/', PRODUCT, binding); break;
+    case B_MAX: print_call(p, "max", e->a, e->b, NULL); break;
+    case B_MIN: print_call(p, "min", e->a, e->b, NULL); break;
+    case B_EQ: print_call(p, "eq", e->a, e->b, NULL); break;
+    case B_LDEXP: print_call(p, "ldexp", e->a, e->b, NULL); break;
     }
 }
 
@@ -243,25 +219,13 @@ static void print_node(Printer *p, const Expr *e, int binding)
         print_index(p, &e->index);
         text_add(p->out, ")");
         break;
-    case E_TEMP:
-        print_temp(p, e->temp);
-        break;
-    case E_LOAD:
-        print_access(p, e->buffer, &e->index, e->type.lanes);
-        break;
-    case E_SPLAT:
-        print_call(p, "splat", e->a, NULL, NULL);
-        break;
-    case E_CAST:
-        print_call(p, elem_name(e->type.elem), e->a, NULL, NULL);
-        break;
-    case E_FMA:
-        print_call(p, "fma", e->a, e->b, e->c);
-        break;
+    case E_TEMP: print_temp(p, e->temp); break;
+    case E_LOAD: print_access(p, e->buffer, &e->index, e->type.lanes); break;
+    case E_SPLAT: print_call(p, "splat", e->a, NULL, NULL); break;
+    case E_CAST: print_call(p, elem_name(e->type.elem), e->a, NULL, NULL); break;
+    case E_FMA: print_call(p, "fma", e->a, e->b, e->c); break;
     case E_UNARY:
-    case E_BINARY:
-        print_operation(p, e, binding);
-        break;
+    case E_BINARY: print_operation(p, e, binding); break;
     }
 }
 
@@ -330,7 +294,7 @@ static void print_value_start(Printer *p, const Stmt *s, ExprNodes *nodes)
 static void print_assignment(Printer *p, const Stmt *s)
 {
     static const char *const ops[] = {" = ", " += ", " max= "};
-    ExprNodes nodes;
+    ExprNodes                nodes;
     print_value_start(p, s, &nodes);
     if (s->kind == S_STORE) {
         print_access(p, s->buffer, &s->index, s->value->type.lanes);
@@ -389,9 +353,7 @@ static void print_stmt(Printer *p, const Stmt *s)
         break;
     case S_LET:
     case S_SET:
-    case S_STORE:
-        print_assignment(p, s);
-        break;
+    case S_STORE: print_assignment(p, s); break;
     case S_PREFETCH:
         indent(p);
         text_add(p->out, "prefetch ");
@@ -436,7 +398,7 @@ static void print_view(Printer *p, const View *v)
 static void print_buffer(Printer *p, BufferId b)
 {
     static const char *const kinds[] = {"in", "out", "const"};
-    const Buffer *buffer = &p->k->buffers[b];
+    const Buffer            *buffer = &p->k->buffers[b];
     indent(p);
     text_printf(p->out, "%s %s: %s[%lld]", kinds[buffer->kind], p->buffers[b],
                 elem_name(buffer->elem), (long long)buffer->count);

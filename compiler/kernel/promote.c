@@ -23,13 +23,13 @@
 
 /* The unrolled loops of a tile, outermost first, around one statement. */
 typedef struct Chain {
-    Kernel *k;
-    int     n;
-    LoopId  loop[MAX_CHAIN];
-    Stmt   *before[MAX_CHAIN];   /* BLOCK of what stands before loop i; NULL: nothing */
-    const Expr *found[8];        /* promoted operands and their temporaries */
-    TempId  temp[8];
-    int     n_found;
+    Kernel     *k;
+    int         n;
+    LoopId      loop[MAX_CHAIN];
+    Stmt       *before[MAX_CHAIN]; /* BLOCK of what stands before loop i; NULL: nothing */
+    const Expr *found[8];          /* promoted operands and their temporaries */
+    TempId      temp[8];
+    int         n_found;
 } Chain;
 
 static bool depends(const Kernel *k, const Expr *e, LoopId l)
@@ -137,7 +137,8 @@ static void prefetch_rest(Kernel *k, Stmt *out, const Expr *value)
 
 static bool is_tile_loop(const Kernel *k, const Stmt *s)
 {
-    return s->kind == S_FOR && k->loops[s->loop].mark == UNROLL && k->loops[s->loop].role == PARALLEL;
+    return s->kind == S_FOR && k->loops[s->loop].mark == UNROLL &&
+           k->loops[s->loop].role == PARALLEL;
 }
 
 static Stmt *promote_chain(Kernel *k, Stmt *s)
@@ -150,7 +151,7 @@ static Stmt *promote_chain(Kernel *k, Stmt *s)
     }
     if (inner->kind != S_SET || inner->op == ASSIGN)
         return s;
-    Stmt *out = st_block(k);
+    Stmt       *out = st_block(k);
     const Expr *value = promote_value(&c, inner->value);
     prefetch_rest(k, out, value);
     st_add(k, out, st_set(k, inner->temp, inner->op, value));

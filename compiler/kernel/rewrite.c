@@ -78,11 +78,8 @@ Stmt *rewrite_stmt(Rewrite *r, const Stmt *s)
             copy->index = r->index(r, &s->index);
         /* fall through */
     case S_LET:
-    case S_SET:
-        copy->value = rewrite_expr(r, s->value);
-        break;
-    case S_NOTE:
-        break;
+    case S_SET: copy->value = rewrite_expr(r, s->value); break;
+    case S_NOTE: break;
     }
     return r->stmt ? r->stmt(r, copy) : copy;
 }
@@ -111,9 +108,9 @@ Stmt *stmt_subst(Kernel *k, const Stmt *s, LoopId l, const Affine *by)
 
 /* What becomes of each loop and temporary; 0: nothing seen yet, its own id: it stays. */
 typedef struct Renaming {
-    Kernel *k;
-    LoopId *loops;
-    TempId *temps;
+    Kernel  *k;
+    LoopId  *loops;
+    TempId  *temps;
     uint32_t n_loops, n_temps; /* how many there were before */
 } Renaming;
 
@@ -159,9 +156,7 @@ static void find_defined(Renaming *n, const Stmt *s)
         rename_loop(n, s->loop);
         find_defined(n, s->body);
         break;
-    case S_GUARD:
-        find_defined(n, s->body);
-        break;
+    case S_GUARD: find_defined(n, s->body); break;
     case S_LET:
     case S_SET:
         keep_read(n, s->value);
@@ -170,12 +165,9 @@ static void find_defined(Renaming *n, const Stmt *s)
         else if (!n->temps[s->temp])
             n->temps[s->temp] = s->temp;
         break;
-    case S_STORE:
-        keep_read(n, s->value);
-        break;
+    case S_STORE: keep_read(n, s->value); break;
     case S_PREFETCH:
-    case S_NOTE:
-        break;
+    case S_NOTE: break;
     }
 }
 

@@ -92,19 +92,16 @@ static Stmt *push(Kernel *k, Stmt *s, const Pending *p)
         for (int i = 0; i < s->n_items; i++)
             st_add(k, out, push(k, s->items[i], p));
         return out;
-    case S_FOR:
-        return st_for(k, s->loop, push(k, s->body, p));
+    case S_FOR: return st_for(k, s->loop, push(k, s->body, p));
     case S_GUARD:
         if (guard_depends(s, p))
             break;
         return st_guard(k, s->tests, s->n_tests, push(k, s->body, p));
     case S_PREFETCH:
-    case S_NOTE:
-        return s;
+    case S_NOTE: return s;
     case S_LET:
     case S_SET:
-    case S_STORE:
-        break;
+    case S_STORE: break;
     }
     expand_inside(k, s, p);
     return wrap(k, p, s);
@@ -115,12 +112,13 @@ static Stmt *push(Kernel *k, Stmt *s, const Pending *p)
 static Stmt *tile_stmt(Tiler *t, Stmt *s, Pending p);
 
 /* `count` tiles of `size` iterations, from iteration `first` of FOR `s` on. */
-static Stmt *tiles(Tiler *t, const Stmt *s, int64_t first, int64_t count, int64_t size, LoopMark mark,
-                   Pending p)
+static Stmt *tiles(Tiler *t, const Stmt *s, int64_t first, int64_t count, int64_t size,
+                   LoopMark mark, Pending p)
 {
     Kernel    *k = t->k;
     const Loop old = k->loops[s->loop];
-    LoopId o = kernel_loop_if(k, arena_printf(k->arena, "%s0", old.name), count, old.role, AXIS_NONE);
+    LoopId     o =
+        kernel_loop_if(k, arena_printf(k->arena, "%s0", old.name), count, old.role, AXIS_NONE);
     LoopId i = kernel_loop_if(k, arena_printf(k->arena, "%s1", old.name), size, old.role, old.axis);
     t->changed = true;
     Affine by = affine_add(affine_scale(affine_loop(o), size), affine_loop(i));
@@ -212,7 +210,8 @@ static Stmt *unroll_k(Rewrite *r, Stmt *s)
     if (old.role != REDUCE || old.axis != AXIS_K || copies <= 1 || old.extent % copies)
         return s;
     t->changed = true;
-    LoopId o = kernel_loop_if(k, arena_printf(k->arena, "%s0", old.name), old.extent / copies, REDUCE, AXIS_NONE);
+    LoopId o = kernel_loop_if(k, arena_printf(k->arena, "%s0", old.name), old.extent / copies,
+                              REDUCE, AXIS_NONE);
     LoopId i = kernel_loop(k, arena_printf(k->arena, "%s1", old.name), copies, REDUCE, AXIS_NONE);
     k->loops[i].mark = UNROLL;
     Affine by = affine_add(affine_scale(affine_loop(o), copies), affine_loop(i));

@@ -25,7 +25,7 @@ typedef struct Copy {
     Unroller   *u;
     LoopId      loop;
     int64_t     number;
-    const bool *local;      /* by temp: defined by LET inside the body */
+    const bool *local; /* by temp: defined by LET inside the body */
 } Copy;
 
 static int expand_place(const Temp *t, LoopId l)
@@ -63,7 +63,8 @@ static TempId instance_of(Kernel *k, const Copy *c, TempId id)
             u->instances[i].copy == c->number)
             return u->instances[i].instance;
     u->instances = arena_grow(k->arena, u->instances, u->n, &u->cap, sizeof *u->instances);
-    u->instances[u->n] = (Instance){id, c->loop, c->number, make_instance(k, id, c->loop, c->number)};
+    u->instances[u->n] =
+        (Instance){id, c->loop, c->number, make_instance(k, id, c->loop, c->number)};
     return u->instances[u->n++].instance;
 }
 
@@ -98,7 +99,7 @@ static void find_lets(const Stmt *s, bool *local)
 
 static Stmt *unroll_stmt(Rewrite *r, Stmt *s)
 {
-    Kernel *k = r->k;
+    Kernel  *k = r->k;
     LoopMark mark = s->kind == S_FOR ? k->loops[s->loop].mark : SERIAL;
     if (mark != UNROLL && mark != VECTOR)
         return s;
@@ -110,7 +111,8 @@ static Stmt *unroll_stmt(Rewrite *r, Stmt *s)
     int64_t extent = k->loops[s->loop].extent;
     for (int64_t i = 0; i < extent; i++) {
         Copy    c = {u, s->loop, i, local};
-        Rewrite copy = {.k = k, .ctx = &c, .index = copy_index, .expr = copy_expr, .stmt = copy_stmt};
+        Rewrite copy = {
+            .k = k, .ctx = &c, .index = copy_index, .expr = copy_expr, .stmt = copy_stmt};
         st_add(k, out, rewrite_stmt(&copy, s->body));
     }
     return out;

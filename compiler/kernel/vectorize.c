@@ -12,32 +12,19 @@
 static InstrKind instr_of(Operator op)
 {
     switch (op) {
-    case U_NEG:
-        return I_NEG;
-    case U_ABS:
-        return I_ABS;
-    case U_FLOOR:
-        return I_FLOOR;
-    case U_ROUND:
-        return I_ROUND;
-    case U_EXPONENT:
-        return I_EXPONENT;
-    case B_ADD:
-        return I_ADD;
-    case B_SUB:
-        return I_SUB;
-    case B_MUL:
-        return I_MUL;
-    case B_DIV:
-        return I_DIV;
-    case B_MAX:
-        return I_MAX;
-    case B_MIN:
-        return I_MIN;
-    case B_LDEXP:
-        return I_LDEXP;
-    case B_EQ:
-        break;
+    case U_NEG: return I_NEG;
+    case U_ABS: return I_ABS;
+    case U_FLOOR: return I_FLOOR;
+    case U_ROUND: return I_ROUND;
+    case U_EXPONENT: return I_EXPONENT;
+    case B_ADD: return I_ADD;
+    case B_SUB: return I_SUB;
+    case B_MUL: return I_MUL;
+    case B_DIV: return I_DIV;
+    case B_MAX: return I_MAX;
+    case B_MIN: return I_MIN;
+    case B_LDEXP: return I_LDEXP;
+    case B_EQ: break;
     }
     return I_NONE;
 }
@@ -57,23 +44,16 @@ static const Expr *check_expr(Rewrite *r, const Expr *e)
         c->ok &= e->type.elem == F32;
         c->ok &= coef == 0 || coef == 1 || k->buffers[e->buffer].kind == BUF_CONST;
         break;
-    case E_INDEX:
-        c->ok &= coef == 0;
-        break;
+    case E_INDEX: c->ok &= coef == 0; break;
     case E_UNARY:
     case E_BINARY:
         c->ok &= target_find(k->target, instr_of(e->op), F32, k->target->lanes) != NULL;
         break;
-    case E_FMA:
-        c->ok &= target_find(k->target, I_FMA, F32, k->target->lanes) != NULL;
-        break;
+    case E_FMA: c->ok &= target_find(k->target, I_FMA, F32, k->target->lanes) != NULL; break;
     case E_CONST:
     case E_TEMP:
-    case E_SPLAT:
-        break;
-    case E_CAST:
-        c->ok = false;
-        break;
+    case E_SPLAT: break;
+    case E_CAST: c->ok = false; break;
     }
     c->ok &= e->type.elem == F32 && e->type.lanes == 1;
     return e;

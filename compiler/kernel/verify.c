@@ -26,12 +26,12 @@ typedef struct Verifier {
     Text         *why;
     int           n_complaints;
     int           depth;
-    bool         *inside;        /* by loop: a FOR of it is around */
-    bool         *defined;       /* by temp */
-    const Test  **tests;         /* of the guards around, outermost first */
+    bool         *inside;  /* by loop: a FOR of it is around */
+    bool         *defined; /* by temp */
+    const Test  **tests;   /* of the guards around, outermost first */
     int           n_tests;
     size_t        cap_tests;
-    int           n_dead;        /* of the guards around: those that never hold */
+    int           n_dead; /* of the guards around: those that never hold */
 } Verifier;
 
 static void PRINTF_LIKE(2, 3) complain(Verifier *v, const char *fmt, ...)
@@ -261,36 +261,26 @@ static void verify_expr(Verifier *v, const Expr *e)
     bool ok = type_ok(e->type), scalar = e->type.lanes == 1;
     switch (e->kind) {
     case E_CONST:
-        ok = ok && scalar && (e->type.elem == F32 || eval_cast(e->type.elem, e->number) == e->number);
+        ok = ok && scalar &&
+             (e->type.elem == F32 || eval_cast(e->type.elem, e->number) == e->number);
         break;
     case E_INDEX:
         ok = ok && scalar && e->type.elem == F32;
         index_ok(v, &e->index);
         break;
-    case E_TEMP:
-        verify_read(v, e);
-        break;
-    case E_LOAD:
-        verify_access(v, e->buffer, &e->index, e->type);
-        break;
+    case E_TEMP: verify_read(v, e); break;
+    case E_LOAD: verify_access(v, e->buffer, &e->index, e->type); break;
     case E_SPLAT:
         ok = ok && e->a && !e->b && e->a->type.lanes == 1 && e->a->type.elem == e->type.elem;
         break;
-    case E_CAST:
-        ok = ok && e->a && !e->b && e->a->type.lanes == e->type.lanes;
-        break;
-    case E_UNARY:
-        ok = ok && e->op <= U_EXPONENT && operands_are(e, 1);
-        break;
+    case E_CAST: ok = ok && e->a && !e->b && e->a->type.lanes == e->type.lanes; break;
+    case E_UNARY: ok = ok && e->op <= U_EXPONENT && operands_are(e, 1); break;
     case E_BINARY:
         ok = ok && e->op >= B_ADD && e->op <= B_LDEXP && operands_are(e, 2) &&
              (e->op != B_EQ || scalar);
         break;
-    case E_FMA:
-        ok = ok && operands_are(e, 3);
-        break;
-    default:
-        ok = false;
+    case E_FMA: ok = ok && operands_are(e, 3); break;
+    default: ok = false;
     }
     if (!ok)
         complain(v, "an expression of kind %d, operator %d has the wrong type or operands",
@@ -343,8 +333,8 @@ static void verify_guard(Verifier *v, const Stmt *s)
             continue;
         Range r = affine_range(v->k, &s->tests[i].index);
         v->n_dead += r.max < 0 || r.min >= s->tests[i].bound;
-        v->tests = arena_grow(v->arena, v->tests, (size_t)v->n_tests, &v->cap_tests,
-                              sizeof *v->tests);
+        v->tests =
+            arena_grow(v->arena, v->tests, (size_t)v->n_tests, &v->cap_tests, sizeof *v->tests);
         v->tests[v->n_tests++] = &s->tests[i];
     }
     verify_inner(v, s->body, 0);
@@ -408,17 +398,11 @@ static void verify_stmt(Verifier *v, const Stmt *s)
         for (int i = 0; i < s->n_items; i++)
             verify_stmt(v, s->items[i]);
         break;
-    case S_FOR:
-        verify_for(v, s);
-        break;
-    case S_GUARD:
-        verify_guard(v, s);
-        break;
+    case S_FOR: verify_for(v, s); break;
+    case S_GUARD: verify_guard(v, s); break;
     case S_LET:
     case S_SET:
-    case S_STORE:
-        verify_value(v, s);
-        break;
+    case S_STORE: verify_value(v, s); break;
     case S_PREFETCH:
         if (!s->buffer || s->buffer >= v->k->n_buffers)
             complain(v, "a prefetch from buffer %u, which does not exist", (unsigned)s->buffer);
@@ -427,8 +411,7 @@ static void verify_stmt(Verifier *v, const Stmt *s)
         if (!s->note)
             complain(v, "a note without text");
         break;
-    default:
-        complain(v, "a statement of unknown kind %d", (int)s->kind);
+    default: complain(v, "a statement of unknown kind %d", (int)s->kind);
     }
     v->depth--;
 }

@@ -12,20 +12,11 @@ typedef struct Run {
 static void put(Elem e, void *out, double v)
 {
     switch (e) {
-    case F32:
-        memcpy(out, &(float){(float)v}, sizeof(float));
-        break;
-    case I32:
-        memcpy(out, &(int32_t){(int32_t)v}, sizeof(int32_t));
-        break;
-    case I8:
-        *(int8_t *)out = (int8_t)v;
-        break;
-    case U8:
-        *(uint8_t *)out = (uint8_t)v;
-        break;
-    default:
-        assert(!"an element type of buffers");
+    case F32: memcpy(out, &(float){(float)v}, sizeof(float)); break;
+    case I32: memcpy(out, &(int32_t){(int32_t)v}, sizeof(int32_t)); break;
+    case I8: *(int8_t *)out = (int8_t)v; break;
+    case U8: *(uint8_t *)out = (uint8_t)v; break;
+    default: assert(!"an element type of buffers");
     }
 }
 
@@ -98,10 +89,11 @@ void view_read(const Buffer *b, int64_t first, int64_t n, void *out)
 {
     const View *v = &b->view;
     size_t      bytes = elem_bytes(b->elem);
-    int64_t     count = is_grown(v) || b->elem != v->tensor->type.elem ? 0 : type_count(&v->tensor->type);
-    int64_t     digit[MAX_TERMS] = {0}, rest = first;
-    Run         r = {.at = v->offset, .stride = 1};
-    int         inner = v->n_dims - 1;
+    int64_t     count =
+        is_grown(v) || b->elem != v->tensor->type.elem ? 0 : type_count(&v->tensor->type);
+    int64_t digit[MAX_TERMS] = {0}, rest = first;
+    Run     r = {.at = v->offset, .stride = 1};
+    int     inner = v->n_dims - 1;
 
     assert(first >= 0 && n >= 0 && n <= b->count - first);
     for (int i = inner; i >= 0; i--) {
@@ -114,7 +106,8 @@ void view_read(const Buffer *b, int64_t first, int64_t n, void *out)
     else
         r.stride = v->stride[inner];
     for (char *to = out; n > 0; to += (size_t)r.n * bytes, n -= r.n) {
-        r.n = v->n_dims && v->extent[inner] - digit[inner] < n ? v->extent[inner] - digit[inner] : n;
+        r.n =
+            v->n_dims && v->extent[inner] - digit[inner] < n ? v->extent[inner] - digit[inner] : n;
         (is_own(&r, count) ? read_own : read_any)(b, r, to);
         if (v->n_dims == 0)
             continue;

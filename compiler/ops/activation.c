@@ -66,7 +66,7 @@ static void eval_unary_op(const Node *n, const Array *const in[], Array *out)
 static void lower_unary(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
-    Element e = element_loops(g, k, n->out);
+    Element     e = element_loops(g, k, n->out);
     const Expr *x = element_load(g, k, n->in[0], &value_get(g, n->out)->type, &e);
     element_store(g, k, n, &e, lower_elementwise(k, n->op, &n->attrs, x, NULL));
 }
@@ -111,8 +111,8 @@ static int prelu_axis(const Type *x)
 bool shape_prelu(Graph *g, NodeId n)
 {
     const Type *x = shape_in(g, n, 0), *slope = shape_in(g, n, 1);
-    int64_t channels = x->rank ? x->dims[prelu_axis(x)] : 1;
-    bool fits = type_count(slope) == 1;
+    int64_t     channels = x->rank ? x->dims[prelu_axis(x)] : 1;
+    bool        fits = type_count(slope) == 1;
     if (slope->rank == 1 && slope->dims[0] == channels)
         fits = true;
     int from_end = x->rank - prelu_axis(x); /* where C stands, counted from the last dimension */
@@ -141,9 +141,9 @@ void lower_prelu(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
     const Type *y = &value_get(g, n->out)->type;
-    Element e = element_loops(g, k, n->out);
+    Element     e = element_loops(g, k, n->out);
     const Expr *x = element_load(g, k, n->in[0], y, &e);
-    bool is_vector = value_get(g, n->in[1])->type.rank == 1;
+    bool        is_vector = value_get(g, n->in[1])->type.rank == 1;
     const Expr *slope = is_vector ? element_load_along(g, k, n->in[1], y, prelu_axis(y), &e)
                                   : element_load(g, k, n->in[1], y, &e);
     element_store(g, k, n, &e, lower_elementwise(k, OP_prelu, &n->attrs, x, slope));

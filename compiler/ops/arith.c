@@ -28,7 +28,7 @@ static void lower_binary(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
     const Type *y = &value_get(g, n->out)->type;
-    Element e = element_loops(g, k, n->out);
+    Element     e = element_loops(g, k, n->out);
     const Expr *a = element_load(g, k, n->in[0], y, &e);
     const Expr *b = element_load(g, k, n->in[1], y, &e);
     element_store(g, k, n, &e, lower_elementwise(k, n->op, &n->attrs, a, b));

@@ -47,13 +47,13 @@ static void mark_lane(Kernel *k, const Box *box, const LoopId loops[5])
 
 static void copy_run(Graph *g, Kernel *k, ValueId xv, ValueId yv, const Box *box, const Run *run)
 {
-    const Type *xt = &value_get(g, xv)->type, *yt = &value_get(g, yv)->type;
+    const Type  *xt = &value_get(g, xv)->type, *yt = &value_get(g, yv)->type;
     const LoopId loops[5] = {kernel_loop_if(k, "n", box->extent[0], PARALLEL, AXIS_NONE),
                              kernel_loop_if(k, "c", run->repeats, PARALLEL, AXIS_NONE),
                              kernel_loop_if(k, "h", box->extent[2], PARALLEL, AXIS_NONE),
                              kernel_loop_if(k, "w", box->extent[3], PARALLEL, AXIS_NONE),
                              kernel_loop_if(k, "cl", run->count, PARALLEL, AXIS_NONE)};
-    Affine from[4], to[4];
+    Affine       from[4], to[4];
     for (int i = 0; i < 4; i++) {
         Affine l = affine_loop(loops[i]);
         from[i] = affine_offset(affine_scale(l, box->step[i]), box->from[i]);
@@ -102,7 +102,7 @@ void box_copy(Graph *g, Kernel *k, ValueId x, ValueId y, const Box *box)
             return;
     int64_t period =
         least_multiple(value_get(g, x)->type.layout.block, value_get(g, y)->type.layout.block);
-    Run whole = {box->from[1], box->to[1], period, period, box->extent[1] / period};
+    Run     whole = {box->from[1], box->to[1], period, period, box->extent[1] / period};
     int64_t done = whole.repeats * period;
     if (whole.repeats > 0)
         copy_runs(g, k, x, y, box, whole);
@@ -113,21 +113,21 @@ void box_copy(Graph *g, Kernel *k, ValueId x, ValueId y, const Box *box)
 void box_fill(Graph *g, Kernel *k, ValueId y, const Box *box, double value)
 {
     const Type *t = &value_get(g, y)->type;
-    int64_t block = t->layout.block, channels = (box->extent[1] + block - 1) / block;
+    int64_t     block = t->layout.block, channels = (box->extent[1] + block - 1) / block;
     if (box->extent[0] < 1 || channels < 1 || box->extent[2] < 1 || box->extent[3] < 1)
         return;
-    LoopAxis w_axis = block == 1 ? AXIS_LANE : AXIS_NONE;
-    LoopId loops[5] = {kernel_loop_if(k, "n", box->extent[0], PARALLEL, AXIS_NONE),
-                       kernel_loop_if(k, "c", channels, PARALLEL, AXIS_NONE),
-                       kernel_loop_if(k, "h", box->extent[2], PARALLEL, AXIS_NONE),
-                       kernel_loop_if(k, "w", box->extent[3], PARALLEL, w_axis),
-                       kernel_loop_if(k, "cl", block, PARALLEL, AXIS_LANE)};
-    At at = {.block = block,
-             .n = affine_offset(affine_loop(loops[0]), box->to[0]),
-             .cb = affine_offset(affine_loop(loops[1]), box->to[1] / block),
-             .cl = affine_loop(loops[4]),
-             .h = affine_offset(affine_loop(loops[2]), box->to[2]),
-             .w = affine_offset(affine_loop(loops[3]), box->to[3])};
+    LoopAxis    w_axis = block == 1 ? AXIS_LANE : AXIS_NONE;
+    LoopId      loops[5] = {kernel_loop_if(k, "n", box->extent[0], PARALLEL, AXIS_NONE),
+                            kernel_loop_if(k, "c", channels, PARALLEL, AXIS_NONE),
+                            kernel_loop_if(k, "h", box->extent[2], PARALLEL, AXIS_NONE),
+                            kernel_loop_if(k, "w", box->extent[3], PARALLEL, w_axis),
+                            kernel_loop_if(k, "cl", block, PARALLEL, AXIS_LANE)};
+    At          at = {.block = block,
+                      .n = affine_offset(affine_loop(loops[0]), box->to[0]),
+                      .cb = affine_offset(affine_loop(loops[1]), box->to[1] / block),
+                      .cl = affine_loop(loops[4]),
+                      .h = affine_offset(affine_loop(loops[2]), box->to[2]),
+                      .w = affine_offset(affine_loop(loops[3]), box->to[3])};
     const Expr *e = ex_cast(k, t->elem, ex_const(k, value));
     st_add(k, k->body, lower_nest(k, loops, 5, lower_store(g, k, y, &at, e)));
 }
@@ -135,19 +135,19 @@ void box_fill(Graph *g, Kernel *k, ValueId y, const Box *box, double value)
 void box_zero_channels(Graph *g, Kernel *k, ValueId y)
 {
     const Type *t = &value_get(g, y)->type;
-    int64_t d[4], block = t->layout.block;
+    int64_t     d[4], block = t->layout.block;
     if (!dims_nchw(t, d) || d[1] % block == 0)
         return;
-    LoopId loops[4] = {kernel_loop_if(k, "n", d[0], PARALLEL, AXIS_NONE),
-                       kernel_loop_if(k, "h", d[2], PARALLEL, AXIS_NONE),
-                       kernel_loop_if(k, "w", d[3], PARALLEL, AXIS_NONE),
-                       kernel_loop_if(k, "cl", block - d[1] % block, PARALLEL, AXIS_NONE)};
-    At at = {.block = block,
-             .n = affine_loop(loops[0]),
-             .cb = affine_const(d[1] / block),
-             .cl = affine_offset(affine_loop(loops[3]), d[1] % block),
-             .h = affine_loop(loops[1]),
-             .w = affine_loop(loops[2])};
+    LoopId      loops[4] = {kernel_loop_if(k, "n", d[0], PARALLEL, AXIS_NONE),
+                            kernel_loop_if(k, "h", d[2], PARALLEL, AXIS_NONE),
+                            kernel_loop_if(k, "w", d[3], PARALLEL, AXIS_NONE),
+                            kernel_loop_if(k, "cl", block - d[1] % block, PARALLEL, AXIS_NONE)};
+    At          at = {.block = block,
+                      .n = affine_loop(loops[0]),
+                      .cb = affine_const(d[1] / block),
+                      .cl = affine_offset(affine_loop(loops[3]), d[1] % block),
+                      .h = affine_loop(loops[1]),
+                      .w = affine_loop(loops[2])};
     const Expr *zero = ex_cast(k, t->elem, ex_const(k, 0));
     st_add(k, k->body, lower_nest(k, loops, 4, lower_store(g, k, y, &at, zero)));
 }

@@ -41,7 +41,7 @@ bool shape_conv2d(Graph *g, NodeId n)
 {
     if (!shape_floats(g, n) || !shape_rank(g, n, 4))
         return false;
-    Type x = *shape_in(g, n, 0), w = *shape_in(g, n, 1);
+    Type    x = *shape_in(g, n, 0), w = *shape_in(g, n, 1);
     int64_t out[2];
     if (!conv_weight_fits(g, n, &x, &w) || !shape_vector(g, n, 2, w.dims[0], "output channel"))
         return false;
@@ -82,8 +82,8 @@ static void conv_plane(const OpAttrs *a, const Array *x, const Array *w, double 
                        int64_t oc, Array *out)
 {
     const int64_t *xd = x->type.dims, *wd = w->type.dims, *yd = out->type.dims;
-    int64_t pixels = yd[2] * yd[3], first_ic = oc / (wd[0] / a->groups) * wd[1];
-    double *y = out->data + (n * yd[1] + oc) * pixels;
+    int64_t        pixels = yd[2] * yd[3], first_ic = oc / (wd[0] / a->groups) * wd[1];
+    double        *y = out->data + (n * yd[1] + oc) * pixels;
     for (int64_t i = 0; i < pixels; i++)
         y[i] = bias;
     const double *weight = w->data + oc * wd[1] * wd[2] * wd[3];
@@ -129,12 +129,12 @@ bool shape_linear(Graph *g, NodeId n)
 void eval_linear(const Node *n, const Array *const in[], Array *out)
 {
     const Array *bias = n->n_own > 2 ? in[2] : NULL;
-    int64_t outputs = out->type.dims[1], inputs = in[1]->type.dims[1];
+    int64_t      outputs = out->type.dims[1], inputs = in[1]->type.dims[1];
     for (int64_t i = 0; i < out->type.dims[0]; i++) {
         const double *x = in[0]->data + i * inputs;
         for (int64_t o = 0; o < outputs; o++) {
             const double *w = in[1]->data + o * inputs;
-            double sum = bias ? bias->data[o] : 0;
+            double        sum = bias ? bias->data[o] : 0;
             for (int64_t j = 0; j < inputs; j++)
                 sum += x[j] * w[j];
             out->data[i * outputs + o] = sum;

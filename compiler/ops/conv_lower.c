@@ -18,11 +18,11 @@
 
 /* How the channels are cut into loops. */
 typedef struct Cut {
-    int64_t groups;              /* extent of loop g, whole blocks each; 1: no loop */
-    int64_t oc, ic;              /* channels of a group, padded to blocks           */
-    int64_t by, bx;              /* lanes of y and x                                */
-    bool    depthwise;           /* g is the channel block; lane by lane            */
-    const Tensor *weight;        /* possibly made dense                             */
+    int64_t       groups;    /* extent of loop g, whole blocks each; 1: no loop */
+    int64_t       oc, ic;    /* channels of a group, padded to blocks           */
+    int64_t       by, bx;    /* lanes of y and x                                */
+    bool          depthwise; /* g is the channel block; lane by lane            */
+    const Tensor *weight;    /* possibly made dense                             */
 } Cut;
 
 static int64_t round_up(int64_t v, int64_t b)
@@ -41,7 +41,8 @@ static const Tensor *dense_groups(Arena *a, const Tensor *w, int64_t lanes)
     float         *to = (float *)(uintptr_t)t->data;
     for (int64_t o = 0; o < d[0]; o++) {
         int64_t first = o % lanes / cg * cg; /* the group's first channel within the block */
-        memcpy(to + (o * lanes + first) * taps, from + o * cg * taps, (size_t)(cg * taps) * sizeof *to);
+        memcpy(to + (o * lanes + first) * taps, from + o * cg * taps,
+               (size_t)(cg * taps) * sizeof *to);
     }
     return t;
 }
@@ -72,8 +73,8 @@ static Cut conv_cut(const Graph *g, const Node *n, Arena *a)
 }
 
 typedef struct ConvLoops {
-    LoopId n, g, ocb, oh, ow, ocl;   /* parallel */
-    LoopId icb, kh, kw, icl;         /* reduce   */
+    LoopId n, g, ocb, oh, ow, ocl; /* parallel */
+    LoopId icb, kh, kw, icl;       /* reduce   */
 } ConvLoops;
 
 static ConvLoops conv_loops(Kernel *k, const Cut *c, const Type *y, const int64_t kernel[2])
@@ -112,7 +113,8 @@ static At conv_x_at(const Node *n, const Cut *c, const ConvLoops *l)
 }
 
 /* A guard around `body`, unless `index` stays within [-before, bound + after) anyway. */
-static Stmt *conv_guard(Kernel *k, Affine index, int64_t bound, int64_t before, int64_t after, Stmt *body)
+static Stmt *conv_guard(Kernel *k, Affine index, int64_t bound, int64_t before, int64_t after,
+                        Stmt *body)
 {
     Range r = affine_range(k, &index);
     if (r.min >= -before && r.max < bound + after)
@@ -124,11 +126,12 @@ static Stmt *conv_guard(Kernel *k, Affine index, int64_t bound, int64_t before, 
 static const Expr *conv_weight(Kernel *k, ValueId v, const Cut *c, const ConvLoops *l)
 {
     const int64_t *d = c->weight->type.dims;
-    int64_t padded[4] = {c->groups * c->oc, c->depthwise ? 1 : c->ic, d[2], d[3]};
-    BufferId w = kernel_constant(k, "w", c->weight, padded);
+    int64_t        padded[4] = {c->groups * c->oc, c->depthwise ? 1 : c->ic, d[2], d[3]};
+    BufferId       w = kernel_constant(k, "w", c->weight, padded);
     k->buffers[w].value = v;
-    Affine o = affine_add(affine_scale(affine_loop(l->g), c->oc),
-                          affine_add(affine_scale(affine_loop(l->ocb), c->by), affine_loop(l->ocl)));
+    Affine o =
+        affine_add(affine_scale(affine_loop(l->g), c->oc),
+                   affine_add(affine_scale(affine_loop(l->ocb), c->by), affine_loop(l->ocl)));
     Affine i = affine_add(affine_scale(affine_loop(l->icb), c->bx), affine_loop(l->icl));
     Affine at = affine_add(affine_scale(o, padded[1]), i);
     at = affine_add(affine_scale(at, d[2]), affine_loop(l->kh));
@@ -157,7 +160,7 @@ const Expr *lower_bias(Graph *g, Kernel *k, const Node *n, const At *at)
 {
     if (n->n_own < 3 || !n->in[2])
         return NULL;
-    Type per_channel = {F32, 2, {1, value_get(g, n->out)->type.dims[1]}, {1, 0, 0, 0, 0}};
+    Type        per_channel = {F32, 2, {1, value_get(g, n->out)->type.dims[1]}, {1, 0, 0, 0, 0}};
     const Expr *e = lower_load(g, k, n->in[2], &per_channel, at);
     k->buffers[e->buffer].name = "b";
     return e;
@@ -181,7 +184,7 @@ void lower_conv2d(Graph *g, NodeId id, Kernel *k)
     Cut         c = conv_cut(g, n, k->arena);
     ConvLoops   l = conv_loops(k, &c, y, c.weight->type.dims + 2);
     At          xa = conv_x_at(n, &c, &l);
-    At ya = {.block = c.by, .n = affine_loop(l.n), .cl = affine_loop(l.ocl)};
+    At          ya = {.block = c.by, .n = affine_loop(l.n), .cl = affine_loop(l.ocl)};
     ya.cb = affine_add(affine_scale(affine_loop(l.g), c.oc / c.by), affine_loop(l.ocb));
     ya.h = affine_loop(l.oh);
     ya.w = affine_loop(l.ow);
@@ -190,8 +193,8 @@ void lower_conv2d(Graph *g, NodeId id, Kernel *k)
 
     lower_zero_halo(g, k, n->out);
     TempId      acc = kernel_temp(k, "acc", (VType){F32, 1});
-    const Expr *product = ex_binary(k, B_MUL, lower_load(g, k, n->in[0], x, &xa),
-                                    conv_weight(k, n->in[1], &c, &l));
+    const Expr *product =
+        ex_binary(k, B_MUL, lower_load(g, k, n->in[0], x, &xa), conv_weight(k, n->in[1], &c, &l));
     Stmt *leaf = st_block(k);
     st_add(k, leaf, init_bias(k, g, n, acc, &ya));
     st_add(k, leaf, conv_reduce(k, g, n, &l, &xa, st_set(k, acc, ASSIGN_ADD, product)));
@@ -216,14 +219,17 @@ void lower_linear(Graph *g, NodeId id, Kernel *k)
     LoopId ih = kernel_loop_if(k, "ih", xd[2], REDUCE, AXIS_NONE);
     LoopId iw = kernel_loop_if(k, "iw", xd[3], REDUCE, AXIS_NONE);
     LoopId il = kernel_loop_if(k, "il", bx, REDUCE, AXIS_NONE);
-    At xa = {bx, affine_loop(batch), affine_loop(ic), affine_loop(il), affine_loop(ih), affine_loop(iw)};
-    At ya = {by, affine_loop(batch), affine_loop(ob), affine_loop(ol), affine_const(0), affine_const(0)};
+    At     xa = {
+            bx, affine_loop(batch), affine_loop(ic), affine_loop(il), affine_loop(ih), affine_loop(iw)};
+    At ya = {
+        by, affine_loop(batch), affine_loop(ob), affine_loop(ol), affine_const(0), affine_const(0)};
     k->macs = type_count(y) * xd[1] * xd[2] * xd[3];
 
     /* The weight's columns as [C, H, W], so that whole channels can be padded to blocks. */
     Tensor *view = arena_struct(k->arena, Tensor);
-    *view = (Tensor){type_plain(F32, 4, (int64_t[]){w->type.dims[0], xd[1], xd[2], xd[3]}), w->data};
-    int64_t padded[4] = {round_up(y->dims[1], by), round_up(xd[1], bx), xd[2], xd[3]};
+    *view =
+        (Tensor){type_plain(F32, 4, (int64_t[]){w->type.dims[0], xd[1], xd[2], xd[3]}), w->data};
+    int64_t  padded[4] = {round_up(y->dims[1], by), round_up(xd[1], bx), xd[2], xd[3]};
     BufferId wb = kernel_constant(k, "w", view, padded);
     k->buffers[wb].value = n->in[1];
     Affine at = affine_add(affine_scale(affine_loop(ob), by), affine_loop(ol));
@@ -233,8 +239,9 @@ void lower_linear(Graph *g, NodeId id, Kernel *k)
     at = affine_add(affine_scale(at, xd[3]), affine_loop(iw));
 
     TempId      acc = kernel_temp(k, "acc", (VType){F32, 1});
-    const Expr *product = ex_binary(k, B_MUL, lower_load(g, k, n->in[0], x, &xa), ex_load(k, wb, at));
-    Stmt       *reduce = st_set(k, acc, ASSIGN_ADD, product);
+    const Expr *product =
+        ex_binary(k, B_MUL, lower_load(g, k, n->in[0], x, &xa), ex_load(k, wb, at));
+    Stmt *reduce = st_set(k, acc, ASSIGN_ADD, product);
     /* --fp exact: the row-major order of the flattened input, whatever its layout. */
     const LoopId by_memory[] = {ic, ih, iw, il}, by_shape[] = {ic, il, ih, iw};
     reduce = lower_nest(k, k->fp == FP_EXACT ? by_shape : by_memory, 4, reduce);

@@ -4,9 +4,9 @@
 Element element_loops(Graph *g, Kernel *k, ValueId v)
 {
     static const char *const names[MAX_RANK] = {"d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7"};
-    Element e = {0};
-    const Type *t = &value_get(g, v)->type;
-    int64_t nchw[4];
+    Element                  e = {0};
+    const Type              *t = &value_get(g, v)->type;
+    int64_t                  nchw[4];
     e.is_nchw = dims_nchw(t, nchw);
     if (e.is_nchw) {
         lower_loops(g, k, v, &e.at, e.loops);
@@ -41,8 +41,8 @@ static Affine element_index(const Element *e, const Type *shape, int axis)
 static const Expr *load_aligned(Graph *g, Kernel *k, ValueId v, const Type *shape, const Element *e)
 {
     const Type *t = &value_get(g, v)->type;
-    Affine index[MAX_RANK] = {{0}};
-    int64_t nchw[4];
+    Affine      index[MAX_RANK] = {{0}};
+    int64_t     nchw[4];
     for (int i = 0; i < t->rank; i++) {
         Affine own = element_index(e, shape, shape->rank - t->rank + i);
         index[i] = t->dims[i] > 1 ? own : affine_const(0);
@@ -50,18 +50,18 @@ static const Expr *load_aligned(Graph *g, Kernel *k, ValueId v, const Type *shap
     if (!dims_nchw(t, nchw))
         return lower_load_plain(g, k, v, index);
     bool is_vector = t->rank == 1; /* its one dimension is C */
-    At at = {.block = 1,
-             .n = is_vector ? affine_const(0) : index[0],
-             .cb = is_vector ? index[0] : index[1],
-             .h = index[2],
-             .w = index[3]};
+    At   at = {.block = 1,
+               .n = is_vector ? affine_const(0) : index[0],
+               .cb = is_vector ? index[0] : index[1],
+               .h = index[2],
+               .w = index[3]};
     return lower_load(g, k, v, t, &at);
 }
 
 const Expr *element_load(Graph *g, Kernel *k, ValueId v, const Type *shape, const Element *e)
 {
     const Value *val = value_get(g, v);
-    bool is_aligned = val->constant || val->type.rank == shape->rank;
+    bool         is_aligned = val->constant || val->type.rank == shape->rank;
     if (e->is_nchw && is_aligned)
         return lower_load(g, k, v, shape, &e->at);
     return load_aligned(g, k, v, shape, e);
@@ -96,7 +96,7 @@ static const Expr *plain_epilogue(Graph *g, Kernel *k, const Node *n, const Expr
     const Type *shape = &value_get(g, n->out)->type;
     for (int i = 0; i < n->epilogue.n_steps; i++) {
         const EpilogueStep *step = &n->epilogue.steps[i];
-        const Expr *other = NULL;
+        const Expr         *other = NULL;
         if (step->operand >= 0)
             other = load_aligned(g, k, n->in[step->operand], shape, e);
         acc = step->swapped ? lower_elementwise(k, step->op, &step->attrs, other, acc)

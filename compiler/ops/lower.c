@@ -8,20 +8,14 @@ bool dims_nchw(const Type *t, int64_t nchw[4])
     for (int i = 0; i < 4; i++)
         nchw[i] = 1;
     switch (t->rank) {
-    case 0:
-        return true;
-    case 1:
-        nchw[1] = t->dims[0];
-        return true;
+    case 0: return true;
+    case 1: nchw[1] = t->dims[0]; return true;
     case 2:
         nchw[0] = t->dims[0];
         nchw[1] = t->dims[1];
         return true;
-    case 4:
-        memcpy(nchw, t->dims, 4 * sizeof nchw[0]);
-        return true;
-    default:
-        return false;
+    case 4: memcpy(nchw, t->dims, 4 * sizeof nchw[0]); return true;
+    default: return false;
     }
 }
 
@@ -35,7 +29,7 @@ static Strides layout_strides(const Type *t)
     int64_t d[4];
     dims_nchw(t, d);
     const Layout *l = &t->layout;
-    Strides s;
+    Strides       s;
     s.w = l->block;
     s.h = (l->left + d[3] + l->right) * s.w;
     s.c = (l->top + d[2] + l->bottom) * s.h;
@@ -43,7 +37,8 @@ static Strides layout_strides(const Type *t)
     return s;
 }
 
-static BufferId find_buffer(const Kernel *k, BufferKind kind, ValueId v, const int64_t *padded, int rank)
+static BufferId find_buffer(const Kernel *k, BufferKind kind, ValueId v, const int64_t *padded,
+                            int rank)
 {
     for (BufferId b = 1; b < k->n_buffers; b++) {
         const Buffer *buf = &k->buffers[b];
@@ -84,7 +79,7 @@ BufferId lower_buffer(Graph *g, Kernel *k, ValueId v)
 static void align_nchw(const Type *t, const Type *shape, int64_t nchw[4])
 {
     static const int place4[4] = {0, 1, 2, 3}, place2[2] = {0, 1}, place1[1] = {1};
-    const int *place = shape->rank == 4 ? place4 : shape->rank == 2 ? place2 : place1;
+    const int       *place = shape->rank == 4 ? place4 : shape->rank == 2 ? place2 : place1;
     for (int i = 0; i < 4; i++)
         nchw[i] = 1;
     int lead = shape->rank - t->rank;
@@ -107,7 +102,8 @@ static Affine plain_index(const int64_t d[4], const At *at)
     return affine_add(affine_scale(i, d[3]), d[3] > 1 ? at->w : zero);
 }
 
-static const Expr *load_constant(Kernel *k, const Value *val, ValueId v, const Type *shape, const At *at)
+static const Expr *load_constant(Kernel *k, const Value *val, ValueId v, const Type *shape,
+                                 const At *at)
 {
     int64_t d[4], padded[MAX_RANK];
     align_nchw(&val->type, shape, d);
@@ -126,8 +122,8 @@ static const Expr *load_constant(Kernel *k, const Value *val, ValueId v, const T
 static Affine stored_index(const Type *t, const int64_t d[4], const Type *shape, const At *at)
 {
     Strides s = layout_strides(t);
-    bool one_row = shape->rank == 4 && shape->dims[2] == 1;
-    bool one_column = shape->rank == 4 && shape->dims[3] == 1;
+    bool    one_row = shape->rank == 4 && shape->dims[2] == 1;
+    bool    one_column = shape->rank == 4 && shape->dims[3] == 1;
     Affine  i = d[0] > 1 ? affine_scale(at->n, s.n) : affine_const(0);
     if (d[1] > 1 && t->layout.block == at->block) {
         i = affine_add(i, affine_scale(at->cb, s.c));
@@ -170,7 +166,7 @@ const Expr *lower_epilogue(Graph *g, Kernel *k, const Node *n, const Expr *acc, 
 {
     for (int i = 0; i < n->epilogue.n_steps; i++) {
         const EpilogueStep *step = &n->epilogue.steps[i];
-        const Expr *other = NULL;
+        const Expr         *other = NULL;
         if (step->operand >= 0)
             other = lower_load(g, k, n->in[step->operand], &value_get(g, n->out)->type, at);
         acc = step->swapped ? lower_elementwise(k, step->op, &step->attrs, other, acc)
@@ -235,7 +231,8 @@ static void zero_run(Kernel *k, BufferId y, const int64_t plane[2], const int64_
     LoopId p = kernel_loop_if(k, "plane", plane[0], PARALLEL, AXIS_NONE);
     LoopId r = kernel_loop_if(k, "row", rows[0], PARALLEL, AXIS_NONE);
     LoopId i = kernel_loop_if(k, "i", count, PARALLEL, AXIS_LANE);
-    Affine at = affine_add(affine_scale(affine_loop(p), plane[1]), affine_scale(affine_loop(r), rows[1]));
+    Affine at =
+        affine_add(affine_scale(affine_loop(p), plane[1]), affine_scale(affine_loop(r), rows[1]));
     at = affine_offset(affine_add(at, affine_loop(i)), start);
     Stmt *store = st_store(k, y, at, ASSIGN, ex_const(k, 0.0));
     st_add(k, k->body, lower_nest(k, (LoopId[]){p, r, i}, 3, store));

@@ -44,12 +44,12 @@ typedef struct ExpParts {
     const Expr *n, *q;
 } ExpParts;
 
-#define EXP_LOW (-87.33) /* exp of it is just above 2^-126, the smallest normal number */
-#define EXP_HIGH 88.3    /* n is 127 */
+#define EXP_LOW  (-87.33) /* exp of it is just above 2^-126, the smallest normal number */
+#define EXP_HIGH 88.3     /* n is 127 */
 
 /* ln(2) as a sum whose first part times n is exact */
 #define LN2_HIGH 0.693359375
-#define LN2_LOW (-2.12194440e-4)
+#define LN2_LOW  (-2.12194440e-4)
 
 static ExpParts exp_parts(Kernel *k, const Expr *x)
 {
@@ -68,7 +68,7 @@ static ExpParts exp_parts(Kernel *k, const Expr *x)
  */
 const Expr *math_exp(Kernel *k, const Expr *x)
 {
-    ExpParts p = exp_parts(k, x);
+    ExpParts    p = exp_parts(k, x);
     const Expr *y = ex_binary(k, B_LDEXP, add(k, p.q, number(k, 1)), p.n);
     return ex_binary(k, B_MAX, number(k, 0), ex_binary(k, B_SUB, y, number(k, 1.19e-38)));
 }
@@ -76,7 +76,7 @@ const Expr *math_exp(Kernel *k, const Expr *x)
 /* 2^n * q + (2^n - 1): near 0 n is 0 and nothing cancels. */
 const Expr *math_expm1(Kernel *k, const Expr *x)
 {
-    ExpParts p = exp_parts(k, x);
+    ExpParts    p = exp_parts(k, x);
     const Expr *scale = ex_binary(k, B_LDEXP, number(k, 1), p.n);
     return add(k, mul(k, scale, p.q), ex_binary(k, B_SUB, scale, number(k, 1)));
 }
@@ -91,7 +91,7 @@ const Expr *math_expm1(Kernel *k, const Expr *x)
 const Expr *math_log(Kernel *k, const Expr *x)
 {
     static const double p[] = {0.666666656, 0.400003409, 0.285369194, 0.235899895};
-    const Expr *e = ex_unary(k, U_EXPONENT, mul(k, x, number(k, M_SQRT2)));
+    const Expr         *e = ex_unary(k, U_EXPONENT, mul(k, x, number(k, M_SQRT2)));
     e = ex_binary(k, B_MAX, e, number(k, -126)); /* in the range of ldexp for any x, NaN included */
     e = ex_binary(k, B_MIN, e, number(k, 126));
     const Expr *m = ex_binary(k, B_LDEXP, x, ex_unary(k, U_NEG, e));
@@ -135,8 +135,8 @@ const Expr *math_erf(Kernel *k, const Expr *x)
     static const double g[] = {1.12837917,      0.636619371,     0.10277791,
                                -0.0191533259,   -0.000159951095, 0.00166661123,
                                -0.000632621297, 0.000117583624,  -9.25008011e-06};
-    const Expr *z = ex_binary(k, B_MIN, number(k, 4), ex_unary(k, U_ABS, x));
-    const Expr *power = mul(k, ex_unary(k, U_NEG, z), polynomial(k, g, 9, z));
-    const Expr *minus_sign = clamp(k, -1, 1, mul(k, x, number(k, -0x1p100)));
+    const Expr         *z = ex_binary(k, B_MIN, number(k, 4), ex_unary(k, U_ABS, x));
+    const Expr         *power = mul(k, ex_unary(k, U_NEG, z), polynomial(k, g, 9, z));
+    const Expr         *minus_sign = clamp(k, -1, 1, mul(k, x, number(k, -0x1p100)));
     return mul(k, minus_sign, math_expm1(k, power));
 }

@@ -29,7 +29,7 @@ void eval_batch_norm(const Node *n, const Array *const in[], Array *out)
     axis_spans(&out->type, 1, &outer, &channels, &inner);
     for (int64_t i = 0; i < outer * channels * inner; i++) {
         int64_t c = i / inner % channels;
-        double deviation = sqrt(in[4]->data[c] + n->attrs.epsilon);
+        double  deviation = sqrt(in[4]->data[c] + n->attrs.epsilon);
         out->data[i] =
             (in[0]->data[i] - in[3]->data[c]) / deviation * in[1]->data[c] + in[2]->data[c];
     }
@@ -38,8 +38,8 @@ void eval_batch_norm(const Node *n, const Array *const in[], Array *out)
 /* y = x * factor[c] + offset[c]: the square roots are taken at compile time. */
 void lower_batch_norm(Graph *g, NodeId id, Kernel *k)
 {
-    const Node *n = node_get(g, id);
-    const Type *y = &value_get(g, n->out)->type;
+    const Node   *n = node_get(g, id);
+    const Type   *y = &value_get(g, n->out)->type;
     const Tensor *p[5] = {0};
     for (int i = 1; i <= 4; i++)
         p[i] = value_get(g, n->in[i])->constant;
@@ -50,7 +50,7 @@ void lower_batch_norm(Graph *g, NodeId id, Kernel *k)
         tensor_set(factor, c, f);
         tensor_set(offset, c, tensor_get(p[2], c) - tensor_get(p[3], c) * f);
     }
-    Element e = element_loops(g, k, n->out);
+    Element     e = element_loops(g, k, n->out);
     const Expr *x = element_load(g, k, n->in[0], y, &e);
     const Expr *scaled = ex_binary(k, B_MUL, x, element_vector(k, "factor", factor, y, 1, &e));
     const Expr *sum = ex_binary(k, B_ADD, scaled, element_vector(k, "offset", offset, y, 1, &e));
@@ -81,11 +81,11 @@ static int64_t lrn_before(const OpAttrs *a)
 void eval_lrn(const Node *n, const Array *const in[], Array *out)
 {
     const OpAttrs *a = &n->attrs;
-    int64_t outer, channels, inner;
+    int64_t        outer, channels, inner;
     axis_spans(&out->type, 1, &outer, &channels, &inner);
     for (int64_t i = 0; i < outer * channels * inner; i++) {
         int64_t c = i / inner % channels, first = c - lrn_before(a), last = first + a->size;
-        double sum = 0;
+        double  sum = 0;
         for (int64_t j = first > 0 ? first : 0; j < last && j < channels; j++) {
             double x = in[0]->data[i + (j - c) * inner];
             sum += x * x;
@@ -101,22 +101,22 @@ void eval_lrn(const Node *n, const Array *const in[], Array *out)
  *     y = x * (bias + alpha / size * sum) ^ -beta                  */
 void lower_lrn(Graph *g, NodeId id, Kernel *k)
 {
-    const Node *n = node_get(g, id);
+    const Node    *n = node_get(g, id);
     const OpAttrs *a = &n->attrs;
-    const Type *x = &value_get(g, n->in[0])->type;
-    int64_t channels = x->dims[1], before = lrn_before(a), after = a->size - 1 - before;
-    At at;
-    LoopId loops[5];
+    const Type    *x = &value_get(g, n->in[0])->type;
+    int64_t        channels = x->dims[1], before = lrn_before(a), after = a->size - 1 - before;
+    At             at;
+    LoopId         loops[5];
     lower_loops(g, k, n->out, &at, loops);
     /* No window reaches further than all channels. */
     before = before < channels ? before : channels - 1;
     after = after < channels ? after : channels - 1;
     LoopId j = kernel_loop_if(k, "j", before + after + 1, REDUCE, AXIS_NONE);
-    At other = at;
+    At     other = at;
     other.cb = affine_offset(affine_add(at.cb, affine_loop(j)), -before);
-    TempId sum = kernel_temp(k, "sum", (VType){F32, 1});
+    TempId      sum = kernel_temp(k, "sum", (VType){F32, 1});
     const Expr *v = lower_load(g, k, n->in[0], x, &other);
-    Stmt *add = st_set(k, sum, ASSIGN_ADD, ex_binary(k, B_MUL, v, v));
+    Stmt       *add = st_set(k, sum, ASSIGN_ADD, ex_binary(k, B_MUL, v, v));
     const Expr *scaled =
         ex_binary(k, B_MUL, ex_const(k, a->alpha / (double)a->size), ex_temp(k, sum));
     const Expr *base = ex_binary(k, B_ADD, ex_const(k, a->bias), scaled);

@@ -70,7 +70,7 @@ static void parse_slots(OpInfo *info, const char *inputs)
 static const OpInfo *op_table(void)
 {
     static OpInfo table[N_OPS];
-    static bool is_filled;
+    static bool   is_filled;
     if (is_filled)
         return table;
     const char *inputs[N_OPS] = {0};

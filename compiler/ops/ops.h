@@ -33,26 +33,26 @@
 /* ---- the table -------------------------------------------------------------------------- */
 
 typedef enum {
-    ATTR_INT,      /* int64_t                                             */
-    ATTR_INTS,     /* int64_t[count], exactly `count` of them             */
-    ATTR_FLOAT,    /* double                                              */
-    ATTR_BOOL,     /* bool                                                */
-    ATTR_LIST,     /* IntList, 1 to MAX_RANK entries                      */
-    ATTR_PADDING,  /* int64_t[4], or "same" / "valid" into OpAttrs.pad_rule */
-    ATTR_ENUM,     /* an int, index into names                            */
+    ATTR_INT,     /* int64_t                                             */
+    ATTR_INTS,    /* int64_t[count], exactly `count` of them             */
+    ATTR_FLOAT,   /* double                                              */
+    ATTR_BOOL,    /* bool                                                */
+    ATTR_LIST,    /* IntList, 1 to MAX_RANK entries                      */
+    ATTR_PADDING, /* int64_t[4], or "same" / "valid" into OpAttrs.pad_rule */
+    ATTR_ENUM,    /* an int, index into names                            */
 } AttrKind;
 
 /* One attribute: how it is written, where it is kept, what it may be. */
 typedef struct AttrSpec {
     const char        *name;
     AttrKind           kind;
-    size_t             offset;     /* in OpAttrs */
-    int                count;      /* ATTR_INTS */
+    size_t             offset; /* in OpAttrs */
+    int                count;  /* ATTR_INTS */
     bool               required;
-    double             fallback;   /* default (of each entry) where it is not required */
-    double             min, max;   /* inclusive bounds of each entry; ignored when both are 0 */
-    const char *const *names;      /* ATTR_ENUM: NULL-terminated; also for ATTR_BOOL stored as enum */
-    size_t             flag;       /* offset of a bool set when the attribute is given; 0: none */
+    double             fallback; /* default (of each entry) where it is not required */
+    double             min, max; /* inclusive bounds of each entry; ignored when both are 0 */
+    const char *const *names;    /* ATTR_ENUM: NULL-terminated; also for ATTR_BOOL stored as enum */
+    size_t             flag;     /* offset of a bool set when the attribute is given; 0: none */
     bool               follows_kernel; /* default: the value of kernel (strides of pooling) */
 } AttrSpec;
 
@@ -61,20 +61,20 @@ typedef struct AttrSpec {
 /* One input of an op, parsed from ops.def. */
 typedef struct Slot {
     char name[16];
-    bool is_param;   /* !  a constant, given under "params"       */
-    bool optional;   /* ?                                         */
-    bool either;     /* *  under "inputs" or as the param `name`  */
-    bool many;       /* +  one or more; the last slot             */
+    bool is_param; /* !  a constant, given under "params"       */
+    bool optional; /* ?                                         */
+    bool either;   /* *  under "inputs" or as the param `name`  */
+    bool many;     /* +  one or more; the last slot             */
 } Slot;
 
 /* Facts passes ask for. */
 typedef enum {
-    OPF_UNARY = 1,      /* elementwise, one input: may become an epilogue step            */
-    OPF_BINARY = 2,     /* elementwise, two inputs: may become an epilogue step           */
-    OPF_EPILOGUE = 4,   /* its lowering applies an epilogue                               */
-    OPF_BLOCKED = 8,    /* its lowering takes and makes channel-blocked layouts           */
-    OPF_VIEW = 16,      /* same elements in the same row-major order: flatten, reshape ... */
-    OPF_INTERNAL = 32,  /* not in the model format                                        */
+    OPF_UNARY = 1,     /* elementwise, one input: may become an epilogue step            */
+    OPF_BINARY = 2,    /* elementwise, two inputs: may become an epilogue step           */
+    OPF_EPILOGUE = 4,  /* its lowering applies an epilogue                               */
+    OPF_BLOCKED = 8,   /* its lowering takes and makes channel-blocked layouts           */
+    OPF_VIEW = 16,     /* same elements in the same row-major order: flatten, reshape ... */
+    OPF_INTERNAL = 32, /* not in the model format                                        */
 } OpFlags;
 
 typedef struct OpInfo {
@@ -99,7 +99,9 @@ typedef struct OpInfo {
 
 /* How a family's file writes its attrs_<op> tables: a row an attribute, with what differs from zero. */
 #define ATTR_NAMED(name_, member, kind_, ...)                                                      \
-    {.name = name_, .kind = kind_, .offset = offsetof(OpAttrs, member), __VA_ARGS__}
+    {                                                                                              \
+        .name = name_, .kind = kind_, .offset = offsetof(OpAttrs, member), __VA_ARGS__             \
+    }
 #define ATTR(member, kind_, ...) ATTR_NAMED(#member, member, kind_, __VA_ARGS__)
 #define ATTRS_END(op)            const int n_attrs_##op = (int)COUNT_OF(attrs_##op)
 #define NO_ATTRS(op)                                                                               \
@@ -175,7 +177,7 @@ Stmt *lower_nest(Kernel *k, const LoopId *loops, int n, Stmt *body);
 
 /* Loads and stores of plain values of any rank by their own indices. */
 const Expr *lower_load_plain(Graph *g, Kernel *k, ValueId v, const Affine *index);
-Stmt *lower_store_plain(Graph *g, Kernel *k, ValueId v, const Affine *index, const Expr *e);
+Stmt       *lower_store_plain(Graph *g, Kernel *k, ValueId v, const Affine *index, const Expr *e);
 /* lower_bias - the element of conv2d's or linear's bias at `at`; NULL where it has none. */
 const Expr *lower_bias(Graph *g, Kernel *k, const Node *n, const At *at);
 /* lower_zero_halo - nests that zero the halo of value `v`, when it has one. Appends to `k`. */
@@ -189,7 +191,7 @@ typedef struct Element {
     bool   is_nchw;
     At     at;
     Affine index[MAX_RANK];
-    LoopId loops[MAX_RANK];      /* outermost first; 0: none */
+    LoopId loops[MAX_RANK]; /* outermost first; 0: none */
     int    n_loops;
 } Element;
 
@@ -201,8 +203,8 @@ const Expr *element_load(Graph *g, Kernel *k, ValueId v, const Type *shape, cons
 const Expr *element_load_along(Graph *g, Kernel *k, ValueId v, const Type *shape, int axis,
                                const Element *e);
 /* element_vector - the same of numbers made by the lowering: one per index along `axis`. */
-const Expr *element_vector(Kernel *k, const char *name, const Tensor *t, const Type *shape, int axis,
-                           const Element *e);
+const Expr *element_vector(Kernel *k, const char *name, const Tensor *t, const Type *shape,
+                           int axis, const Element *e);
 /* element_store - append the nest that stores `value`, with the epilogue of `n` applied, as the element of
  * n->out; its halo is zeroed first. */
 void element_store(Graph *g, Kernel *k, const Node *n, const Element *e, const Expr *value);
@@ -243,9 +245,9 @@ int64_t winograd_block_rows(const Graph *g, const Node *n, const struct Target *
 
 /* ---- math.c: expressions within a few ulp, no libm, the same bits on every target ---------- */
 
-const Expr *math_exp(Kernel *k, const Expr *x);      /* clamped: no overflow, 0 below about -87.3 */
-const Expr *math_expm1(Kernel *k, const Expr *x);    /* exp(x) - 1, also near 0; x <= 88 */
-const Expr *math_log(Kernel *k, const Expr *x);      /* x > 0 */
+const Expr *math_exp(Kernel *k, const Expr *x);   /* clamped: no overflow, 0 below about -87.3 */
+const Expr *math_expm1(Kernel *k, const Expr *x); /* exp(x) - 1, also near 0; x <= 88 */
+const Expr *math_log(Kernel *k, const Expr *x);   /* x > 0 */
 const Expr *math_tanh(Kernel *k, const Expr *x);
 const Expr *math_sigmoid(Kernel *k, const Expr *x);
 const Expr *math_erf(Kernel *k, const Expr *x);
@@ -253,12 +255,12 @@ const Expr *math_pow(Kernel *k, const Expr *x, double exponent); /* x > 0 */
 
 /* ---- one row an op ---------------------------------------------------------------------- */
 
-#define OP(name, inputs, meaning)                                                               \
-    extern const AttrSpec attrs_##name[];                                                       \
-    extern const int      n_attrs_##name;                                                       \
-    bool shape_##name(Graph *g, NodeId n);                                                      \
-    void eval_##name(const Node *n, const Array *const in[], Array *out);                       \
-    void lower_##name(Graph *g, NodeId n, Kernel *k);
+#define OP(name, inputs, meaning)                                                                  \
+    extern const AttrSpec attrs_##name[];                                                          \
+    extern const int      n_attrs_##name;                                                          \
+    bool                  shape_##name(Graph *g, NodeId n);                                        \
+    void                  eval_##name(const Node *n, const Array *const in[], Array *out);         \
+    void                  lower_##name(Graph *g, NodeId n, Kernel *k);
 #include "graph/ops.def"
 #undef OP
 

@@ -87,7 +87,7 @@ static bool shape_pool(Graph *g, NodeId n)
 {
     if (!shape_floats(g, n) || !shape_rank(g, n, 4))
         return false;
-    Type x = *shape_in(g, n, 0);
+    Type    x = *shape_in(g, n, 0);
     int64_t out[2];
     if (!shape_window(g, n, &x.dims[2], node_get(g, n)->attrs.ceil_mode, out) ||
         !padding_fits(g, n))
@@ -113,7 +113,7 @@ static double eval_window(const Axis axis[2], const double *plane, int64_t oh, i
 {
     int64_t h = oh * axis[0].stride - axis[0].before, kh0, kh1;
     int64_t w = ow * axis[1].stride - axis[1].before, kw0, kw1;
-    double acc = is_max ? -INFINITY : 0;
+    double  acc = is_max ? -INFINITY : 0;
     real_taps(&axis[0], h, &kh0, &kh1);
     real_taps(&axis[1], w, &kw0, &kw1);
     for (int64_t kh = kh0; kh < kh1; kh++) {
@@ -129,10 +129,10 @@ static double eval_window(const Axis axis[2], const double *plane, int64_t oh, i
 static void eval_pool(const Node *n, const Array *x, Array *y, bool is_max)
 {
     const int64_t *yd = y->type.dims;
-    const Axis axis[2] = {pool_axis(&n->attrs, &x->type, &y->type, 0),
-                          pool_axis(&n->attrs, &x->type, &y->type, 1)};
-    bool with_padding = n->attrs.count_include_pad;
-    double *out = y->data;
+    const Axis     axis[2] = {pool_axis(&n->attrs, &x->type, &y->type, 0),
+                              pool_axis(&n->attrs, &x->type, &y->type, 1)};
+    bool           with_padding = n->attrs.count_include_pad;
+    double        *out = y->data;
     for (int64_t plane = 0; plane < yd[0] * yd[1]; plane++)
         for (int64_t oh = 0; oh < yd[2]; oh++)
             for (int64_t ow = 0; ow < yd[3]; ow++) {
@@ -185,7 +185,7 @@ static const Expr *axis_factor(Kernel *k, const Axis *a, bool with_padding, Affi
                                double *uniform)
 {
     Tensor *table = tensor_new(k->arena, F32, 1, &a->out);
-    bool is_uniform = true;
+    bool    is_uniform = true;
     for (int64_t i = 0; i < a->out; i++) {
         tensor_set(table, i, 1 / (double)counted(a, i, with_padding));
         is_uniform &= counted(a, i, with_padding) == counted(a, 0, with_padding);
@@ -199,8 +199,8 @@ static const Expr *axis_factor(Kernel *k, const Axis *a, bool with_padding, Affi
 static const Expr *average(Kernel *k, const Node *n, const Axis axis[2], const At *at,
                            const Expr *sum)
 {
-    double uniform = 1;
-    bool with_padding = n->attrs.count_include_pad;
+    double      uniform = 1;
+    bool        with_padding = n->attrs.count_include_pad;
     const Expr *by_row = axis_factor(k, &axis[0], with_padding, at->h, &uniform);
     const Expr *by_column = axis_factor(k, &axis[1], with_padding, at->w, &uniform);
     if (by_row)
@@ -218,9 +218,9 @@ static void lower_pool(Graph *g, NodeId id, Kernel *k, bool is_max)
 {
     const Node *n = node_get(g, id);
     const Type *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
-    const Axis axis[2] = {pool_axis(&n->attrs, x, y, 0), pool_axis(&n->attrs, x, y, 1)};
-    At at, from;
-    LoopId loops[5];
+    const Axis  axis[2] = {pool_axis(&n->attrs, x, y, 0), pool_axis(&n->attrs, x, y, 1)};
+    At          at, from;
+    LoopId      loops[5];
     lower_zero_halo(g, k, n->out);
     lower_loops(g, k, n->out, &at, loops);
     if (at.block == 1 && axis[1].stride != 1 && loops[3])
@@ -229,7 +229,7 @@ static void lower_pool(Graph *g, NodeId id, Kernel *k, bool is_max)
     LoopId kh = tap_loop(k, "kh", &axis[0], at.h, &from.h);
     LoopId kw = tap_loop(k, "kw", &axis[1], at.w, &from.w);
     TempId acc = kernel_temp(k, "acc", (VType){F32, 1});
-    Stmt *step =
+    Stmt  *step =
         st_set(k, acc, is_max ? ASSIGN_MAX : ASSIGN_ADD, lower_load(g, k, n->in[0], x, &from));
     step = skip_padding(k, from.w, axis[1].in, step);
     step = skip_padding(k, from.h, axis[0].in, st_for(k, kw, step));

@@ -29,7 +29,7 @@ bool shape_global_max_pool(Graph *g, NodeId n)
 
 void eval_global_avg_pool(const Node *n, const Array *const in[], Array *out)
 {
-    int64_t planes = type_count(&out->type), pixels = type_count(&in[0]->type) / planes;
+    int64_t       planes = type_count(&out->type), pixels = type_count(&in[0]->type) / planes;
     const double *x = in[0]->data;
     (void)n;
     for (int64_t p = 0; p < planes; p++) {
@@ -42,7 +42,7 @@ void eval_global_avg_pool(const Node *n, const Array *const in[], Array *out)
 
 void eval_global_max_pool(const Node *n, const Array *const in[], Array *out)
 {
-    int64_t planes = type_count(&out->type), pixels = type_count(&in[0]->type) / planes;
+    int64_t       planes = type_count(&out->type), pixels = type_count(&in[0]->type) / planes;
     const double *x = in[0]->data;
     (void)n;
     for (int64_t p = 0; p < planes; p++) {
@@ -58,8 +58,8 @@ static void lower_global(Graph *g, NodeId id, Kernel *k, bool is_max)
 {
     const Node *n = node_get(g, id);
     const Type *x = &value_get(g, n->in[0])->type;
-    At at, from;
-    LoopId loops[5];
+    At          at, from;
+    LoopId      loops[5];
     lower_zero_halo(g, k, n->out);
     lower_loops(g, k, n->out, &at, loops);
     if (loops[1])
@@ -70,7 +70,7 @@ static void lower_global(Graph *g, NodeId id, Kernel *k, bool is_max)
     from.h = affine_loop(h);
     from.w = affine_loop(w);
     TempId acc = kernel_temp(k, "acc", (VType){F32, 1});
-    Stmt *step =
+    Stmt  *step =
         st_set(k, acc, is_max ? ASSIGN_MAX : ASSIGN_ADD, lower_load(g, k, n->in[0], x, &from));
     Stmt *body = st_block(k);
     st_add(k, body, st_set(k, acc, ASSIGN, ex_const(k, is_max ? -INFINITY : 0)));
@@ -139,7 +139,7 @@ bool shape_adaptive_avg_pool(Graph *g, NodeId n)
     if (!shape_floats(g, n) || !shape_rank(g, n, 4))
         return false;
     const IntList *out = &node_get(g, n)->attrs.list;
-    Type x = *shape_in(g, n, 0);
+    Type           x = *shape_in(g, n, 0);
     if (out->n != 2)
         return shape_error(g, n, "output has %d entries, expected 2: [h, w]", out->n);
     Windows h = adaptive_windows(x.dims[2], out->v[0]), w = adaptive_windows(x.dims[3], out->v[1]);
@@ -155,15 +155,15 @@ bool shape_adaptive_avg_pool(Graph *g, NodeId n)
 void eval_adaptive_avg_pool(const Node *n, const Array *const in[], Array *out)
 {
     const int64_t *xd = in[0]->type.dims, *yd = out->type.dims;
-    const Windows hs = adaptive_windows(xd[2], yd[2]), ws = adaptive_windows(xd[3], yd[3]);
-    double *y = out->data;
+    const Windows  hs = adaptive_windows(xd[2], yd[2]), ws = adaptive_windows(xd[3], yd[3]);
+    double        *y = out->data;
     (void)n;
     for (int64_t plane = 0; plane < yd[0] * yd[1]; plane++)
         for (int64_t oh = 0; oh < yd[2]; oh++)
             for (int64_t ow = 0; ow < yd[3]; ow++) {
                 int64_t h0 = window_start(&hs, oh), h1 = window_end(&hs, oh);
                 int64_t w0 = window_start(&ws, ow), w1 = window_end(&ws, ow);
-                double sum = 0;
+                double  sum = 0;
                 for (int64_t h = h0; h < h1; h++)
                     for (int64_t w = w0; w < w1; w++)
                         sum += in[0]->data[(plane * xd[2] + h) * xd[3] + w];
@@ -183,7 +183,7 @@ static LoopId tap_loop(Kernel *k, const char *name, const Windows *w, int64_t r,
                        Affine *i)
 {
     int64_t start = window_start(w, r);
-    LoopId l = kernel_loop_if(k, name, window_end(w, r) - start, REDUCE, AXIS_NONE);
+    LoopId  l = kernel_loop_if(k, name, window_end(w, r) - start, REDUCE, AXIS_NONE);
     *i = affine_add(affine_scale(affine_loop(repeat), w->step), affine_loop(l));
     *i = affine_offset(*i, start);
     return l;
@@ -194,10 +194,10 @@ static void adaptive_nest(Graph *g, Kernel *k, const Node *n, const Windows wind
                           const int64_t r[2])
 {
     const Type *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
-    int64_t block = y->layout.block;
-    LoopId image = kernel_loop_if(k, "n", y->dims[0], PARALLEL, AXIS_NONE);
-    LoopId c = kernel_loop_if(k, "c", (y->dims[1] + block - 1) / block, PARALLEL, AXIS_NONE);
-    LoopId cl = kernel_loop_if(k, "cl", block, PARALLEL, AXIS_LANE);
+    int64_t     block = y->layout.block;
+    LoopId      image = kernel_loop_if(k, "n", y->dims[0], PARALLEL, AXIS_NONE);
+    LoopId      c = kernel_loop_if(k, "c", (y->dims[1] + block - 1) / block, PARALLEL, AXIS_NONE);
+    LoopId      cl = kernel_loop_if(k, "cl", block, PARALLEL, AXIS_LANE);
     At at = {.block = block, .n = affine_loop(image), .cb = affine_loop(c), .cl = affine_loop(cl)};
     At from = at;
     LoopId oh = repeat_loop(k, "oh", &windows[0], r[0], &at.h);
@@ -205,12 +205,12 @@ static void adaptive_nest(Graph *g, Kernel *k, const Node *n, const Windows wind
     LoopId kh = tap_loop(k, "kh", &windows[0], r[0], oh, &from.h);
     LoopId kw = tap_loop(k, "kw", &windows[1], r[1], ow, &from.w);
     TempId acc = kernel_temp(k, "acc", (VType){F32, 1});
-    Stmt *step = st_set(k, acc, ASSIGN_ADD, lower_load(g, k, n->in[0], x, &from));
-    Stmt *body = st_block(k);
+    Stmt  *step = st_set(k, acc, ASSIGN_ADD, lower_load(g, k, n->in[0], x, &from));
+    Stmt  *body = st_block(k);
     st_add(k, body, st_set(k, acc, ASSIGN, ex_const(k, 0)));
     st_add(k, body, lower_nest(k, (LoopId[]){kh, kw}, 2, step));
-    double rows = (double)(window_end(&windows[0], r[0]) - window_start(&windows[0], r[0]));
-    double columns = (double)(window_end(&windows[1], r[1]) - window_start(&windows[1], r[1]));
+    double      rows = (double)(window_end(&windows[0], r[0]) - window_start(&windows[0], r[0]));
+    double      columns = (double)(window_end(&windows[1], r[1]) - window_start(&windows[1], r[1]));
     const Expr *mean = ex_binary(k, B_MUL, ex_temp(k, acc), ex_const(k, 1 / (rows * columns)));
     st_add(k, body, lower_store(g, k, n->out, &at, lower_epilogue(g, k, n, mean, &at)));
     st_add(k, k->body, lower_nest(k, (LoopId[]){image, c, oh, ow, cl}, 5, body));
@@ -220,8 +220,8 @@ void lower_adaptive_avg_pool(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
     const Type *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
-    Windows windows[2] = {adaptive_windows(x->dims[2], y->dims[2]),
-                          adaptive_windows(x->dims[3], y->dims[3])};
+    Windows     windows[2] = {adaptive_windows(x->dims[2], y->dims[2]),
+                              adaptive_windows(x->dims[3], y->dims[3])};
     lower_zero_halo(g, k, n->out);
     for (int64_t rh = 0; rh < windows[0].period; rh++)
         for (int64_t rw = 0; rw < windows[1].period; rw++)

@@ -20,9 +20,9 @@ ATTRS_END(dequantize);
 static bool params_fit(Graph *g, NodeId n)
 {
     const Node *node = node_get(g, n);
-    Type x = *shape_in(g, n, 0), scale = *shape_in(g, n, 1), zero = *shape_in(g, n, 2);
-    int64_t entries = 1;
-    int axis;
+    Type        x = *shape_in(g, n, 0), scale = *shape_in(g, n, 1), zero = *shape_in(g, n, 2);
+    int64_t     entries = 1;
+    int         axis;
     if (node->attrs.has_axis) {
         if (!shape_axis(g, n, node->attrs.axis, x.rank, x.rank, &axis))
             return false;
@@ -88,8 +88,8 @@ void eval_quantize(const Node *n, const Array *const in[], Array *out)
     int64_t count = type_count(&out->type);
     for (int64_t i = 0; i < count; i++) {
         int64_t p = param_index(n, &out->type, i);
-        float quotient = (float)in[0]->data[i] / (float)in[1]->data[p];
-        double q = nearbyint((double)quotient) + in[2]->data[p];
+        float   quotient = (float)in[0]->data[i] / (float)in[1]->data[p];
+        double  q = nearbyint((double)quotient) + in[2]->data[p];
         out->data[i] = isnan(q) ? 0 : q < low ? low : q > high ? high : q;
     }
 }
@@ -113,7 +113,7 @@ typedef struct Operands {
 static Operands load_operands(Graph *g, Kernel *k, const Node *n, const Element *e)
 {
     const Type *y = &value_get(g, n->out)->type;
-    int axis = n->attrs.has_axis ? axis_from_end(n->attrs.axis, y->rank) : 0;
+    int         axis = n->attrs.has_axis ? axis_from_end(n->attrs.axis, y->rank) : 0;
     return (Operands){ex_cast(k, F32, element_load(g, k, n->in[0], y, e)),
                       ex_cast(k, F32, element_load_along(g, k, n->in[1], y, axis, e)),
                       ex_cast(k, F32, element_load_along(g, k, n->in[2], y, axis, e))};
@@ -122,8 +122,8 @@ static Operands load_operands(Graph *g, Kernel *k, const Node *n, const Element 
 void lower_quantize(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
-    Element e = element_loops(g, k, n->out);
-    Operands o = load_operands(g, k, n, &e);
+    Element     e = element_loops(g, k, n->out);
+    Operands    o = load_operands(g, k, n, &e);
     const Expr *q = ex_unary(k, U_ROUND, ex_binary(k, B_DIV, o.x, o.scale));
     q = ex_binary(k, B_ADD, q, o.zero);
     element_store(g, k, n, &e, ex_cast(k, value_get(g, n->out)->type.elem, q));
@@ -132,8 +132,8 @@ void lower_quantize(Graph *g, NodeId id, Kernel *k)
 void lower_dequantize(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
-    Element e = element_loops(g, k, n->out);
-    Operands o = load_operands(g, k, n, &e);
+    Element     e = element_loops(g, k, n->out);
+    Operands    o = load_operands(g, k, n, &e);
     const Expr *y = ex_binary(k, B_MUL, ex_binary(k, B_SUB, o.x, o.zero), o.scale);
     element_store(g, k, n, &e, y);
 }

@@ -25,7 +25,7 @@ bool shape_upsample(Graph *g, NodeId n)
 void eval_upsample(const Node *n, const Array *const in[], Array *out)
 {
     const int64_t *xd = in[0]->type.dims, *yd = out->type.dims, *scales = n->attrs.scales;
-    double *y = out->data;
+    double        *y = out->data;
     for (int64_t plane = 0; plane < yd[0] * yd[1]; plane++)
         for (int64_t oh = 0; oh < yd[2]; oh++)
             for (int64_t ow = 0; ow < yd[3]; ow++)
@@ -35,18 +35,18 @@ void eval_upsample(const Node *n, const Array *const in[], Array *out)
 /* for n, c, h, h copy, w, w copy:  y[.., h * scale + copy, ..] = x[.., h, ..] */
 void lower_upsample(Graph *g, NodeId id, Kernel *k)
 {
-    const Node *n = node_get(g, id);
-    const Type *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
+    const Node    *n = node_get(g, id);
+    const Type    *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
     const int64_t *scales = n->attrs.scales;
-    int64_t block = y->layout.block;
-    LoopId loops[7] = {
-        kernel_loop_if(k, "n", y->dims[0], PARALLEL, AXIS_NONE),
-        kernel_loop_if(k, "c", (y->dims[1] + block - 1) / block, PARALLEL, AXIS_NONE),
-        kernel_loop_if(k, "h", x->dims[2], PARALLEL, AXIS_NONE),
-        kernel_loop_if(k, "hi", scales[0], PARALLEL, AXIS_NONE),
-        kernel_loop_if(k, "w", x->dims[3], PARALLEL, AXIS_NONE),
-        kernel_loop_if(k, "wi", scales[1], PARALLEL, AXIS_NONE),
-        kernel_loop_if(k, "cl", block, PARALLEL, AXIS_LANE)};
+    int64_t        block = y->layout.block;
+    LoopId         loops[7] = {
+                kernel_loop_if(k, "n", y->dims[0], PARALLEL, AXIS_NONE),
+                kernel_loop_if(k, "c", (y->dims[1] + block - 1) / block, PARALLEL, AXIS_NONE),
+                kernel_loop_if(k, "h", x->dims[2], PARALLEL, AXIS_NONE),
+                kernel_loop_if(k, "hi", scales[0], PARALLEL, AXIS_NONE),
+                kernel_loop_if(k, "w", x->dims[3], PARALLEL, AXIS_NONE),
+                kernel_loop_if(k, "wi", scales[1], PARALLEL, AXIS_NONE),
+                kernel_loop_if(k, "cl", block, PARALLEL, AXIS_LANE)};
     At from = {block,
                affine_loop(loops[0]),
                affine_loop(loops[1]),
@@ -71,7 +71,7 @@ ATTRS_END(channel_shuffle);
 bool shape_channel_shuffle(Graph *g, NodeId n)
 {
     const Type *x = shape_in(g, n, 0);
-    int64_t groups = node_get(g, n)->attrs.groups;
+    int64_t     groups = node_get(g, n)->attrs.groups;
     if (x->rank < 2)
         return shape_error(g, n, "input is %s, expected at least rank 2: [N, C, ...]",
                            type_text(g->arena, x));
@@ -95,16 +95,16 @@ void eval_channel_shuffle(const Node *n, const Array *const in[], Array *out)
 void lower_channel_shuffle(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
-    int64_t outer, channels, inner, groups = n->attrs.groups;
+    int64_t     outer, channels, inner, groups = n->attrs.groups;
     axis_spans(&value_get(g, n->out)->type, 1, &outer, &channels, &inner);
     int64_t members = channels / groups;
-    LoopId o = kernel_loop_if(k, "n", outer, PARALLEL, AXIS_NONE);
-    LoopId j = kernel_loop_if(k, "c", members, PARALLEL, AXIS_NONE);
-    LoopId i = kernel_loop_if(k, "g", groups, PARALLEL, AXIS_NONE);
-    LoopId p = kernel_loop_if(k, "i", inner, PARALLEL, AXIS_LANE);
-    Affine image = affine_scale(affine_loop(o), channels);
-    Affine from = affine_add(affine_scale(affine_loop(i), members), affine_loop(j));
-    Affine to = affine_add(affine_scale(affine_loop(j), groups), affine_loop(i));
+    LoopId  o = kernel_loop_if(k, "n", outer, PARALLEL, AXIS_NONE);
+    LoopId  j = kernel_loop_if(k, "c", members, PARALLEL, AXIS_NONE);
+    LoopId  i = kernel_loop_if(k, "g", groups, PARALLEL, AXIS_NONE);
+    LoopId  p = kernel_loop_if(k, "i", inner, PARALLEL, AXIS_LANE);
+    Affine  image = affine_scale(affine_loop(o), channels);
+    Affine  from = affine_add(affine_scale(affine_loop(i), members), affine_loop(j));
+    Affine  to = affine_add(affine_scale(affine_loop(j), groups), affine_loop(i));
     from = affine_add(affine_scale(affine_add(image, from), inner), affine_loop(p));
     to = affine_add(affine_scale(affine_add(image, to), inner), affine_loop(p));
     Stmt *store = st_store(k, lower_buffer(g, k, n->out), to, ASSIGN,

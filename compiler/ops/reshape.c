@@ -13,8 +13,8 @@ ATTRS_END(flatten);
 
 bool shape_flatten(Graph *g, NodeId n)
 {
-    Type x = *shape_in(g, n, 0);
-    int axis;
+    Type    x = *shape_in(g, n, 0);
+    int     axis;
     int64_t dims[2] = {1, 1};
     if (!shape_axis(g, n, node_get(g, n)->attrs.axis, x.rank, x.rank + 1, &axis))
         return false;
@@ -31,9 +31,9 @@ ATTRS_END(reshape);
 bool shape_reshape(Graph *g, NodeId n)
 {
     IntList shape = node_get(g, n)->attrs.list;
-    Type x = *shape_in(g, n, 0);
+    Type    x = *shape_in(g, n, 0);
     int64_t known = 1, count = type_count(&x);
-    int inferred = -1;
+    int     inferred = -1;
     for (int i = 0; i < shape.n; i++) {
         if (shape.v[i] == 0 && i >= x.rank)
             return shape_error(g, n, "entry %d of shape is 0 (copy), but the input has rank %d", i,
@@ -79,7 +79,7 @@ void eval_reshape(const Node *n, const Array *const in[], Array *out)
 static void gather_channels(Graph *g, Kernel *k, ValueId xv, ValueId yv)
 {
     const Type *x = &value_get(g, xv)->type;
-    int64_t d[4], block = x->layout.block;
+    int64_t     d[4], block = x->layout.block;
     dims_nchw(x, d);
     for (int tail = 0; tail < 2; tail++) {
         int64_t blocks = tail ? 1 : d[1] / block, lanes = tail ? d[1] % block : block;
@@ -90,12 +90,12 @@ static void gather_channels(Graph *g, Kernel *k, ValueId xv, ValueId yv)
                            kernel_loop_if(k, "cl", lanes, PARALLEL, AXIS_NONE),
                            kernel_loop_if(k, "h", d[2], PARALLEL, AXIS_NONE),
                            kernel_loop_if(k, "w", d[3], PARALLEL, AXIS_NONE)};
-        At at = {block,
-                 affine_loop(loops[0]),
-                 affine_loop(loops[1]),
-                 affine_loop(loops[2]),
-                 affine_loop(loops[3]),
-                 affine_loop(loops[4])};
+        At     at = {block,
+                     affine_loop(loops[0]),
+                     affine_loop(loops[1]),
+                     affine_loop(loops[2]),
+                     affine_loop(loops[3]),
+                     affine_loop(loops[4])};
         at.cb = affine_offset(at.cb, tail ? d[1] / block : 0);
         Affine c = affine_add(affine_scale(at.cb, block), at.cl);
         Affine to = affine_add(affine_scale(at.n, d[1]), c);
@@ -109,7 +109,7 @@ static void gather_channels(Graph *g, Kernel *k, ValueId xv, ValueId yv)
 /* Nothing to do where the output lives in the input; a flat copy between row-major values. */
 static void lower_view(Graph *g, NodeId id, Kernel *k)
 {
-    const Node *n = node_get(g, id);
+    const Node  *n = node_get(g, id);
     const Value *x = value_get(g, n->in[0]), *y = value_get(g, n->out);
     if (value_is_placed(g, n->in[0], n->out, 0))
         return;
@@ -117,7 +117,7 @@ static void lower_view(Graph *g, NodeId id, Kernel *k)
         gather_channels(g, k, n->in[0], n->out);
         return;
     }
-    LoopId i = kernel_loop_if(k, "i", type_count(&y->type), PARALLEL, AXIS_LANE);
+    LoopId      i = kernel_loop_if(k, "i", type_count(&y->type), PARALLEL, AXIS_LANE);
     const Expr *e = ex_load(k, lower_buffer(g, k, n->in[0]), affine_loop(i));
     st_add(k, k->body,
            st_for(k, i, st_store(k, lower_buffer(g, k, n->out), affine_loop(i), ASSIGN, e)));

@@ -6,13 +6,13 @@
 
 /* Far more than fits a machine, and small enough that layouts and byte counts cannot overflow. */
 #define MAX_ELEMENTS ((int64_t)1 << 40)
-#define MAX_PADDING ((int64_t)1 << 31)
+#define MAX_PADDING  ((int64_t)1 << 31)
 
 bool shape_error(Graph *g, NodeId n, const char *fmt, ...)
 {
     const Node *node = node_get(g, n);
-    Text message = text_new(g->arena);
-    va_list args;
+    Text        message = text_new(g->arena);
+    va_list     args;
     va_start(args, fmt);
     text_vprintf(&message, fmt, args);
     va_end(args);
@@ -142,7 +142,7 @@ bool shape_window(Graph *g, NodeId n, const int64_t in[2], bool ceil_mode, int64
     resolve_padding(a, in);
     for (int i = 0; i < 2; i++) {
         const char *axis = i ? "columns" : "rows";
-        int64_t before = a->padding[i], after = a->padding[i + 2], reach = window_reach(a, i);
+        int64_t     before = a->padding[i], after = a->padding[i + 2], reach = window_reach(a, i);
         if (before > MAX_PADDING || after > MAX_PADDING)
             return shape_error(g, n, "more than 2^31 %s of padding", axis);
         int64_t room = in[i] + before + after - reach;
@@ -161,7 +161,7 @@ bool shape_window(Graph *g, NodeId n, const int64_t in[2], bool ceil_mode, int64
 
 bool shape_broadcast(Graph *g, NodeId n, const Type *a, const Type *b, Type *out)
 {
-    int rank = a->rank > b->rank ? a->rank : b->rank;
+    int     rank = a->rank > b->rank ? a->rank : b->rank;
     int64_t dims[MAX_RANK];
     for (int i = 1; i <= rank; i++) {
         int64_t da = i <= a->rank ? a->dims[a->rank - i] : 1;

@@ -29,7 +29,7 @@ static int64_t clamp(int64_t v, int64_t low, int64_t high)
 /* ONNX: negative starts and ends count from the end; then both are clamped to the dimension. */
 static void cut_axis(Cut *c, int axis, int64_t extent, int64_t start, int64_t end, int64_t step)
 {
-    bool forward = step > 0;
+    bool    forward = step > 0;
     int64_t low = forward ? 0 : -1, high = forward ? extent : extent - 1;
     step = clamp(step, -extent, extent); /* a longer step also takes one element */
     start = clamp(start < 0 ? start + extent : start, 0, high);
@@ -48,7 +48,7 @@ static Cut slice_cut(const OpAttrs *a, const Type *x)
         c.count[i] = x->dims[i];
     }
     for (int i = 0; i < a->axes.n; i++) {
-        int axis = axis_from_end(a->axes.v[i], x->rank);
+        int     axis = axis_from_end(a->axes.v[i], x->rank);
         int64_t step = a->steps.n ? a->steps.v[i] : 1;
         cut_axis(&c, axis, x->dims[axis], a->starts.v[i], a->ends.v[i], step);
     }
@@ -70,8 +70,8 @@ static bool slice_lists_fit(Graph *g, NodeId n, const OpAttrs *a)
 bool shape_slice(Graph *g, NodeId n)
 {
     const OpAttrs *a = &node_get(g, n)->attrs;
-    Type x = *shape_in(g, n, 0);
-    bool seen[MAX_RANK] = {false};
+    Type           x = *shape_in(g, n, 0);
+    bool           seen[MAX_RANK] = {false};
     if (!slice_lists_fit(g, n, a))
         return false;
     for (int i = 0; i < a->axes.n; i++) {
@@ -93,8 +93,8 @@ bool shape_slice(Graph *g, NodeId n)
 void eval_slice(const Node *n, const Array *const in[], Array *out)
 {
     const Type *x = &in[0]->type, *y = &out->type;
-    Cut c = slice_cut(&n->attrs, x);
-    int64_t count = type_count(y);
+    Cut         c = slice_cut(&n->attrs, x);
+    int64_t     count = type_count(y);
     for (int64_t i = 0; i < count; i++) {
         int64_t from = 0, stride = 1, rest = i;
         for (int d = y->rank - 1; d >= 0; d--) {
@@ -110,9 +110,9 @@ void lower_slice(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
     const Type *y = &value_get(g, n->out)->type;
-    Cut c = slice_cut(&n->attrs, &value_get(g, n->in[0])->type);
-    LoopId loops[MAX_RANK];
-    Affine to[MAX_RANK], from[MAX_RANK];
+    Cut         c = slice_cut(&n->attrs, &value_get(g, n->in[0])->type);
+    LoopId      loops[MAX_RANK];
+    Affine      to[MAX_RANK], from[MAX_RANK];
     for (int i = 0; i < y->rank; i++) {
         LoopAxis axis = i == y->rank - 1 ? AXIS_LANE : AXIS_NONE;
         loops[i] = kernel_loop_if(k, "d", y->dims[i], PARALLEL, axis);
@@ -147,7 +147,7 @@ bool shape_pad(Graph *g, NodeId n)
     if (!shape_rank(g, n, 4))
         return false;
     const OpAttrs *a = &node_get(g, n)->attrs;
-    Type x = *shape_in(g, n, 0);
+    Type           x = *shape_in(g, n, 0);
     for (int i = 0; i < 4; i++) {
         int64_t extent = x.dims[2 + i % 2];
         if (a->padding[i] < 0)
@@ -182,13 +182,13 @@ void eval_pad(const Node *n, const Array *const in[], Array *out)
 {
     const OpAttrs *a = &n->attrs;
     const int64_t *xd = in[0]->type.dims, *yd = out->type.dims;
-    double *y = out->data;
+    double        *y = out->data;
     for (int64_t plane = 0; plane < yd[0] * yd[1]; plane++)
         for (int64_t oh = 0; oh < yd[2]; oh++) {
             int64_t h = pad_source(a->mode, oh - a->padding[0], xd[2]);
             for (int64_t ow = 0; ow < yd[3]; ow++) {
                 int64_t w = pad_source(a->mode, ow - a->padding[1], xd[3]);
-                bool outside = h < 0 || w < 0;
+                bool    outside = h < 0 || w < 0;
                 *y++ = outside ? a->value : in[0]->data[(plane * xd[2] + h) * xd[3] + w];
             }
         }
@@ -198,8 +198,8 @@ void eval_pad(const Node *n, const Array *const in[], Array *out)
 static void pad_part(const OpAttrs *a, int part, int i, int64_t extent, Box *box)
 {
     int64_t before = a->padding[i], after = a->padding[2 + i];
-    int d = 2 + i;
-    bool is_edge = a->mode == PAD_MODE_EDGE;
+    int     d = 2 + i;
+    bool    is_edge = a->mode == PAD_MODE_EDGE;
     box->extent[d] = part == 0 ? before : part == 1 ? extent : after;
     box->to[d] = part == 0 ? 0 : part == 1 ? before : before + extent;
     box->step[d] = part == 1 ? 1 : is_edge ? 0 : -1;
@@ -215,7 +215,7 @@ void lower_pad(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
     const Type *x = &value_get(g, n->in[0])->type;
-    Box box = {.extent = {x->dims[0], x->dims[1]}, .step = {1, 1}};
+    Box         box = {.extent = {x->dims[0], x->dims[1]}, .step = {1, 1}};
     lower_zero_halo(g, k, n->out);
     box_zero_channels(g, k, n->out);
     for (int part = 0; part < 9; part++) {

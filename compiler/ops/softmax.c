@@ -66,16 +66,16 @@ void eval_log_softmax(const Node *n, const Array *const in[], Array *out)
 
 /* A tensor as lines along one axis: element `a` of the line is at (o * extent + a) * inner + i. */
 typedef struct Lines {
-    int64_t extent, inner;
-    LoopId o, i;
+    int64_t  extent, inner;
+    LoopId   o, i;
     BufferId x;
 } Lines;
 
 static Lines axis_lines(Graph *g, Kernel *k, const Node *n)
 {
     const Type *x = &value_get(g, n->in[0])->type;
-    Lines l;
-    int64_t outer;
+    Lines       l;
+    int64_t     outer;
     axis_spans(x, axis_from_end(n->attrs.axis, x->rank), &outer, &l.extent, &l.inner);
     l.o = kernel_loop_if(k, "o", outer, PARALLEL, AXIS_NONE);
     l.i = kernel_loop_if(k, "i", l.inner, PARALLEL, AXIS_LANE);
@@ -111,7 +111,7 @@ static TempId sum_of_line(Kernel *k, const Lines *l, TempId m, BufferId y, bool 
 {
     TempId s = kernel_temp(k, "s", (VType){F32, 1}), t = kernel_temp(k, "t", (VType){F32, 1});
     LoopId c = along(k, l);
-    Stmt *step = st_block(k);
+    Stmt  *step = st_block(k);
     Affine at = line_index(l, c);
     st_add(k, body, st_set(k, s, ASSIGN, ex_const(k, 0)));
     const Expr *above = ex_binary(k, B_SUB, ex_load(k, l->x, at), ex_temp(k, m));
@@ -129,14 +129,14 @@ static TempId sum_of_line(Kernel *k, const Lines *l, TempId m, BufferId y, bool 
 static void lower_softmax_of(Graph *g, NodeId id, Kernel *k, bool is_log)
 {
     const Node *n = node_get(g, id);
-    Lines l = axis_lines(g, k, n);
-    BufferId y = lower_buffer(g, k, n->out);
-    Stmt *body = st_block(k);
-    TempId m = largest_of_line(k, &l, body);
-    TempId s = sum_of_line(k, &l, m, y, !is_log, body);
-    TempId whole = kernel_temp(k, is_log ? "log_s" : "inv", (VType){F32, 1});
-    LoopId c = along(k, &l);
-    Affine at = line_index(&l, c);
+    Lines       l = axis_lines(g, k, n);
+    BufferId    y = lower_buffer(g, k, n->out);
+    Stmt       *body = st_block(k);
+    TempId      m = largest_of_line(k, &l, body);
+    TempId      s = sum_of_line(k, &l, m, y, !is_log, body);
+    TempId      whole = kernel_temp(k, is_log ? "log_s" : "inv", (VType){F32, 1});
+    LoopId      c = along(k, &l);
+    Affine      at = line_index(&l, c);
     const Expr *value;
     if (is_log) {
         st_add(k, body, st_let(k, whole, math_log(k, ex_temp(k, s))));
@@ -171,8 +171,8 @@ ATTRS_END(arg_max);
 bool shape_arg_max(Graph *g, NodeId n)
 {
     const OpAttrs *a = &node_get(g, n)->attrs;
-    Type x = *shape_in(g, n, 0);
-    int axis;
+    Type           x = *shape_in(g, n, 0);
+    int            axis;
     if (!shape_floats(g, n) || !shape_axis(g, n, a->axis, x.rank, x.rank, &axis))
         return false;
     if (x.dims[axis] > MAX_ARG_MAX)
@@ -188,14 +188,14 @@ bool shape_arg_max(Graph *g, NodeId n)
 
 void eval_arg_max(const Node *n, const Array *const in[], Array *out)
 {
-    int64_t outer, extent, inner;
+    int64_t       outer, extent, inner;
     const double *x = in[0]->data;
     axis_spans(&in[0]->type, axis_from_end(n->attrs.axis, in[0]->type.rank), &outer, &extent,
                &inner);
     for (int64_t o = 0; o < outer; o++)
         for (int64_t i = 0; i < inner; i++) {
             const double *line = x + o * extent * inner + i;
-            int64_t best = 0;
+            int64_t       best = 0;
             for (int64_t a = 1; a < extent; a++)
                 if (line[a * inner] > line[best * inner])
                     best = a;
@@ -208,18 +208,18 @@ void eval_arg_max(const Node *n, const Array *const in[], Array *out)
 void lower_arg_max(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
-    Lines l = axis_lines(g, k, n);
-    Stmt *body = st_block(k);
-    TempId m = largest_of_line(k, &l, body);
-    TempId best = kernel_temp(k, "best", (VType){F32, 1});
-    LoopId c = along(k, &l);
-    Affine from_end = affine_offset(affine_scale(affine_loop(c), -1), l.extent);
+    Lines       l = axis_lines(g, k, n);
+    Stmt       *body = st_block(k);
+    TempId      m = largest_of_line(k, &l, body);
+    TempId      best = kernel_temp(k, "best", (VType){F32, 1});
+    LoopId      c = along(k, &l);
+    Affine      from_end = affine_offset(affine_scale(affine_loop(c), -1), l.extent);
     const Expr *is_max = ex_binary(k, B_EQ, ex_load(k, l.x, line_index(&l, c)), ex_temp(k, m));
     Stmt *step = st_set(k, best, ASSIGN_MAX, ex_binary(k, B_MUL, is_max, ex_index(k, from_end)));
     st_add(k, body, st_set(k, best, ASSIGN, ex_const(k, 1)));
     st_add(k, body, st_for(k, c, step));
     const Expr *place = ex_binary(k, B_SUB, ex_const(k, (double)l.extent), ex_temp(k, best));
-    Affine at = affine_add(affine_scale(affine_loop(l.o), l.inner), affine_loop(l.i));
+    Affine      at = affine_add(affine_scale(affine_loop(l.o), l.inner), affine_loop(l.i));
     st_add(k, body, st_store(k, lower_buffer(g, k, n->out), at, ASSIGN, ex_cast(k, I32, place)));
     st_add(k, k->body, lower_nest(k, (LoopId[]){l.o, l.i}, 2, body));
 }

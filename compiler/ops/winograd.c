@@ -20,7 +20,7 @@
 
 #include <math.h>
 
-#define MAX_EDGE 8   /* input tile: m + k - 1 */
+#define MAX_EDGE 8 /* input tile: m + k - 1 */
 
 /* ---- the matrices ------------------------------------------------------------------------ */
 
@@ -30,7 +30,7 @@ typedef struct Matrix {
 } Matrix;
 
 typedef struct Transform {
-    Matrix b, g, a;   /* B^T, G, A^T */
+    Matrix b, g, a; /* B^T, G, A^T */
 } Transform;
 
 static const double points[MAX_EDGE - 1] = {0, 1, -1, 2, -2, 0.5, -0.5};
@@ -115,7 +115,8 @@ static const Expr *add_term(Kernel *k, const Expr *acc, double factor, const Exp
 }
 
 /* The sum of row[i] * in[i] over those i for which mask has a bit; positive terms first. */
-static const Expr *row_sum(Kernel *k, const double *row, const Expr *const *in, int n, unsigned mask)
+static const Expr *row_sum(Kernel *k, const double *row, const Expr *const *in, int n,
+                           unsigned mask)
 {
     const Expr *sum = NULL;
     for (int sign = 1; sign >= -1; sign -= 2)
@@ -180,8 +181,8 @@ typedef struct Wino {
     Kernel     *k;
     const Node *n;
     Transform   t;
-    int         m, edge;             /* output and input tile */
-    int64_t     lanes, icb, ocb;     /* channel blocks        */
+    int         m, edge;         /* output and input tile */
+    int64_t     lanes, icb, ocb; /* channel blocks        */
     int64_t     tile_rows, tile_columns;
     BufferId    u, scratch;
     LoopId      batch;
@@ -211,7 +212,7 @@ static int64_t v_count(const Wino *w, const TileBlock *b)
 /* Loops over the channel blocks, tile rows, tile columns and lanes of a block. */
 typedef struct TileLoops {
     LoopId cb, row, column, lane;
-    Affine tile, h, w;               /* number within the block; its first output row and column */
+    Affine tile, h, w; /* number within the block; its first output row and column */
 } TileLoops;
 
 static TileLoops tile_loops(const Wino *w, const TileBlock *b, const char *channel, int64_t blocks)
@@ -241,7 +242,10 @@ static Stmt *input_transform(const Wino *w, const TileBlock *b)
     const Type *x = &value_get(w->g, w->n->in[0])->type;
     for (int i = 0; i < w->edge; i++)
         for (int j = 0; j < w->edge; j++) {
-            At at = {w->lanes, affine_loop(w->batch), affine_loop(l.cb), affine_loop(l.lane),
+            At at = {w->lanes,
+                     affine_loop(w->batch),
+                     affine_loop(l.cb),
+                     affine_loop(l.lane),
                      affine_offset(l.h, i - w->n->attrs.padding[0]),
                      affine_offset(l.w, j - w->n->attrs.padding[1])};
             d[i][j] = lower_load(w->g, k, w->n->in[0], x, &at);
@@ -249,8 +253,8 @@ static Stmt *input_transform(const Wino *w, const TileBlock *b)
     apply_2d(k, body, &w->t.b, d, v);
     for (int i = 0; i < w->edge; i++)
         for (int j = 0; j < w->edge; j++) {
-            Affine at = scratch_at(w, b, 0, w->icb, affine_const(i * w->edge + j), affine_loop(l.cb),
-                                   l.tile, affine_loop(l.lane));
+            Affine at = scratch_at(w, b, 0, w->icb, affine_const(i * w->edge + j),
+                                   affine_loop(l.cb), l.tile, affine_loop(l.lane));
             st_add(k, body, st_store(k, w->scratch, at, ASSIGN, v[i][j]));
         }
     return nest(w, &l, body);
@@ -269,9 +273,10 @@ static Stmt *products(const Wino *w, const TileBlock *b)
     Affine  i = affine_add(affine_scale(affine_loop(ib), w->lanes), affine_loop(il));
     Affine  u = affine_add(affine_scale(affine_loop(f), w->ocb * w->lanes), o);
     u = affine_add(affine_scale(u, w->icb * w->lanes), i);
-    Affine v = scratch_at(w, b, 0, w->icb, affine_loop(f), affine_loop(ib), affine_loop(t), affine_loop(il));
-    Affine m = scratch_at(w, b, v_count(w, b), w->ocb, affine_loop(f), affine_loop(ob), affine_loop(t),
-                          affine_loop(ol));
+    Affine      v = scratch_at(w, b, 0, w->icb, affine_loop(f), affine_loop(ib), affine_loop(t),
+                               affine_loop(il));
+    Affine      m = scratch_at(w, b, v_count(w, b), w->ocb, affine_loop(f), affine_loop(ob),
+                               affine_loop(t), affine_loop(ol));
     TempId      acc = kernel_temp(k, "acc", (VType){F32, 1});
     const Expr *product = ex_binary(k, B_MUL, ex_load(k, w->scratch, v), ex_load(k, w->u, u));
     Stmt       *leaf = st_block(k);
@@ -310,8 +315,12 @@ static Stmt *output_transform(const Wino *w, const TileBlock *b)
     apply_2d(k, body, &w->t.a, p, y);
     for (int i = 0; i < w->m; i++)
         for (int j = 0; j < w->m; j++) {
-            At at = {w->lanes, affine_loop(w->batch), affine_loop(l.cb), affine_loop(l.lane),
-                     affine_offset(l.h, i), affine_offset(l.w, j)};
+            At          at = {w->lanes,
+                              affine_loop(w->batch),
+                              affine_loop(l.cb),
+                              affine_loop(l.lane),
+                              affine_offset(l.h, i),
+                              affine_offset(l.w, j)};
             const Expr *e = y[i][j];
             const Expr *bias = lower_bias(w->g, k, n, &at);
             e = bias ? ex_binary(k, B_ADD, e, bias) : e;
@@ -352,9 +361,9 @@ void winograd_halo(const Graph *g, const Node *n, int64_t side[4])
 int64_t winograd_scratch(const Graph *g, const Node *n, int64_t tile_rows)
 {
     const int64_t *x = value_get(g, n->in[0])->type.dims, *y = value_get(g, n->out)->type.dims;
-    int64_t lanes = value_get(g, n->out)->type.layout.block, m = n->winograd;
-    int64_t edge = m + value_get(g, n->in[1])->type.dims[2] - 1;
-    int64_t channels = (x[1] + lanes - 1) / lanes + (y[1] + lanes - 1) / lanes;
+    int64_t        lanes = value_get(g, n->out)->type.layout.block, m = n->winograd;
+    int64_t        edge = m + value_get(g, n->in[1])->type.dims[2] - 1;
+    int64_t        channels = (x[1] + lanes - 1) / lanes + (y[1] + lanes - 1) / lanes;
     return edge * edge * channels * lanes * tile_rows * ((y[3] + m - 1) / m);
 }
 
@@ -366,7 +375,8 @@ int64_t winograd_scratch(const Graph *g, const Node *n, int64_t tile_rows)
 
 /* Estimated cycles for the memory traffic of blocks of `rows` tile rows: each block reads all weights, and
  * writes and reads its transformed input and products. */
-static double block_cycles(const Target *t, int64_t all, int64_t rows, double row_bytes, double weights)
+static double block_cycles(const Target *t, int64_t all, int64_t rows, double row_bytes,
+                           double weights)
 {
     double blocks = (double)((all + rows - 1) / rows), scratch = (double)rows * row_bytes;
     bool   weights_stay = weights + scratch <= 0.75 * (double)t->l2_bytes;
@@ -383,7 +393,8 @@ int64_t winograd_block_rows(const Graph *g, const Node *n, const Target *t)
     double  row = (double)winograd_scratch(g, n, 1) * sizeof(float);
     double  weights = (double)(edge * edge * w[0] * w[1]) * sizeof(float);
     for (int64_t rows = all - 1; rows >= 1; rows--)
-        if (block_cycles(t, all, rows, row, weights) < 0.95 * block_cycles(t, all, best, row, weights))
+        if (block_cycles(t, all, rows, row, weights) <
+            0.95 * block_cycles(t, all, best, row, weights))
             best = rows;
     int64_t blocks = (all + best - 1) / best;
     return (all + blocks - 1) / blocks;

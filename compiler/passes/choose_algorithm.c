@@ -18,10 +18,10 @@
 
 /* How large the layers' estimates are compared: everything in cycles. */
 typedef struct Layer {
-    int64_t images, rows, columns;   /* of the output */
-    int64_t ic, oc;                  /* padded to blocks */
+    int64_t images, rows, columns; /* of the output */
+    int64_t ic, oc;                /* padded to blocks */
     int64_t k, lanes;
-    double  bytes_per_cycle;         /* of the weights */
+    double  bytes_per_cycle; /* of the weights */
 } Layer;
 
 static double vector_sums(const Layer *l, double products)
@@ -77,8 +77,8 @@ static bool winograd_applies(const Graph *g, const Node *n, const Target *t)
         return false;
     const Type *w = &graph_input(g, n, 1)->type, *x = &graph_input(g, n, 0)->type;
     bool        square = w->dims[2] == w->dims[3] && (w->dims[2] == 3 || w->dims[2] == 5);
-    return square && a->dilations[0] == 1 && a->dilations[1] == 1 && !graph_input(g, n, 0)->constant &&
-           x->dims[1] >= t->lanes && w->dims[0] >= t->lanes;
+    return square && a->dilations[0] == 1 && a->dilations[1] == 1 &&
+           !graph_input(g, n, 0)->constant && x->dims[1] >= t->lanes && w->dims[0] >= t->lanes;
 }
 
 static int64_t round_up(int64_t v, int64_t b)
@@ -90,8 +90,8 @@ static int64_t round_up(int64_t v, int64_t b)
 typedef struct Gain {
     NodeId node;
     int    tile;
-    double cycles;               /* saved */
-    double bytes;                /* of weights, added */
+    double cycles; /* saved */
+    double bytes;  /* of weights, added */
 } Gain;
 
 /* The output tile with the fewest cycles; tile 0: direct. Input tiles of 4, 6 and 8. */
@@ -99,11 +99,16 @@ static Gain best_tile(const Graph *g, NodeId id, const Target *t, double bytes_p
 {
     const Node *n = node_get(g, id);
     const Type *x = &graph_input(g, n, 0)->type, *y = &value_get(g, n->out)->type;
-    Layer l = {y->dims[0], y->dims[2], y->dims[3], round_up(x->dims[1], t->lanes),
-               round_up(y->dims[1], t->lanes), graph_input(g, n, 1)->type.dims[2], t->lanes,
-               bytes_per_cycle};
-    double direct = direct_cycles(&l);
-    Gain   best = {.node = id};
+    Layer       l = {y->dims[0],
+                     y->dims[2],
+                     y->dims[3],
+                     round_up(x->dims[1], t->lanes),
+                     round_up(y->dims[1], t->lanes),
+                     graph_input(g, n, 1)->type.dims[2],
+                     t->lanes,
+                     bytes_per_cycle};
+    double      direct = direct_cycles(&l);
+    Gain        best = {.node = id};
     for (int64_t edge = 4; edge <= 8; edge += 2) {
         int64_t m = edge - l.k + 1;
         double  saved = m >= 2 ? direct - winograd_cycles(&l, m) : 0;
@@ -141,7 +146,8 @@ bool pass_choose_algorithm(Graph *g, const PassContext *c)
     for (NodeId id = graph_first(g); id; id = graph_next(g, id)) {
         if (!winograd_applies(g, node_get(g, id), c->target))
             continue;
-        Gain gain = best_tile(g, id, c->target, total > c->target->l3_bytes ? MEMORY_BYTES : L3_BYTES);
+        Gain gain =
+            best_tile(g, id, c->target, total > c->target->l3_bytes ? MEMORY_BYTES : L3_BYTES);
         if (gain.tile)
             gains[n_gains++] = gain;
     }

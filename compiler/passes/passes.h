@@ -36,31 +36,31 @@
 typedef struct PassContext {
     const Target *target;
     bool          arena_by_caller;
-    double        seconds;        /* time for each exact search (a few); work limits keep it deterministic */
-    bool          exact;          /* --fp exact: every sum in one order */
-    int64_t       weights_growth; /* bytes that an algorithm may add to the weights; -1: any */
+    double  seconds; /* time for each exact search (a few); work limits keep it deterministic */
+    bool    exact;   /* --fp exact: every sum in one order */
+    int64_t weights_growth; /* bytes that an algorithm may add to the weights; -1: any */
 } PassContext;
 
 /* Facts about a graph; a pass needs some and gives some. */
 typedef enum { HAS_SHAPES = 1, HAS_LAYOUT = 2, HAS_PLAN = 4 } Facts;
 
 typedef struct Pass {
-    const char *name;             /* infer-shapes */
+    const char *name;                            /* infer-shapes */
     bool (*run)(Graph *g, const PassContext *c); /* true: changed */
-    unsigned    needs, gives;     /* Facts */
-    const char *about;            /* one line for --help and docs */
-    const char *why_here;         /* why it stands where it stands; NULL: order does not matter */
+    unsigned    needs, gives;                    /* Facts */
+    const char *about;                           /* one line for --help and docs */
+    const char *why_here; /* why it stands where it stands; NULL: order does not matter */
 } Pass;
 
 extern const Pass passes[];
 extern const int  n_passes;
 
 typedef struct PassOptions {
-    const char *only;             /* --passes a,b: just these, in pipeline order; NULL: all */
-    const char *disabled[16];     /* --disable-pass, repeated */
+    const char *only;         /* --passes a,b: just these, in pipeline order; NULL: all */
+    const char *disabled[16]; /* --disable-pass, repeated */
     int         n_disabled;
-    const char *print_after;      /* a pass name, or "all"; NULL: none */
-    Text       *printed;          /* where --print-after writes */
+    const char *print_after; /* a pass name, or "all"; NULL: none */
+    Text       *printed;     /* where --print-after writes */
 } PassOptions;
 
 /* passes_run - the pipeline. Checks names and needs (diag errors), runs each pass, runs the verifier
@@ -90,27 +90,27 @@ bool pass_plan_memory(Graph *g, const PassContext *c);
 typedef struct PlanBlock {
     ValueId value;
     int64_t bytes;
-    int64_t offset;               /* multiple of MemoryPlan.align */
-    int     first, last;          /* steps at which it is alive, both inclusive */
+    int64_t offset;      /* multiple of MemoryPlan.align */
+    int     first, last; /* steps at which it is alive, both inclusive */
 } PlanBlock;
 
 typedef enum {
-    PROOF_BOUND,                  /* size equals the lower bound: the peak of live bytes   */
-    PROOF_EXHAUSTED,              /* every smaller size was searched and failed            */
-    PROOF_NONE,                   /* the search was cut off: size may exceed the optimum   */
+    PROOF_BOUND,     /* size equals the lower bound: the peak of live bytes   */
+    PROOF_EXHAUSTED, /* every smaller size was searched and failed            */
+    PROOF_NONE,      /* the search was cut off: size may exceed the optimum   */
 } PlanProof;
 
 typedef struct MemoryPlan {
     PlanBlock *blocks;
     int        n_blocks;
-    int        n_steps;           /* nodes, in order */
-    int64_t    align;             /* bytes */
-    int64_t    bytes;             /* of the arena */
-    int64_t    lower_bound;       /* the largest sum of bytes alive at one step */
-    int        bound_step;        /* where it is reached */
+    int        n_steps;     /* nodes, in order */
+    int64_t    align;       /* bytes */
+    int64_t    bytes;       /* of the arena */
+    int64_t    lower_bound; /* the largest sum of bytes alive at one step */
+    int        bound_step;  /* where it is reached */
     PlanProof  proof;
-    int64_t    searched;          /* states visited */
-    bool       order_optimal;     /* no order of the nodes has a lower peak (search exhausted) */
+    int64_t    searched;      /* states visited */
+    bool       order_optimal; /* no order of the nodes has a lower peak (search exhausted) */
 } MemoryPlan;
 
 /* plan_place - offsets for blocks whose bytes, first and last are set; fills everything else. Work is
@@ -136,10 +136,10 @@ bool sink_into_weights(Graph *g, NodeId n);
 
 /* What a node needs of an input's layout. */
 typedef enum Need {
-    NEED_ANY,                     /* nothing: it reads every layout */
-    NEED_ONE,                     /* block 1, with or without halo  */
-    NEED_BLOCK,                   /* blocks of all lanes            */
-    NEED_PLAIN,                   /* row-major, no halo             */
+    NEED_ANY,   /* nothing: it reads every layout */
+    NEED_ONE,   /* block 1, with or without halo  */
+    NEED_BLOCK, /* blocks of all lanes            */
+    NEED_PLAIN, /* row-major, no halo             */
     N_NEEDS
 } Need;
 
@@ -147,13 +147,13 @@ typedef enum Need {
 typedef struct LayoutCopies {
     Graph   *g;
     int      lanes;
-    uint32_t n_values;            /* before the first copy: copies are not copied again */
+    uint32_t n_values; /* before the first copy: copies are not copied again */
     ValueId *copy[N_NEEDS];
 } LayoutCopies;
 
 /* layout_copy - a relayout of `v`, made before node `before` (0: at the end) unless there is one. */
 ValueId layout_copy(LayoutCopies *c, ValueId v, Need what, Span where, NodeId before);
-void choose_halos(LayoutCopies *c);
+void    choose_halos(LayoutCopies *c);
 
 /* ---- inside pass_order_nodes ------------------------------------------------------------- */
 
@@ -161,15 +161,15 @@ void choose_halos(LayoutCopies *c);
  * from the first node that touches it to the last. */
 typedef struct OrderModel {
     int      n, n_homes;
-    int64_t *bytes;               /* of a home, aligned */
-    int     *total, *left;        /* nodes that touch a home; those not executed yet */
-    int     *touch, *touch_at;    /* homes that node i touches: touch[touch_at[i] .. touch_at[i + 1]) */
-    int     *reuse, *reuse_at;    /* homes that node i may write over, should it be their last */
-    int     *own;                 /* home of the node's output; -1: not in the arena */
-    int     *user, *user_at;      /* readers of the node's output, one entry a use */
-    int     *pending;             /* uses of outputs of nodes not executed yet */
-    bool    *is_done;
-    int64_t  live;                /* bytes after what was executed */
+    int64_t *bytes;           /* of a home, aligned */
+    int     *total, *left;    /* nodes that touch a home; those not executed yet */
+    int    *touch, *touch_at; /* homes that node i touches: touch[touch_at[i] .. touch_at[i + 1]) */
+    int    *reuse, *reuse_at; /* homes that node i may write over, should it be their last */
+    int    *own;              /* home of the node's output; -1: not in the arena */
+    int    *user, *user_at;   /* readers of the node's output, one entry a use */
+    int    *pending;          /* uses of outputs of nodes not executed yet */
+    bool   *is_done;
+    int64_t live; /* bytes after what was executed */
 } OrderModel;
 
 /* order_peak_at - bytes alive while node i runs now; *after, when not NULL: alive behind it. */
@@ -191,10 +191,10 @@ typedef struct PlaceProblem {
     Arena   *arena;
     int      n, n_sections;
     int64_t *size;
-    int     *first, *last;        /* sections, both inclusive; first ascending */
-    int64_t *live;                /* of each section: units alive */
-    int     *near;                /* blocks that meet block i: near[near_at[i] .. near_at[i + 1]), */
-    size_t  *near_at;             /* ascending; NULL: too many to list */
+    int     *first, *last; /* sections, both inclusive; first ascending */
+    int64_t *live;         /* of each section: units alive */
+    int     *near;         /* blocks that meet block i: near[near_at[i] .. near_at[i + 1]), */
+    size_t  *near_at;      /* ascending; NULL: too many to list */
 } PlaceProblem;
 
 typedef struct PlaceScratch {

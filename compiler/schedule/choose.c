@@ -13,14 +13,14 @@
 
 /* What the machine does in a cycle: two multiply-adds and two loads, each multiply-add taking four. These
  * hold for x86-64 since 2013 and for the larger arm64 cores. A core without vectors issues one at a time. */
-#define PIPES   2
-#define LATENCY 4
+#define PIPES      2
+#define LATENCY    4
 #define MAX_TILE_M 14
 #define MAX_TILE_N 8
 
 typedef struct Extents {
-    int64_t m, n;       /* 1: no such loop */
-    bool    sums;       /* there is a reduction */
+    int64_t m, n; /* 1: no such loop */
+    bool    sums; /* there is a reduction */
 } Extents;
 
 static Extents kernel_extents(const Kernel *k)
@@ -53,7 +53,8 @@ static double step_cycles(const Target *t, int m, int n)
 
 static int registers(const Target *t, int m, int n)
 {
-    return m * n + n + (t->has_fma || t->lanes == 1 ? 1 : 2); /* without FMA a product needs one too */
+    return m * n + n +
+           (t->has_fma || t->lanes == 1 ? 1 : 2); /* without FMA a product needs one too */
 }
 
 /* Cycles for `extent` rows (or columns) cut evenly into tiles of at most `size`: the counts of full and
@@ -84,9 +85,9 @@ static double tile_cycles(const Target *t, const Extents *e, int m, int n)
 static void choose_tile(Kernel *k, const Extents *e)
 {
     const Target *t = k->target;
-    int    max_m = t->lanes == 1 ? 4 : MAX_TILE_M, max_n = t->lanes == 1 ? 4 : MAX_TILE_N;
-    int    fixed_m = k->schedule.tile_m, fixed_n = k->schedule.tile_n;
-    double best = 0;
+    int           max_m = t->lanes == 1 ? 4 : MAX_TILE_M, max_n = t->lanes == 1 ? 4 : MAX_TILE_N;
+    int           fixed_m = k->schedule.tile_m, fixed_n = k->schedule.tile_n;
+    double        best = 0;
     for (int n = fixed_n ? fixed_n : 1; n <= (fixed_n ? fixed_n : max_n) && n <= e->n; n++)
         for (int m = fixed_m ? fixed_m : 1; m <= (fixed_m ? fixed_m : max_m) && m <= e->m; m++) {
             double cycles = tile_cycles(t, e, m, n);
@@ -99,8 +100,9 @@ static void choose_tile(Kernel *k, const Extents *e)
         }
     k->schedule.tile_m = k->schedule.tile_m ? k->schedule.tile_m : 1;
     k->schedule.tile_n = k->schedule.tile_n ? k->schedule.tile_n : 1;
-    text_printf(&k->notes, "tile %dx%d: %d of %d registers\n", k->schedule.tile_m, k->schedule.tile_n,
-                registers(t, k->schedule.tile_m, k->schedule.tile_n), t->vector_regs);
+    text_printf(&k->notes, "tile %dx%d: %d of %d registers\n", k->schedule.tile_m,
+                k->schedule.tile_n, registers(t, k->schedule.tile_m, k->schedule.tile_n),
+                t->vector_regs);
 }
 
 bool kpass_schedule(Kernel *k)

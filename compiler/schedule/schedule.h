@@ -16,8 +16,8 @@ typedef enum { DIRECT } Algorithm;
  * output channels (single channels where lanes is 1). */
 typedef struct Schedule {
     Algorithm algorithm;
-    int       tile_m, tile_n;  /* accumulators: pixels x vectors; fits Target.vector_regs */
-    int       unroll_k;        /* copies of the innermost reduction step; 1: rolled */
+    int       tile_m, tile_n; /* accumulators: pixels x vectors; fits Target.vector_regs */
+    int       unroll_k;       /* copies of the innermost reduction step; 1: rolled */
 } Schedule;
 
 /* The choice itself is the kernel pass kpass_schedule (kernel.h): from the loops and the target's data
@@ -25,7 +25,7 @@ typedef struct Schedule {
 
 /* Overrides by node name; applied between lowering and the kernel passes. */
 typedef struct ScheduleFile ScheduleFile;
-ScheduleFile *schedule_read(Arena *a, Diag *d, const char *path);
+ScheduleFile               *schedule_read(Arena *a, Diag *d, const char *path);
 /* schedule_override - change the members given for `node` in the file; true when there were any. */
 bool schedule_override(ScheduleFile *f, const char *node, Schedule *s);
 /* schedule_check_used - an error for each node named in the file that never came up. */

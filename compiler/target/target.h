@@ -16,18 +16,23 @@
  * plain C has no operator for it). */
 typedef enum {
     I_NONE,
-    I_LOAD,    /* %a: address                        unaligned               */
-    I_STORE,   /* %a: address, %b: vector            unaligned               */
-    I_PREFETCH,/* %a: address                        a hint: it will be read */
-    I_SPLAT,   /* %a: scalar in every lane                                   */
-    I_ADD, I_SUB, I_MUL, I_DIV,
-    I_MAX,     /* a > b ? a : b                                              */
-    I_MIN,     /* a < b ? a : b                                              */
-    I_FMA,     /* a * b + c, one rounding                                    */
-    I_NEG, I_ABS, I_FLOOR,
-    I_ROUND,   /* to the nearest integer, ties to even                       */
-    I_LDEXP,   /* a * 2^b; b an integer in [-126, 127] held as float         */
-    I_EXPONENT,/* floor(log2(a)) as float, a normal and positive             */
+    I_LOAD,     /* %a: address                        unaligned               */
+    I_STORE,    /* %a: address, %b: vector            unaligned               */
+    I_PREFETCH, /* %a: address                        a hint: it will be read */
+    I_SPLAT,    /* %a: scalar in every lane                                   */
+    I_ADD,
+    I_SUB,
+    I_MUL,
+    I_DIV,
+    I_MAX, /* a > b ? a : b                                              */
+    I_MIN, /* a < b ? a : b                                              */
+    I_FMA, /* a * b + c, one rounding                                    */
+    I_NEG,
+    I_ABS,
+    I_FLOOR,
+    I_ROUND,    /* to the nearest integer, ties to even                       */
+    I_LDEXP,    /* a * 2^b; b an integer in [-126, 127] held as float         */
+    I_EXPONENT, /* floor(log2(a)) as float, a normal and positive             */
 } InstrKind;
 
 /* One row: the C text of an instruction. */
@@ -35,7 +40,7 @@ typedef struct Instr {
     InstrKind   kind;
     Elem        elem;
     int         lanes;
-    const char *text;    /* %a %b %c are the operands */
+    const char *text; /* %a %b %c are the operands */
 } Instr;
 
 /* A small function rows may call where one instruction does not do, or where an operand is needed
@@ -43,44 +48,45 @@ typedef struct Instr {
  * it may name those listed before it. */
 typedef struct Support {
     const char *name;
-    const char *text;    /* the definition, static inline */
+    const char *text; /* the definition, static inline */
 } Support;
 
 typedef enum { BYTES_UNKNOWN, BYTES_LITTLE, BYTES_BIG } ByteOrder;
 
 typedef struct Target {
-    const char  *name;
-    const char  *about;          /* one line for `kiln targets` */
-    int          lanes;          /* f32 lanes of a vector; 1: no vectors */
-    int          vector_regs;    /* registers that hold them (lanes 1: scalar float registers) */
-    bool         has_fma;
-    const char  *vector_type;    /* C type of an f32 vector; NULL where lanes is 1 */
-    const char  *header;         /* to include for it; NULL: none */
-    const char  *guard;          /* preprocessor condition under which the code may compile; NULL */
-    const char  *guard_hint;     /* "compile with -mavx512f -mfma" */
-    const char  *c_flags;        /* what kiln build adds for the C compiler */
-    const char  *cross_cc;       /* default compiler where the machine is another one; NULL */
-    const char  *machine;        /* uname -m it runs on; NULL: any */
-    bool       (*cpu_has)(void); /* whether this processor has its instructions; NULL: always */
-    const char  *emulator;       /* runs it elsewhere, "qemu-aarch64 -L /usr/aarch64-linux-gnu"; NULL */
-    ByteOrder    byte_order;
-    bool         halo;           /* keep zero halos around planes instead of cutting borders */
-    int64_t      l1_bytes, l2_bytes, l3_bytes;
-    const Instr *instrs;
-    int          n_instrs;
+    const char *name;
+    const char *about;       /* one line for `kiln targets` */
+    int         lanes;       /* f32 lanes of a vector; 1: no vectors */
+    int         vector_regs; /* registers that hold them (lanes 1: scalar float registers) */
+    bool        has_fma;
+    const char *vector_type; /* C type of an f32 vector; NULL where lanes is 1 */
+    const char *header;      /* to include for it; NULL: none */
+    const char *guard;       /* preprocessor condition under which the code may compile; NULL */
+    const char *guard_hint;  /* "compile with -mavx512f -mfma" */
+    const char *c_flags;     /* what kiln build adds for the C compiler */
+    const char *cross_cc;    /* default compiler where the machine is another one; NULL */
+    const char *machine;     /* uname -m it runs on; NULL: any */
+    bool (*cpu_has)(void);   /* whether this processor has its instructions; NULL: always */
+    const char    *emulator; /* runs it elsewhere, "qemu-aarch64 -L /usr/aarch64-linux-gnu"; NULL */
+    ByteOrder      byte_order;
+    bool           halo; /* keep zero halos around planes instead of cutting borders */
+    int64_t        l1_bytes, l2_bytes, l3_bytes;
+    const Instr   *instrs;
+    int            n_instrs;
     const Support *support;
-    int          n_support;
+    int            n_support;
 } Target;
 
 extern const Target target_c99, target_x86_64, target_x86_avx2, target_x86_avx512, target_aarch64;
 
 int           target_count(void);
 const Target *target_nth(int i);
-const Target *target_by_name(const char *name);  /* "native" is the best this machine runs; NULL: unknown */
-const Instr  *target_find(const Target *t, InstrKind kind, Elem elem, int lanes); /* NULL: none */
-bool          target_runs_here(const Target *t); /* directly, without an emulator */
+const Target *
+target_by_name(const char *name); /* "native" is the best this machine runs; NULL: unknown */
+const Instr *target_find(const Target *t, InstrKind kind, Elem elem, int lanes); /* NULL: none */
+bool         target_runs_here(const Target *t); /* directly, without an emulator */
 /* target_support - mark in used[0..n_support) the functions that `text` names, and those they
  * name. */
-void          target_support(const Target *t, const char *text, bool *used);
+void target_support(const Target *t, const char *text, bool *used);
 
 #endif

@@ -17,16 +17,16 @@ enum { BOARD_DONE = 0, BOARD_DATA = 1, BOARD_USAGE = 2, BOARD_MACHINE = 3, BOARD
 _Noreturn void host_exit(int code);
 void           host_print(const char *text);
 /* host_arguments - the command line, words split at spaces; 0 where there is none. */
-int            host_arguments(char *buffer, int room);
+int host_arguments(char *buffer, int room);
 /* host_open - a handle, or -1. */
-int            host_open(const char *path, int for_writing);
-int64_t        host_length(int file);
+int     host_open(const char *path, int for_writing);
+int64_t host_length(int file);
 /* Both: whether all bytes came or went. */
-int            host_read(int file, void *to, size_t bytes);
-int            host_write(int file, const void *from, size_t bytes);
-int            host_close(int file);
-int            host_rename(const char *from, const char *to);
-void           host_remove(const char *path);
+int  host_read(int file, void *to, size_t bytes);
+int  host_write(int file, const void *from, size_t bytes);
+int  host_close(int file);
+int  host_rename(const char *from, const char *to);
+void host_remove(const char *path);
 
 /* board_alloc - memory between the model's and the stack's, aligned to 8 bytes; it is never given
  * back. NULL: there is no more. */

@@ -48,17 +48,66 @@ static void test_values(void)
 static void test_refusals(void)
 {
     static const char *const wrong[] = {
-        "",          " ",          "//",       "{",         "}",          "[",
-        "[1",        "[1,",        "[1,]",     "[,1]",      "{\"a\"}",    "{\"a\":}",
-        "{\"a\":1,}", "{a:1}",     "{1:1}",    "{\"a\":1 \"b\":2}", "[1 2]", "1 2",
-        "01",        "-01",        "1.",       ".5",        "+1",         "1e",
-        "1e+",       "-",          "--1",      "0x10",      "1e999",      "-1e999",
-        "NaN",       "Infinity",   "-Infinity", "nan",      "tru",        "True",
-        "nulll",     "\"",         "\"a",      "\"\\\"",    "\"\\x\"",    "\"\\u12\"",
-        "\"\\u0000\"", "\"\\ud800\"", "\"\\udc00\"", "\"\\ud800\\u0041\"", "\"a\nb\"", "\"\t\"",
-        "\"\xff\"",  "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "\"\xf5\x80\x80\x80\"", "\"\xe2\x82\"",
-        "'a'",       "[1]]",       "/* */1",   "\v1",       "1\f",
-        "{\"a\":1,\"a\":2}", "{\"a\":1,\"\\u0061\":2}",
+        "",
+        " ",
+        "//",
+        "{",
+        "}",
+        "[",
+        "[1",
+        "[1,",
+        "[1,]",
+        "[,1]",
+        "{\"a\"}",
+        "{\"a\":}",
+        "{\"a\":1,}",
+        "{a:1}",
+        "{1:1}",
+        "{\"a\":1 \"b\":2}",
+        "[1 2]",
+        "1 2",
+        "01",
+        "-01",
+        "1.",
+        ".5",
+        "+1",
+        "1e",
+        "1e+",
+        "-",
+        "--1",
+        "0x10",
+        "1e999",
+        "-1e999",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "nan",
+        "tru",
+        "True",
+        "nulll",
+        "\"",
+        "\"a",
+        "\"\\\"",
+        "\"\\x\"",
+        "\"\\u12\"",
+        "\"\\u0000\"",
+        "\"\\ud800\"",
+        "\"\\udc00\"",
+        "\"\\ud800\\u0041\"",
+        "\"a\nb\"",
+        "\"\t\"",
+        "\"\xff\"",
+        "\"\xc0\x80\"",
+        "\"\xed\xa0\x80\"",
+        "\"\xf5\x80\x80\x80\"",
+        "\"\xe2\x82\"",
+        "'a'",
+        "[1]]",
+        "/* */1",
+        "\v1",
+        "1\f",
+        "{\"a\":1,\"a\":2}",
+        "{\"a\":1,\"\\u0061\":2}",
         "1234567890123456789012345678901234567890123456789012345678901234",
     };
     Arena *a = arena_new();
@@ -66,8 +115,8 @@ static void test_refusals(void)
         if (!CHECK(!parse(a, wrong[i])))
             printf("    accepted: %s\n", wrong[i]);
 
-    static const char *const right[] = {"0", "-0", "1e5", "1E-5", "0.0", "\"\"", "[[]]", "{}",
-                                        " 1 // x", "\"\\/\"", "1e-999"};
+    static const char *const right[] = {"0",    "-0", "1e5",     "1E-5",    "0.0",   "\"\"",
+                                        "[[]]", "{}", " 1 // x", "\"\\/\"", "1e-999"};
     for (size_t i = 0; i < COUNT_OF(right); i++)
         if (!CHECK(parse(a, right[i])))
             printf("    refused: %s\n", right[i]);
@@ -108,9 +157,9 @@ static void test_depth(void)
 
 static void test_zero_byte(void)
 {
-    static const char  in_string[] = "[\"a\0b\"]", outside[] = "[1]\0";
-    Arena             *a = arena_new();
-    Diag              *d = diag_new(a);
+    static const char in_string[] = "[\"a\0b\"]", outside[] = "[1]\0";
+    Arena            *a = arena_new();
+    Diag             *d = diag_new(a);
     CHECK(!json_parse(a, d, &(Source){"z", in_string, sizeof in_string - 1}));
     CHECK(!json_parse(a, d, &(Source){"z", outside, sizeof outside - 1}));
     CHECK(diag_errors(d) == 2);

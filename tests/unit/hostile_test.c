@@ -125,11 +125,40 @@ static void swap_tokens(Blob *b)
 static void replace_token(Blob *b)
 {
     static const char *const tokens[] = {
-        "0", "-1", "1", "2", "3", "7", "0.5", "1e308", "-1e-320", "2147483648", "4294967296",
-        "9007199254740992", "9223372036854775808", "1e999", "01", "null", "true", "[]", "{}",
-        "[1, 2, 3, 4, 5, 6, 7, 8, 9]", "\"\"", "\"x\"", "\"F64\"", "\"same\"", "\"i8\"",
-        "\"*/\"", "\"\\u202e\\\"\\n\"", "\"../w\"", "\"\\ud83d\\ude00\"", "{\"shape\": [2]}",
-        "[[[[[[[[[[1]]]]]]]]]]", "\"conv2d\"", "\"add\"", "\"attrs\"",
+        "0",
+        "-1",
+        "1",
+        "2",
+        "3",
+        "7",
+        "0.5",
+        "1e308",
+        "-1e-320",
+        "2147483648",
+        "4294967296",
+        "9007199254740992",
+        "9223372036854775808",
+        "1e999",
+        "01",
+        "null",
+        "true",
+        "[]",
+        "{}",
+        "[1, 2, 3, 4, 5, 6, 7, 8, 9]",
+        "\"\"",
+        "\"x\"",
+        "\"F64\"",
+        "\"same\"",
+        "\"i8\"",
+        "\"*/\"",
+        "\"\\u202e\\\"\\n\"",
+        "\"../w\"",
+        "\"\\ud83d\\ude00\"",
+        "{\"shape\": [2]}",
+        "[[[[[[[[[[1]]]]]]]]]]",
+        "\"conv2d\"",
+        "\"add\"",
+        "\"attrs\"",
     };
     size_t      at, n;
     const char *token = tokens[random_below(COUNT_OF(tokens))];
@@ -145,27 +174,14 @@ static void damage(Blob *b)
     size_t at = (size_t)random_below((int64_t)b->len), rest = b->len - at;
     char   byte = bytes[random_below(sizeof bytes)]; /* the NUL too */
     switch (random_below(9)) {
-    case 0:
-        b->data[at] = (char)(b->data[at] ^ 1 << random_below(8));
-        break;
-    case 1:
-        b->len = at;
-        break;
-    case 2:
-        splice(b, at, (size_t)random_below((int64_t)(rest < 20 ? rest : 20)), "", 0);
-        break;
-    case 3:
-        splice(b, at, 0, &byte, 1);
-        break;
-    case 4:
-        b->data[at] = byte;
-        break;
+    case 0: b->data[at] = (char)(b->data[at] ^ 1 << random_below(8)); break;
+    case 1: b->len = at; break;
+    case 2: splice(b, at, (size_t)random_below((int64_t)(rest < 20 ? rest : 20)), "", 0); break;
+    case 3: splice(b, at, 0, &byte, 1); break;
+    case 4: b->data[at] = byte; break;
     case 5:
-    case 6:
-        swap_tokens(b);
-        break;
-    default:
-        replace_token(b);
+    case 6: swap_tokens(b); break;
+    default: replace_token(b);
     }
 }
 
@@ -216,12 +232,12 @@ static bool is_sound(Graph *g, const Diag *d)
 static Outcome read_model(void)
 {
     static char messages[1 << 16];
-    Arena  *a = arena_new();
-    Diag   *d = diag_new(a);
-    Graph  *g = graph_read(a, d, model_path, 0);
-    FILE   *out = fmemopen(messages, sizeof messages, "w");
-    bool    handled = g ? is_sound(g, d) : diag_status(d) != 0;
-    Outcome outcome = diag_status(d) ? REFUSED : ACCEPTED;
+    Arena      *a = arena_new();
+    Diag       *d = diag_new(a);
+    Graph      *g = graph_read(a, d, model_path, 0);
+    FILE       *out = fmemopen(messages, sizeof messages, "w");
+    bool        handled = g ? is_sound(g, d) : diag_status(d) != 0;
+    Outcome     outcome = diag_status(d) ? REFUSED : ACCEPTED;
     diag_print(d, out);
     fclose(out);
     arena_free(a);

@@ -41,7 +41,7 @@ static void test_constants(void)
 {
     int64_t       dims[2] = {3, 5}, padded[2] = {4, 8};
     const Tensor *t = tensor_new(arena, F32, 2, dims);
-    BufferId      plain = kernel_constant(k, "w", t, NULL), grown = kernel_constant(k, "w", t, padded);
+    BufferId plain = kernel_constant(k, "w", t, NULL), grown = kernel_constant(k, "w", t, padded);
     CHECK(k->buffers[plain].count == 15 && k->buffers[grown].count == 32);
     CHECK(k->buffers[grown].view.padded[1] == 8 && k->buffers[grown].kind == BUF_CONST);
     const Tensor *half = tensor_new(arena, F16, 0, NULL);
@@ -165,7 +165,8 @@ static void test_rewrite_stmt(void)
     Rewrite drop = {.k = k, .stmt = drop_stores};
     CHECK(rewrite_stmt(&drop, nest) == NULL);
     Stmt *out = rewrite_stmt(&drop, block);
-    CHECK(out != block && out->n_items == 1 && out->items[0]->kind == S_NOTE && block->n_items == 2);
+    CHECK(out != block && out->n_items == 1 && out->items[0]->kind == S_NOTE &&
+          block->n_items == 2);
     Affine by = affine_scale(affine_loop(1), 2);
     Stmt  *moved = stmt_subst(k, nest->body, i, &by);
     CHECK(moved->tests[0].index.coef[0] == 2 && moved->body->index.coef[0] == 2);
@@ -183,7 +184,7 @@ static void test_fresh(void)
     k->loops[i].mark = UNROLL;
     k->temps[a].n_expand = 1;
     k->temps[a].expand[0] = i;
-    Stmt *inner = st_block(k), *body = st_block(k);
+    Stmt       *inner = st_block(k), *body = st_block(k);
     const Expr *sum = ex_binary(k, B_ADD, ex_temp(k, a), ex_index(k, affine_loop(j)));
     st_add(k, inner, st_let(k, b, sum));
     st_add(k, inner, st_set(k, outer, ASSIGN_ADD, ex_temp(k, b)));

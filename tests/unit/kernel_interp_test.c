@@ -65,7 +65,8 @@ static void test_pool(Arena *a)
         int64_t c = i / (height * width * L) * L + i % L;
         float   best = -3e38f;
         for (int64_t tap = 0; tap < s.kh * s.kw; tap++) {
-            float v = plain_x(&s, memory[1], c, i / L / width % height * s.stride + tap / s.kw * s.dilation,
+            float v = plain_x(&s, memory[1], c,
+                              i / L / width % height * s.stride + tap / s.kw * s.dilation,
                               i / L % width * s.stride + tap % s.kw * s.dilation);
             best = v > best ? v : best;
         }
@@ -124,8 +125,9 @@ static void test_vectors(Arena *a)
 {
     k = kernel_new(a, "test", NULL, FP_STRICT);
     LoopId   i = kernel_loop(k, "i", 2, PARALLEL, AXIS_NONE);
-    BufferId x = kernel_buffer(k, "x", F32, BUF_IN, 8, 0), y = kernel_buffer(k, "y", F32, BUF_OUT, 8, 0);
-    TempId   v = kernel_temp(k, "v", (VType){F32, 4});
+    BufferId x = kernel_buffer(k, "x", F32, BUF_IN, 8, 0),
+             y = kernel_buffer(k, "y", F32, BUF_OUT, 8, 0);
+    TempId v = kernel_temp(k, "v", (VType){F32, 4});
     k->temps[v].n_expand = 1;
     k->temps[v].expand[0] = i;
     Affine at = affine_scale(affine_loop(i), 4);
@@ -148,22 +150,25 @@ static void test_casts(Arena *a)
 {
     k = kernel_new(a, "test", NULL, FP_STRICT);
     LoopId   i = kernel_loop(k, "i", 4, PARALLEL, AXIS_NONE);
-    BufferId x = kernel_buffer(k, "x", F32, BUF_IN, 4, 0), q = kernel_buffer(k, "q", I8, BUF_OUT, 4, 0);
-    BufferId y = kernel_buffer(k, "y", F32, BUF_OUT, 4, 0), u = kernel_buffer(k, "u", U8, BUF_OUT, 4, 0);
-    BufferId n = kernel_buffer(k, "n", I32, BUF_OUT, 4, 0);
-    Affine   at = affine_loop(i);
+    BufferId x = kernel_buffer(k, "x", F32, BUF_IN, 4, 0),
+             q = kernel_buffer(k, "q", I8, BUF_OUT, 4, 0);
+    BufferId y = kernel_buffer(k, "y", F32, BUF_OUT, 4, 0),
+             u = kernel_buffer(k, "u", U8, BUF_OUT, 4, 0);
+    BufferId    n = kernel_buffer(k, "n", I32, BUF_OUT, 4, 0);
+    Affine      at = affine_loop(i);
     const Expr *scaled = ex_binary(k, B_MUL, ex_load(k, x, at), ex_const(k, 100));
     Stmt       *body = st_block(k);
     st_add(k, body, st_store(k, q, at, ASSIGN, ex_cast(k, I8, scaled)));
     st_add(k, body, st_store(k, u, at, ASSIGN, ex_cast(k, U8, scaled)));
-    st_add(k, body, st_store(k, n, at, ASSIGN, ex_cast(k, I32, ex_binary(k, B_MUL, scaled, scaled))));
+    st_add(k, body,
+           st_store(k, n, at, ASSIGN, ex_cast(k, I32, ex_binary(k, B_MUL, scaled, scaled))));
     st_add(k, body, st_store(k, y, at, ASSIGN, ex_cast(k, F32, ex_load(k, q, at))));
     st_add(k, k->body, st_for(k, i, body));
     CHECK(verified(k, a));
-    float    in[4] = {0.005f, 0.015625f, -9, 1e9f}, back[4];
-    int8_t   narrow[4];
-    uint8_t  positive[4];
-    int32_t  wide[4];
+    float   in[4] = {0.005f, 0.015625f, -9, 1e9f}, back[4];
+    int8_t  narrow[4];
+    uint8_t positive[4];
+    int32_t wide[4];
     kernel_interp(k, (void *[]){NULL, in, narrow, back, positive, wide}, a);
     CHECK(narrow[0] == 0 && narrow[1] == 2 && narrow[2] == -128 && narrow[3] == 127);
     CHECK(positive[1] == 2 && positive[2] == 0 && positive[3] == 255);

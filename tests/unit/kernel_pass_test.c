@@ -21,7 +21,8 @@ static void explain(const Kernel *k, const char *before, Arena *a)
 {
     Text now = text_new(a);
     kernel_print(k, &now);
-    printf("---- before %s, target %s\n%s---- after\n%s", last_pass, k->target->name, before, now.data);
+    printf("---- before %s, target %s\n%s---- after\n%s", last_pass, k->target->name, before,
+           now.data);
 }
 
 /* ---- what must be gone at the end ------------------------------------------------------- */
@@ -135,16 +136,16 @@ static void test_kernel(Kernel *k, Arena *a)
 /* Depthwise: lane by lane, the weight's lanes far apart until they are packed. */
 static Kernel *depthwise_nest(Arena *a, const Shape *s, const Target *t)
 {
-    Kernel *k = kernel_new(a, "conv2d", t, FP_STRICT);
-    int64_t L = s->block, cb = in_blocks(s->i, L), taps = s->kh * s->kw;
-    int64_t height = out_extent(s->h, s->kh, s), width = out_extent(s->w, s->kw, s);
-    Tensor *w = random_tensor(a, 4, (int64_t[]){s->i, 1, s->kh, s->kw});
-    LoopId  g = kernel_loop_if(k, "g", cb, PARALLEL, AXIS_NONE);
-    LoopId  oh = kernel_loop_if(k, "oh", height, PARALLEL, AXIS_NONE);
-    LoopId  ow = kernel_loop_if(k, "ow", width, PARALLEL, AXIS_M);
-    LoopId  ol = kernel_loop_if(k, "ol", L, PARALLEL, AXIS_LANE);
-    LoopId  kh = kernel_loop_if(k, "kh", s->kh, REDUCE, AXIS_NONE);
-    LoopId  kw = kernel_loop_if(k, "kw", s->kw, REDUCE, AXIS_K);
+    Kernel  *k = kernel_new(a, "conv2d", t, FP_STRICT);
+    int64_t  L = s->block, cb = in_blocks(s->i, L), taps = s->kh * s->kw;
+    int64_t  height = out_extent(s->h, s->kh, s), width = out_extent(s->w, s->kw, s);
+    Tensor  *w = random_tensor(a, 4, (int64_t[]){s->i, 1, s->kh, s->kw});
+    LoopId   g = kernel_loop_if(k, "g", cb, PARALLEL, AXIS_NONE);
+    LoopId   oh = kernel_loop_if(k, "oh", height, PARALLEL, AXIS_NONE);
+    LoopId   ow = kernel_loop_if(k, "ow", width, PARALLEL, AXIS_M);
+    LoopId   ol = kernel_loop_if(k, "ol", L, PARALLEL, AXIS_LANE);
+    LoopId   kh = kernel_loop_if(k, "kh", s->kh, REDUCE, AXIS_NONE);
+    LoopId   kw = kernel_loop_if(k, "kw", s->kw, REDUCE, AXIS_K);
     BufferId xb = kernel_buffer(k, "x", F32, BUF_IN, cb * L * s->h * s->w, 0);
     BufferId wb = kernel_constant(k, "w", w, (int64_t[]){cb * L, 1, s->kh, s->kw});
     BufferId yb = kernel_buffer(k, "y", F32, BUF_OUT, cb * L * height * width, 0);
@@ -152,10 +153,10 @@ static Kernel *depthwise_nest(Arena *a, const Shape *s, const Target *t)
     Affine   ih = affine_offset(affine_sum(oh, s->stride, kh, s->dilation), -s->pad);
     Affine   iw = affine_offset(affine_sum(ow, s->stride, kw, s->dilation), -s->pad);
     Affine   xi = plane_index(affine_loop(g), ih, iw, ol, s->h, s->w, L);
-    Affine   yi = plane_index(affine_loop(g), affine_loop(oh), affine_loop(ow), ol, height, width, L);
-    Affine   wi = affine_add(affine_sum(g, L * taps, ol, taps), affine_sum(kh, s->kw, kw, 1));
-    Stmt    *step = st_set(k, acc, ASSIGN_ADD,
-                           ex_binary(k, B_MUL, ex_load(k, xb, xi), ex_load(k, wb, wi)));
+    Affine yi = plane_index(affine_loop(g), affine_loop(oh), affine_loop(ow), ol, height, width, L);
+    Affine wi = affine_add(affine_sum(g, L * taps, ol, taps), affine_sum(kh, s->kw, kw, 1));
+    Stmt  *step =
+        st_set(k, acc, ASSIGN_ADD, ex_binary(k, B_MUL, ex_load(k, xb, xi), ex_load(k, wb, wi)));
     step = st_for(k, kh, guarded(k, ih, s->h, st_for(k, kw, guarded(k, iw, s->w, step))));
     Stmt *leaf = st_block(k);
     st_add(k, leaf, st_set(k, acc, ASSIGN, ex_const(k, 0.25)));
@@ -168,28 +169,33 @@ static Kernel *depthwise_nest(Arena *a, const Shape *s, const Target *t)
 /* A matrix product over rows: y[m, n] = b[n] + sum x[m, i] * w[n, i], fused multiply-adds asked for. */
 static Kernel *linear_nest(Arena *a, const Shape *s, const Target *t)
 {
-    Kernel  *k = kernel_new(a, "linear", t, FP_STRICT);
-    int64_t  L = s->block, nb = in_blocks(s->o, L), ib = in_blocks(s->i, L), rows = s->h;
-    Tensor  *w = random_tensor(a, 2, (int64_t[]){s->o, s->i}), *b = random_tensor(a, 1, (int64_t[]){s->o});
-    LoopId   m = kernel_loop_if(k, "n", rows, PARALLEL, AXIS_M);
-    LoopId   n = kernel_loop_if(k, "oc", nb, PARALLEL, AXIS_N), l = kernel_loop_if(k, "ol", L, PARALLEL, AXIS_LANE);
-    LoopId   i = kernel_loop_if(k, "ic", ib, REDUCE, AXIS_K), il = kernel_loop_if(k, "il", L, REDUCE, AXIS_NONE);
+    Kernel *k = kernel_new(a, "linear", t, FP_STRICT);
+    int64_t L = s->block, nb = in_blocks(s->o, L), ib = in_blocks(s->i, L), rows = s->h;
+    Tensor *w = random_tensor(a, 2, (int64_t[]){s->o, s->i}),
+           *b = random_tensor(a, 1, (int64_t[]){s->o});
+    LoopId m = kernel_loop_if(k, "n", rows, PARALLEL, AXIS_M);
+    LoopId n = kernel_loop_if(k, "oc", nb, PARALLEL, AXIS_N),
+           l = kernel_loop_if(k, "ol", L, PARALLEL, AXIS_LANE);
+    LoopId i = kernel_loop_if(k, "ic", ib, REDUCE, AXIS_K),
+           il = kernel_loop_if(k, "il", L, REDUCE, AXIS_NONE);
     BufferId xb = kernel_buffer(k, "x", F32, BUF_IN, rows * ib * L, 0);
     BufferId wb = kernel_constant(k, "w", w, (int64_t[]){nb * L, ib * L});
     BufferId bb = kernel_constant(k, "b", b, (int64_t[]){nb * L});
     BufferId yb = kernel_buffer(k, "y", F32, BUF_OUT, rows * nb * L, 0);
-    TempId   acc = kernel_temp(k, "acc", (VType){F32, 1}), old = kernel_temp(k, "old", (VType){F32, 1});
-    Affine   oc = affine_sum(n, L, l, 1), ic = affine_sum(i, L, il, 1);
+    TempId   acc = kernel_temp(k, "acc", (VType){F32, 1}),
+           old = kernel_temp(k, "old", (VType){F32, 1});
+    Affine      oc = affine_sum(n, L, l, 1), ic = affine_sum(i, L, il, 1);
     const Expr *xv = ex_load(k, xb, affine_add(affine_scale(affine_loop(m), ib * L), ic));
     const Expr *wv = ex_load(k, wb, affine_add(affine_scale(oc, ib * L), ic));
-    Stmt *step = st_block(k);
+    Stmt       *step = st_block(k);
     st_add(k, step, st_let(k, old, ex_temp(k, acc)));
     st_add(k, step, st_set(k, acc, ASSIGN, ex_fma(k, xv, wv, ex_temp(k, old))));
     Stmt *leaf = st_block(k);
     st_add(k, leaf, st_set(k, acc, ASSIGN, ex_load(k, bb, oc)));
     st_add(k, leaf, st_for(k, i, st_for(k, il, step)));
-    st_add(k, leaf, st_store(k, yb, affine_add(affine_scale(affine_loop(m), nb * L), oc), ASSIGN,
-                             ex_temp(k, acc)));
+    st_add(k, leaf,
+           st_store(k, yb, affine_add(affine_scale(affine_loop(m), nb * L), oc), ASSIGN,
+                    ex_temp(k, acc)));
     st_add(k, k->body, st_for(k, m, st_for(k, n, st_for(k, l, leaf))));
     return k;
 }
@@ -216,7 +222,10 @@ static Kernel *lines_nest(Arena *a, const Shape *s, const Target *t)
     const Expr *x = ex_binary(k, B_SUB, ex_load(k, xb, at[1]), ex_temp(k, m));
     const Expr *square = ex_binary(k, B_MUL, x, x);
     square = ex_binary(k, B_ADD, square, ex_index(k, affine_loop(c[1])));
-    st_add(k, step, st_let(k, e, ex_binary(k, B_DIV, ex_const(k, 1), ex_binary(k, B_ADD, square, ex_const(k, 1)))));
+    st_add(
+        k, step,
+        st_let(k, e,
+               ex_binary(k, B_DIV, ex_const(k, 1), ex_binary(k, B_ADD, square, ex_const(k, 1)))));
     st_add(k, step, st_store(k, yb, at[1], ASSIGN, ex_temp(k, e)));
     st_add(k, step, st_set(k, sum, ASSIGN_ADD, ex_temp(k, e)));
     st_add(k, body, st_set(k, m, ASSIGN, ex_const(k, -3e38)));
@@ -224,8 +233,10 @@ static Kernel *lines_nest(Arena *a, const Shape *s, const Target *t)
     st_add(k, body, st_set(k, sum, ASSIGN, ex_const(k, 0)));
     st_add(k, body, st_for(k, c[1], step));
     st_add(k, body, st_let(k, inv, ex_binary(k, B_DIV, ex_const(k, 1), ex_temp(k, sum))));
-    st_add(k, body, st_for(k, c[2], st_store(k, yb, at[2], ASSIGN,
-                                             ex_binary(k, B_MUL, ex_load(k, yb, at[2]), ex_temp(k, inv)))));
+    st_add(k, body,
+           st_for(k, c[2],
+                  st_store(k, yb, at[2], ASSIGN,
+                           ex_binary(k, B_MUL, ex_load(k, yb, at[2]), ex_temp(k, inv)))));
     st_add(k, k->body, st_for(k, o, st_for(k, i, body)));
     return k;
 }
@@ -234,8 +245,9 @@ static Kernel *lines_nest(Arena *a, const Shape *s, const Target *t)
  * among them where s->block is 1. */
 static Kernel *pad_nest(Arena *a, const Shape *s, const Target *t)
 {
-    Kernel  *k = kernel_new(a, "pad", t, FP_STRICT);
-    int64_t  L = s->block, cb = in_blocks(s->i, L), height = s->h + 2 * s->pad, width = s->w + s->pad;
+    Kernel *k = kernel_new(a, "pad", t, FP_STRICT);
+    int64_t L = s->block, cb = in_blocks(s->i, L), height = s->h + 2 * s->pad,
+            width = s->w + s->pad;
     LoopId   c = kernel_loop_if(k, "c", cb, PARALLEL, AXIS_NONE);
     LoopId   h = kernel_loop_if(k, "h", height, PARALLEL, AXIS_NONE);
     LoopId   w = kernel_loop_if(k, "w", width, PARALLEL, L == 1 ? AXIS_LANE : AXIS_M);
@@ -243,13 +255,17 @@ static Kernel *pad_nest(Arena *a, const Shape *s, const Target *t)
     BufferId xb = kernel_buffer(k, "x", F32, BUF_IN, cb * L * s->h * s->w, 0);
     BufferId yb = kernel_buffer(k, "y", F32, BUF_OUT, cb * L * height * width, 0);
     TempId   v = kernel_temp(k, "v", (VType){F32, 1});
-    Affine   ih = affine_offset(affine_loop(h), -s->pad), iw = affine_offset(affine_loop(w), -s->pad);
-    Stmt    *inside = st_set(k, v, ASSIGN, ex_load(k, xb, plane_index(affine_loop(c), ih, iw, l, s->h, s->w, L)));
-    Stmt    *leaf = st_block(k);
+    Affine ih = affine_offset(affine_loop(h), -s->pad), iw = affine_offset(affine_loop(w), -s->pad);
+    Stmt  *inside =
+        st_set(k, v, ASSIGN, ex_load(k, xb, plane_index(affine_loop(c), ih, iw, l, s->h, s->w, L)));
+    Stmt *leaf = st_block(k);
     st_add(k, leaf, st_set(k, v, ASSIGN, ex_const(k, 7)));
     st_add(k, leaf, guarded(k, ih, s->h, guarded(k, iw, s->w, inside)));
-    st_add(k, leaf, st_store(k, yb, plane_index(affine_loop(c), affine_loop(h), affine_loop(w), l, height, width, L),
-                             ASSIGN, ex_temp(k, v)));
+    st_add(
+        k, leaf,
+        st_store(k, yb,
+                 plane_index(affine_loop(c), affine_loop(h), affine_loop(w), l, height, width, L),
+                 ASSIGN, ex_temp(k, v)));
     st_add(k, k->body, st_for(k, c, st_for(k, h, st_for(k, w, st_for(k, l, leaf)))));
     return k;
 }
@@ -260,22 +276,16 @@ static Kernel *random_kernel(Arena *a, const Target *t)
 {
     Shape   s = random_shape(random_below(4) ? t->lanes : 1);
     Tensor *w = random_tensor(a, 4, (int64_t[]){s.o, s.i, s.kh, s.kw});
-    Tensor *b = random_tensor(a, 1, (int64_t[]){s.o}), *scale = random_tensor(a, 1, (int64_t[]){s.i});
+    Tensor *b = random_tensor(a, 1, (int64_t[]){s.o}),
+           *scale = random_tensor(a, 1, (int64_t[]){s.i});
     switch (random_below(9)) {
-    case 0:
-        return elementwise_nest(a, &s, t, scale);
-    case 1:
-        return pool_nest(a, &s, t);
-    case 2:
-        return depthwise_nest(a, &s, t);
-    case 3:
-        return linear_nest(a, &s, t);
-    case 4:
-        return lines_nest(a, &s, t);
-    case 5:
-        return pad_nest(a, &s, t);
-    default:
-        return conv_nest(a, &s, t, w, b);
+    case 0: return elementwise_nest(a, &s, t, scale);
+    case 1: return pool_nest(a, &s, t);
+    case 2: return depthwise_nest(a, &s, t);
+    case 3: return linear_nest(a, &s, t);
+    case 4: return lines_nest(a, &s, t);
+    case 5: return pad_nest(a, &s, t);
+    default: return conv_nest(a, &s, t, w, b);
     }
 }
 

@@ -24,8 +24,16 @@ static bool prints(const char *expected)
 
 static void test_conv(void)
 {
-    Shape s = {.o = 3, .i = 2, .h = 5, .w = 6, .kh = 3, .kw = 1, .stride = 2, .pad = 1,
-               .dilation = 1, .block = 2};
+    Shape s = {.o = 3,
+               .i = 2,
+               .h = 5,
+               .w = 6,
+               .kh = 3,
+               .kw = 1,
+               .stride = 2,
+               .pad = 1,
+               .dilation = 1,
+               .block = 2};
     start();
     Tensor *w = random_tensor(arena, 4, (int64_t[]){3, 2, 3, 1});
     k = conv_nest(arena, &s, NULL, w, random_tensor(arena, 1, (int64_t[]){3}));
@@ -64,18 +72,20 @@ static void test_conv(void)
 static void test_names(void)
 {
     start();
-    LoopId gone = kernel_loop(k, "i", 9, PARALLEL, AXIS_NONE);
-    LoopId first = kernel_loop(k, "i", 2, PARALLEL, AXIS_NONE);
-    LoopId second = kernel_loop(k, "i", 3, REDUCE, AXIS_NONE);
-    BufferId x = kernel_buffer(k, "x", F32, BUF_IN, 4, 0), i = kernel_buffer(k, "i", I8, BUF_OUT, 8, 0);
-    TempId   t = kernel_temp(k, "i_2", (VType){F32, 1});
+    LoopId   gone = kernel_loop(k, "i", 9, PARALLEL, AXIS_NONE);
+    LoopId   first = kernel_loop(k, "i", 2, PARALLEL, AXIS_NONE);
+    LoopId   second = kernel_loop(k, "i", 3, REDUCE, AXIS_NONE);
+    BufferId x = kernel_buffer(k, "x", F32, BUF_IN, 4, 0),
+             i = kernel_buffer(k, "i", I8, BUF_OUT, 8, 0);
+    TempId t = kernel_temp(k, "i_2", (VType){F32, 1});
     (void)gone;
     k->loops[first].mark = UNROLL;
     k->loops[second].mark = VECTOR;
     Stmt *body = st_block(k);
     st_add(k, body, st_let(k, t, ex_load(k, x, affine_const(3))));
-    st_add(k, body, st_store(k, i, affine_scale(affine_loop(second), -2), ASSIGN_MAX,
-                             ex_cast(k, I8, ex_temp(k, t))));
+    st_add(k, body,
+           st_store(k, i, affine_scale(affine_loop(second), -2), ASSIGN_MAX,
+                    ex_cast(k, I8, ex_temp(k, t))));
     st_add(k, k->body, st_for(k, second, st_note(k, "nothing */ here")));
     st_add(k, k->body, st_for(k, first, st_for(k, second, body)));
     CHECK(prints("kernel test {\n"
@@ -105,7 +115,8 @@ static const Expr *load(BufferId x, int64_t at, int lanes)
 static void test_expressions(void)
 {
     start();
-    LoopId i = kernel_loop(k, "i", 2, PARALLEL, AXIS_NONE), j = kernel_loop(k, "j", 2, PARALLEL, AXIS_NONE);
+    LoopId i = kernel_loop(k, "i", 2, PARALLEL, AXIS_NONE),
+           j = kernel_loop(k, "j", 2, PARALLEL, AXIS_NONE);
     BufferId x = kernel_buffer(k, "x", F32, BUF_IN, 64, 0);
     TempId   t = kernel_temp(k, "t", (VType){F32, 1}), v = kernel_temp(k, "v", (VType){F32, 8});
     k->temps[v].n_expand = 2;
@@ -120,7 +131,8 @@ static void test_expressions(void)
         ex_binary(k, B_ADD, a, product),
         ex_binary(k, B_DIV, a, ex_binary(k, B_DIV, b, c)),
         ex_unary(k, U_NEG, ex_binary(k, B_ADD, a, c)),
-        ex_binary(k, B_LDEXP, ex_unary(k, U_EXPONENT, a), ex_unary(k, U_ROUND, ex_unary(k, U_ABS, b))),
+        ex_binary(k, B_LDEXP, ex_unary(k, U_EXPONENT, a),
+                  ex_unary(k, U_ROUND, ex_unary(k, U_ABS, b))),
         ex_fma(k, a, b, ex_const(k, 0.1)),
         ex_binary(k, B_EQ, ex_unary(k, U_FLOOR, a), ex_index(k, affine_offset(affine_loop(i), 1))),
         ex_binary(k, B_MIN, ex_const(k, -0.0), ex_cast(k, F32, ex_cast(k, I8, ex_const(k, 5)))),
@@ -154,8 +166,8 @@ static void test_expressions(void)
 static void test_sharing(void)
 {
     start();
-    BufferId x = kernel_buffer(k, "x", F32, BUF_IN, 4, 0);
-    TempId   t = kernel_temp(k, "t", (VType){F32, 1});
+    BufferId    x = kernel_buffer(k, "x", F32, BUF_IN, 4, 0);
+    TempId      t = kernel_temp(k, "t", (VType){F32, 1});
     const Expr *e = load(x, 0, 1);
     for (int i = 0; i < 3; i++)
         e = ex_binary(k, B_ADD, e, e);
@@ -194,19 +206,21 @@ static void test_views(void)
     v->offset = 8;
     k->buffers[w].count = 16;
     CHECK(prints("kernel test {\n}\n")); /* nothing reads it */
-    st_add(k, k->body, st_let(k, kernel_temp(k, "t", (VType){F32, 1}), ex_load(k, w, affine_const(2))));
-    CHECK(prints("kernel test {\n"
-                 "    const w: f32[16] from f16[3, 5] grown to [3, 8] with 0 packed [8 x 1, 2 x 8] from 8\n"
-                 "    let t = w[2]\n"
-                 "}\n"));
+    st_add(k, k->body,
+           st_let(k, kernel_temp(k, "t", (VType){F32, 1}), ex_load(k, w, affine_const(2))));
+    CHECK(prints(
+        "kernel test {\n"
+        "    const w: f32[16] from f16[3, 5] grown to [3, 8] with 0 packed [8 x 1, 2 x 8] from 8\n"
+        "    let t = w[2]\n"
+        "}\n"));
 }
 
 /* What the verifier refuses can be printed: no crash, question marks. */
 static void test_unsound(void)
 {
     start();
-    Affine  at = affine_loop(40);
-    TempId  t = kernel_temp(k, "t", (VType){F32, 1});
+    Affine at = affine_loop(40);
+    TempId t = kernel_temp(k, "t", (VType){F32, 1});
     k->temps[t].n_expand = 1;
     k->temps[t].expand[0] = 30;
     kernel_buffer(k, "y", F32, BUF_OUT, 1, 0);

@@ -6,11 +6,11 @@
 
 #include <string.h>
 
-static Arena  *arena;
-static Kernel *k;
-static LoopId  i, j;        /* extents 4 and 3 */
-static BufferId x, y, w;    /* in[12], out[12], const[12] */
-static TempId  t;
+static Arena   *arena;
+static Kernel  *k;
+static LoopId   i, j;    /* extents 4 and 3 */
+static BufferId x, y, w; /* in[12], out[12], const[12] */
+static TempId   t;
 
 static void start(void)
 {
@@ -110,15 +110,20 @@ static Stmt *guard(Affine index, int64_t bound, Stmt *body)
 static void test_guards(void)
 {
     start();
-    LoopId a = kernel_loop(k, "a", 3, REDUCE, AXIS_NONE), b = kernel_loop(k, "b", 4, REDUCE, AXIS_NONE);
+    LoopId a = kernel_loop(k, "a", 3, REDUCE, AXIS_NONE),
+           b = kernel_loop(k, "b", 4, REDUCE, AXIS_NONE);
     Affine row = affine_offset(affine_add(affine_loop(a), affine_loop(i)), -1);
     Affine col = affine_offset(affine_add(affine_loop(b), affine_loop(j)), -1);
     Affine at = affine_add(affine_scale(row, 4), col);
     Stmt  *access = store(affine_const(0), ex_load(k, x, at));
     LoopId loops[] = {i, j, a, b};
-    Stmt  *kinds[] = {access, guard(row, 3, access), guard(col, 4, access),
-                      guard(row, 3, guard(col, 4, access)), guard(col, 4, guard(row, 3, access)),
-                      guard(row, 4, guard(col, 4, access)), guard(row, 3, guard(col, 5, access))};
+    Stmt  *kinds[] = {access,
+                      guard(row, 3, access),
+                      guard(col, 4, access),
+                      guard(row, 3, guard(col, 4, access)),
+                      guard(col, 4, guard(row, 3, access)),
+                      guard(row, 4, guard(col, 4, access)),
+                      guard(row, 3, guard(col, 5, access))};
     for (size_t n = 0; n < COUNT_OF(kinds); n++) {
         Stmt *s = kinds[n];
         for (size_t l = 0; l < COUNT_OF(loops); l++)
@@ -132,8 +137,10 @@ static void test_guards(void)
     CHECK(accepts(in_loops(guard(ij(1, 0, 0), 3, out))));
     CHECK(accepts(st_for(k, i, guard(ij(-1, 0, 2), 3, out)))); /* i <= 2 */
     /* Never run: nothing to complain about. */
-    CHECK(accepts(st_for(k, i, guard(affine_const(-1), 3, store(affine_const(99), ex_const(k, 0))))));
-    CHECK(refuses(st_for(k, i, guard(affine_const(0), 3, store(affine_const(99), ex_const(k, 0)))), "y has"));
+    CHECK(
+        accepts(st_for(k, i, guard(affine_const(-1), 3, store(affine_const(99), ex_const(k, 0))))));
+    CHECK(refuses(st_for(k, i, guard(affine_const(0), 3, store(affine_const(99), ex_const(k, 0)))),
+                  "y has"));
 }
 
 /* Random guarded accesses: what the verifier accepts never leaves the buffer. */
@@ -142,8 +149,8 @@ static void test_guards_are_sound(void)
     int accepted = 0;
     for (int n = 0; n < 2000; n++) {
         start();
-        Affine test = ij(random_between(-3, 3), random_between(-3, 3), random_between(-4, 4));
-        Affine at = ij(random_between(-5, 5), random_between(-5, 5), random_between(-4, 9));
+        Affine  test = ij(random_between(-3, 3), random_between(-3, 3), random_between(-4, 4));
+        Affine  at = ij(random_between(-5, 5), random_between(-5, 5), random_between(-4, 9));
         int64_t bound = random_between(1, 6);
         bool    within = true;
         for (int64_t a = 0; a < 4; a++)
@@ -168,7 +175,8 @@ static void test_indices(void)
     start();
     CHECK(refuses(st_for(k, i, store(ij(3, 1, 0), ex_const(k, 0))), "loop 2 (j) outside of it"));
     CHECK(refuses(store(affine_loop(77), ex_const(k, 0)), "loop 77 (unknown) outside of it"));
-    CHECK(refuses(both(in_loops(st_note(k, "n")), store(ij(1, 0, 0), ex_const(k, 0))), "outside of it"));
+    CHECK(refuses(both(in_loops(st_note(k, "n")), store(ij(1, 0, 0), ex_const(k, 0))),
+                  "outside of it"));
     Affine bad[3] = {ij(1, 1, 0), ij(1, 1, 0), ij(1, 1, 0)};
     bad[0].coef[0] = 0;
     bad[1].loop[1] = i;
@@ -182,17 +190,22 @@ static void test_indices(void)
 static void test_buffers(void)
 {
     start();
-    CHECK(refuses(st_store(k, x, affine_const(0), ASSIGN, ex_const(k, 0)), "x, which is no output"));
-    CHECK(refuses(st_store(k, w, affine_const(0), ASSIGN, ex_const(k, 0)), "w, which is no output"));
+    CHECK(
+        refuses(st_store(k, x, affine_const(0), ASSIGN, ex_const(k, 0)), "x, which is no output"));
+    CHECK(
+        refuses(st_store(k, w, affine_const(0), ASSIGN, ex_const(k, 0)), "w, which is no output"));
     CHECK(refuses(st_store(k, 9, affine_const(0), ASSIGN, ex_const(k, 0)), "buffer 9"));
     Expr *load = altered(ex_load(k, x, affine_const(0)));
     load->buffer = 9;
     CHECK(refuses(store(affine_const(0), load), "buffer 9"));
     BufferId q = kernel_buffer(k, "q", I8, BUF_OUT, 4, 0);
-    CHECK(accepts(st_store(k, q, affine_const(0), ASSIGN, ex_cast(k, I8, ex_load(k, x, affine_const(0))))));
+    CHECK(accepts(
+        st_store(k, q, affine_const(0), ASSIGN, ex_cast(k, I8, ex_load(k, x, affine_const(0))))));
     CHECK(refuses(st_store(k, q, affine_const(0), ASSIGN, ex_const(k, 0)), "q holds i8"));
-    CHECK(refuses(st_store(k, q, affine_const(0), ASSIGN_ADD, ex_cast(k, I8, ex_const(k, 1))), "not f32"));
-    CHECK(refuses(st_store(k, q, affine_const(4), ASSIGN, ex_cast(k, I8, ex_const(k, 1))), "q has 4"));
+    CHECK(refuses(st_store(k, q, affine_const(0), ASSIGN_ADD, ex_cast(k, I8, ex_const(k, 1))),
+                  "not f32"));
+    CHECK(refuses(st_store(k, q, affine_const(4), ASSIGN, ex_cast(k, I8, ex_const(k, 1))),
+                  "q has 4"));
     k->buffers[w].count = 13;
     CHECK(refuses(st_note(k, "n"), "its view does not have its 13 elements"));
     k->buffers[w].view.n_dims = 1;
@@ -247,8 +260,10 @@ static void test_definitions(void)
     CHECK(accepts(both(st_let(k, t, one), both(st_set(k, t, ASSIGN, one), use(t)))));
     /* Gone with the loop, or not certain to have run. */
     CHECK(refuses(both(st_for(k, i, st_let(k, t, one)), use(t)), "t is read before"));
-    CHECK(refuses(st_for(k, i, both(guard(ij(1, 0, 0), 3, st_let(k, t, one)), use(t))), "t is read before"));
-    CHECK(accepts(both(st_let(k, t, one), both(st_for(k, i, st_set(k, t, ASSIGN_ADD, one)), use(t)))));
+    CHECK(refuses(st_for(k, i, both(guard(ij(1, 0, 0), 3, st_let(k, t, one)), use(t))),
+                  "t is read before"));
+    CHECK(accepts(
+        both(st_let(k, t, one), both(st_for(k, i, st_set(k, t, ASSIGN_ADD, one)), use(t)))));
     CHECK(accepts(both(st_for(k, i, st_let(k, t, one)), st_for(k, i, st_let(k, t, one)))));
     CHECK(refuses(st_let(k, 9, one), "temporary 9 does not exist"));
     Expr *unknown = altered(ex_temp(k, t));
@@ -263,9 +278,12 @@ static void test_expanded(void)
     k->temps[t].n_expand = 1;
     k->temps[t].expand[0] = i;
     CHECK(accepts(both(st_for(k, i, st_let(k, t, one)), st_for(k, i, use(t)))));
-    CHECK(refuses(both(st_let(k, t, one), st_for(k, i, use(t))), "outside loop 1 it is expanded over"));
-    CHECK(refuses(both(st_for(k, i, st_let(k, t, one)), use(t)), "outside loop 1 it is expanded over"));
-    CHECK(refuses(both(st_for(k, j, st_for(k, i, st_let(k, t, one))), st_for(k, i, use(t))), "t is read"));
+    CHECK(refuses(both(st_let(k, t, one), st_for(k, i, use(t))),
+                  "outside loop 1 it is expanded over"));
+    CHECK(refuses(both(st_for(k, i, st_let(k, t, one)), use(t)),
+                  "outside loop 1 it is expanded over"));
+    CHECK(refuses(both(st_for(k, j, st_for(k, i, st_let(k, t, one))), st_for(k, i, use(t))),
+                  "t is read"));
     CHECK(accepts(st_for(k, j, both(st_for(k, i, st_let(k, t, one)), st_for(k, i, use(t))))));
     k->temps[t].expand[0] = 9;
     CHECK(refuses(st_note(k, "n"), "expanded over loop 9"));
@@ -302,7 +320,8 @@ static void test_types(void)
     stale->type.lanes = 4;
     CHECK(refuses(both(st_let(k, t, s), store(zero, stale)), "t is read as another type"));
     TempId m = kernel_temp(k, "m", (VType){I32, 1});
-    CHECK(refuses(both(st_let(k, m, n), st_set(k, m, ASSIGN_ADD, n)), "m accumulates, and is not f32"));
+    CHECK(refuses(both(st_let(k, m, n), st_set(k, m, ASSIGN_ADD, n)),
+                  "m accumulates, and is not f32"));
     Expr *odd = altered(ex_const(k, 1));
     odd->type.elem = I8;
     odd->number = 200;

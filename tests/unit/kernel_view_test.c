@@ -36,22 +36,18 @@ static double plain_element(const View *v, int64_t i)
 static double stored(const Buffer *b, const void *data, int64_t i)
 {
     switch (b->elem) {
-    case I8:
-        return ((const int8_t *)data)[i];
-    case U8:
-        return ((const uint8_t *)data)[i];
-    case I32:
-        return ((const int32_t *)data)[i];
-    default:
-        return (double)((const float *)data)[i];
+    case I8: return ((const int8_t *)data)[i];
+    case U8: return ((const uint8_t *)data)[i];
+    case I32: return ((const int32_t *)data)[i];
+    default: return (double)((const float *)data)[i];
     }
 }
 
 static const Tensor *random_tensor(Arena *a)
 {
     static const Elem elems[] = {F32, F32, F16, BF16, I8, U8, I32};
-    int64_t dims[4];
-    int     rank = (int)random_below(5);
+    int64_t           dims[4];
+    int               rank = (int)random_below(5);
     for (int i = 0; i < rank; i++)
         dims[i] = random_between(1, 6);
     Tensor *t = tensor_new(a, elems[random_below(COUNT_OF(elems))], rank, dims);
@@ -85,7 +81,7 @@ static void test_random(Arena *a)
     int64_t       padded[4];
     for (int i = 0; i < t->type.rank; i++)
         padded[i] = t->type.dims[i] + random_below(2) * random_below(4);
-    Kernel *k = kernel_new(a, "test", NULL, FP_STRICT);
+    Kernel  *k = kernel_new(a, "test", NULL, FP_STRICT);
     BufferId id = kernel_constant(k, "w", t, random_below(2) ? padded : NULL);
     Buffer  *b = &k->buffers[id];
     random_view(&b->view, &b->count);
@@ -98,7 +94,7 @@ static void test_random(Arena *a)
     CHECK(agree);
 
     int64_t first = random_below(b->count), n = random_between(0, b->count - first);
-    char   *piece = arena_array_(a, (size_t)n, elem_bytes(b->elem)); /* exactly: asan sees one more */
+    char *piece = arena_array_(a, (size_t)n, elem_bytes(b->elem)); /* exactly: asan sees one more */
     view_read(b, first, n, piece);
     size_t bytes = elem_bytes(b->elem);
     CHECK(memcmp(piece, data + (size_t)first * bytes, (size_t)n * bytes) == 0);
@@ -110,7 +106,7 @@ static void test_by_hand(Arena *a)
     Tensor *t = tensor_new(a, F32, 2, (int64_t[]){2, 3});
     for (int i = 0; i < 6; i++)
         tensor_set(t, i, i + 1);
-    Kernel *k = kernel_new(a, "test", NULL, FP_STRICT);
+    Kernel  *k = kernel_new(a, "test", NULL, FP_STRICT);
     BufferId id = kernel_constant(k, "w", t, (int64_t[]){2, 4});
     Buffer  *b = &k->buffers[id];
     b->view.n_dims = 2;

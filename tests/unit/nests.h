@@ -12,10 +12,10 @@
 #include <string.h>
 
 typedef struct Shape {
-    int64_t o, i, h, w, kh, kw;      /* output and input channels, input plane, kernel */
+    int64_t o, i, h, w, kh, kw; /* output and input channels, input plane, kernel */
     int64_t stride, pad, dilation;
-    int64_t block;                   /* lanes of x and y; 1: row-major */
-    bool    residual;                /* another input, added before the relu */
+    int64_t block;    /* lanes of x and y; 1: row-major */
+    bool    residual; /* another input, added before the relu */
 } Shape;
 
 static inline int64_t out_extent(int64_t in, int64_t kernel, const Shape *s)
@@ -106,7 +106,8 @@ static inline Kernel *conv_nest(Arena *a, const Shape *s, const struct Target *t
     Affine ih = affine_offset(affine_sum(oh, s->stride, kh, s->dilation), -s->pad);
     Affine iw = affine_offset(affine_sum(ow, s->stride, kw, s->dilation), -s->pad);
     Affine xi = plane_index(affine_loop(ic), ih, iw, il, s->h, s->w, L);
-    Affine yi = plane_index(affine_loop(oc), affine_loop(oh), affine_loop(ow), ol, height, width, L);
+    Affine yi =
+        plane_index(affine_loop(oc), affine_loop(oh), affine_loop(ow), ol, height, width, L);
     Affine channel = affine_sum(oc, L, ol, 1);
     Affine wi = affine_add(affine_scale(channel, ib * L), affine_sum(ic, L, il, 1));
     wi = affine_add(affine_scale(wi, s->kh), affine_loop(kh));
@@ -154,8 +155,9 @@ static inline void plain_conv(const Shape *s, const float *x, const Tensor *w, c
                 int64_t ih = oh * s->stride + kh * s->dilation - s->pad;
                 int64_t iw = ow * s->stride + kw * s->dilation - s->pad;
                 bool    real = o < s->o && i < s->i;
-                float   wv = real ? (float)tensor_get(w, ((o * s->i + i) * s->kh + kh) * s->kw + kw) : 0;
-                float   product = plain_x(s, x, i, ih, iw) * wv;
+                float   wv =
+                    real ? (float)tensor_get(w, ((o * s->i + i) * s->kh + kh) * s->kw + kw) : 0;
+                float product = plain_x(s, x, i, ih, iw) * wv;
                 if (ih >= 0 && ih < s->h && iw >= 0 && iw < s->w)
                     acc = acc + product;
             }

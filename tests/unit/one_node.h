@@ -13,7 +13,7 @@
 
 typedef struct OneNode {
     Arena *arena;
-    Diag *diag;
+    Diag  *diag;
     Graph *graph;
     NodeId node;
 } OneNode;
@@ -39,8 +39,8 @@ static inline void one_fill(Op op, OpAttrs *attrs)
     const OpInfo *info = op_info(op);
     for (int i = 0; i < info->n_attrs; i++) {
         const AttrSpec *s = &info->attrs[i];
-        int64_t *at = (int64_t *)((char *)attrs + s->offset);
-        int count = s->kind == ATTR_INT ? 1 : s->kind == ATTR_INTS ? s->count : 0;
+        int64_t        *at = (int64_t *)((char *)attrs + s->offset);
+        int             count = s->kind == ATTR_INT ? 1 : s->kind == ATTR_INTS ? s->count : 0;
         for (int j = 0; j < count; j++)
             at[j] = at[j] == 0 && s->min >= 1 ? 1 : at[j];
     }
@@ -51,7 +51,7 @@ static inline void one_fill(Op op, OpAttrs *attrs)
 static inline const Tensor *one_constant(Arena *a, const Slot *slot, const Type *t)
 {
     Tensor *c = tensor_new(a, t->elem, t->rank, t->dims);
-    bool positive = strcmp(slot->name, "var") == 0 || strcmp(slot->name, "scale") == 0;
+    bool    positive = strcmp(slot->name, "var") == 0 || strcmp(slot->name, "scale") == 0;
     for (int64_t i = 0; i < type_count(t); i++) {
         double v = (double)random_float();
         if (!elem_is_float(t->elem))
@@ -65,18 +65,18 @@ static inline const Tensor *one_constant(Arena *a, const Slot *slot, const Type 
  * out); those of param slots are constants. Its shape rule has not been run. */
 static inline OneNode one_node(Op op, const char *types, const OpAttrs *attrs)
 {
-    OneNode o = {.arena = arena_new()};
+    OneNode       o = {.arena = arena_new()};
     const OpInfo *info = op_info(op);
-    ValueId in[MAX_OPERANDS];
-    int n = 0;
+    ValueId       in[MAX_OPERANDS];
+    int           n = 0;
     o.diag = diag_new(o.arena);
     o.graph = graph_new(o.arena, o.diag);
     o.graph->name = "test";
     for (char *rest = arena_strdup(o.arena, types), *one = strsep(&rest, ","); one;
          one = strsep(&rest, ",")) {
         const Slot *slot = &info->slots[n < info->n_slots ? n : info->n_slots - 1];
-        char *name = arena_printf(o.arena, "in%d", n);
-        Type t = one_type(one + strspn(one, " "));
+        char       *name = arena_printf(o.arena, "in%d", n);
+        Type        t = one_type(one + strspn(one, " "));
         if (strchr(one, '-'))
             in[n++] = 0;
         else if (slot->is_param)
@@ -108,12 +108,12 @@ static inline void one_free(OneNode *o)
 /* one_array - the contents of input `i`: those of a constant, else `data`, else random numbers. */
 static inline Array *one_array(const OneNode *o, int i, const double *data)
 {
-    const Node *n = node_get(o->graph, o->node);
+    const Node  *n = node_get(o->graph, o->node);
     const Value *v = graph_input(o->graph, n, i);
     if (!v)
         return NULL;
     int64_t count = type_count(&v->type);
-    Array *x = arena_struct(o->arena, Array);
+    Array  *x = arena_struct(o->arena, Array);
     *x = (Array){v->type, arena_array(o->arena, double, (size_t)count)};
     for (int64_t j = 0; j < count; j++) {
         if (v->constant)

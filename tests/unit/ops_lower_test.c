@@ -16,7 +16,7 @@
 static bool logical_at(const Type *t, int64_t stored, int64_t *element, bool *in_halo)
 {
     const Layout *l = &t->layout;
-    int64_t d[4];
+    int64_t       d[4];
     *in_halo = false;
     *element = stored;
     if (!dims_nchw(t, d))
@@ -58,10 +58,10 @@ static double get(Elem e, const void *memory, int64_t i)
 static void *store(const Type *t, const Array *x)
 {
     int64_t count = type_stored_count(t), element;
-    void *memory = malloc((size_t)count * elem_bytes(t->elem));
-    bool in_halo;
+    void   *memory = malloc((size_t)count * elem_bytes(t->elem));
+    bool    in_halo;
     for (int64_t i = 0; i < count; i++) {
-        bool is_element = logical_at(t, i, &element, &in_halo);
+        bool   is_element = logical_at(t, i, &element, &in_halo);
         double other = x && in_halo ? 0 : x ? JUNK : NAN;
         if (!x && t->elem != F32)
             other = 77;
@@ -74,8 +74,8 @@ static void *store(const Type *t, const Array *x)
 static bool agrees(const Type *t, const void *memory, const Array *want)
 {
     int64_t count = type_stored_count(t), element;
-    double largest = 1;
-    bool in_halo, ok = true;
+    double  largest = 1;
+    bool    in_halo, ok = true;
     for (int64_t i = 0; i < type_count(t); i++)
         largest = fmax(largest, fabs(want->data[i]));
     for (int64_t i = 0; i < count; i++) {
@@ -94,7 +94,7 @@ static bool agrees(const Type *t, const void *memory, const Array *want)
 /* random_layout - for a value of a node that takes blocks, all of `block`. */
 static void random_layout(OneNode *o, ValueId v, int64_t block)
 {
-    Type *t = &value_at(o->graph, v)->type;
+    Type   *t = &value_at(o->graph, v)->type;
     int64_t d[4];
     if (t->elem != F32 || !dims_nchw(t, d) || t->rank < 2 || value_get(o->graph, v)->constant)
         return;
@@ -107,8 +107,8 @@ static void random_layout(OneNode *o, ValueId v, int64_t block)
 static void random_layouts(OneNode *o)
 {
     const Node *n = node_get(o->graph, o->node);
-    bool is_copy = n->op == OP_concat || n->op == OP_pad || n->op == OP_relayout;
-    bool is_view = op_info(n->op)->flags & OPF_VIEW,
+    bool        is_copy = n->op == OP_concat || n->op == OP_pad || n->op == OP_relayout;
+    bool        is_view = op_info(n->op)->flags & OPF_VIEW,
          is_blocked = op_info(n->op)->flags & OPF_BLOCKED;
     int64_t block = random_below(2) ? 1 : 4;
     for (int i = 0; i < n->n_in && (is_blocked || is_view); i++) {
@@ -135,17 +135,17 @@ static void random_layouts(OneNode *o)
 static void random_epilogue(OneNode *o)
 {
     Graph *g = o->graph;
-    Type t = *one_output(o);
+    Type   t = *one_output(o);
     if (!(op_info(node_get(g, o->node)->op)->flags & OPF_EPILOGUE) || t.elem != F32 ||
         random_below(2))
         return;
     EpilogueStep *steps = arena_array(o->arena, EpilogueStep, 2);
-    Slot slot = {.name = "b"};
-    Type per_column = type_plain(F32, 1, &t.dims[t.rank - 1]);
-    ValueId operand =
+    Slot          slot = {.name = "b"};
+    Type          per_column = type_plain(F32, 1, &t.dims[t.rank - 1]);
+    ValueId       operand =
         random_below(2) || t.rank < 1
-            ? graph_add_value(g, "operand", t)
-            : graph_add_constant(g, "operand", one_constant(o->arena, &slot, &per_column));
+                  ? graph_add_value(g, "operand", t)
+                  : graph_add_constant(g, "operand", one_constant(o->arena, &slot, &per_column));
     steps[0] = (EpilogueStep){.op = OP_sub,
                               .operand = graph_append_input(g, o->node, operand),
                               .swapped = random_below(2)};
@@ -169,7 +169,7 @@ static void *interpret(OneNode *o, Array *const in[])
     const Node *n = node_get(o->graph, o->node);
     const char *name = op_info(n->op)->name;
     const char *targets[] = {NULL, "c99", "x86-64", "x86-avx2"}, *on = targets[random_below(4)];
-    Kernel *k = kernel_new(o->arena, name, on ? target_by_name(on) : NULL, FP_STRICT);
+    Kernel     *k = kernel_new(o->arena, name, on ? target_by_name(on) : NULL, FP_STRICT);
     k->node = o->node;
     op_info(n->op)->lower(o->graph, o->node, k);
     bool ok = is_sound(k, name, "lowering", o->arena);
@@ -178,7 +178,7 @@ static void *interpret(OneNode *o, Array *const in[])
         ok = is_sound(k, name, kernel_passes[i].name, o->arena);
     }
     void **memory = arena_array(o->arena, void *, k->n_buffers);
-    void *out = store(one_output(o), NULL);
+    void  *out = store(one_output(o), NULL);
     for (BufferId b = 1; b < k->n_buffers; b++) {
         if (k->buffers[b].kind == BUF_OUT)
             memory[b] = out;
@@ -208,7 +208,7 @@ static void tame(Op op, Array *const in[])
 /* halve_scales - to 1/2, in the constant itself. */
 static void halve_scales(const OneNode *o)
 {
-    const Node *n = node_get(o->graph, o->node);
+    const Node   *n = node_get(o->graph, o->node);
     const Tensor *scale = n->op == OP_quantize ? value_get(o->graph, n->in[1])->constant : NULL;
     for (int64_t i = 0; scale && i < type_count(&scale->type); i++)
         tensor_set((Tensor *)(uintptr_t)scale, i, 0.5);
@@ -217,7 +217,7 @@ static void halve_scales(const OneNode *o)
 static bool lowers(Op op, const char *types, OpAttrs attrs)
 {
     OneNode o = one_node(op, types, &attrs);
-    Array *in[MAX_OPERANDS + 2] = {0};
+    Array  *in[MAX_OPERANDS + 2] = {0};
     if (!one_shape(&o)) {
         diag_print(o.diag, stdout);
         one_free(&o);
@@ -232,7 +232,7 @@ static bool lowers(Op op, const char *types, OpAttrs attrs)
     tame(op, in);
     Array want = one_eval(&o, (const Array *const *)in);
     void *got = interpret(&o, in);
-    bool ok = agrees(one_output(&o), got, &want);
+    bool  ok = agrees(one_output(&o), got, &want);
     if (!ok)
         printf("%s(%s) -> %s differs\n", op_info(op)->name, types,
                type_text(o.arena, one_output(&o)));
@@ -294,7 +294,7 @@ static void test_pool(void)
 {
     OpAttrs a = {.ceil_mode = random_below(2), .count_include_pad = random_below(2)};
     int64_t reach[2];
-    bool is_max = random_below(2);
+    bool    is_max = random_below(2);
     for (int i = 0; i < 2; i++) {
         a.kernel[i] = random_between(1, 4);
         a.strides[i] = random_between(1, 4);
@@ -323,8 +323,8 @@ static void test_wide_pool(void)
 static void test_axis(void)
 {
     static const char *const shapes[] = {"5", "3 7", "2 3 4", "2 5 3 4", "2 3 1 2 3"};
-    static const int ranks[] = {1, 2, 3, 4, 5};
-    static const Op ops[] = {OP_softmax, OP_log_softmax, OP_arg_max};
+    static const int         ranks[] = {1, 2, 3, 4, 5};
+    static const Op          ops[] = {OP_softmax, OP_log_softmax, OP_arg_max};
     for (size_t i = 0; i < COUNT_OF(ops); i++) {
         int64_t s = random_below(COUNT_OF(shapes));
         OpAttrs a = {.axis = random_between(-ranks[s], ranks[s] - 1), .keepdims = random_below(2)};
@@ -362,7 +362,7 @@ static void test_movement(void)
 static void test_slice_pad(void)
 {
     static const char *const modes[] = {"constant", "reflect", "edge"};
-    OpAttrs a = {.mode = (PadMode)random_below(COUNT_OF(modes)), .value = 0.5};
+    OpAttrs                  a = {.mode = (PadMode)random_below(COUNT_OF(modes)), .value = 0.5};
     for (int i = 0; i < 4; i++)
         a.padding[i] = random_below(4);
     CHECK(lowers(OP_pad, dims(4), a));

@@ -18,13 +18,13 @@ typedef const Expr *(*Build)(Kernel *k, const Expr *x);
 /* run - y[i] = the expression at x[i], for the first n samples, through the interpreter. */
 static void run(Build build, int64_t n)
 {
-    Arena *a = arena_new();
-    Kernel *k = kernel_new(a, "math", NULL, FP_STRICT);
+    Arena   *a = arena_new();
+    Kernel  *k = kernel_new(a, "math", NULL, FP_STRICT);
     BufferId in = kernel_buffer(k, "x", F32, BUF_IN, n, 0);
     BufferId out = kernel_buffer(k, "y", F32, BUF_OUT, n, 0);
-    LoopId i = kernel_loop_if(k, "i", n, PARALLEL, AXIS_LANE);
-    TempId t = kernel_temp(k, "t", (VType){F32, 1});
-    Stmt *body = st_block(k);
+    LoopId   i = kernel_loop_if(k, "i", n, PARALLEL, AXIS_LANE);
+    TempId   t = kernel_temp(k, "t", (VType){F32, 1});
+    Stmt    *body = st_block(k);
     st_add(k, body, st_let(k, t, ex_load(k, in, affine_loop(i))));
     st_add(k, body, st_store(k, out, affine_loop(i), ASSIGN, build(k, ex_temp(k, t))));
     st_add(k, k->body, st_for(k, i, body));
@@ -162,7 +162,7 @@ static void test_erf(void)
 
 /* ---- the scalar functions of elementwise ops against their double twins -------------------- */
 
-static Op the_op;
+static Op      the_op;
 static OpAttrs the_attrs;
 
 static const Expr *build_op(Kernel *k, const Expr *v)

@@ -35,8 +35,8 @@ static void test_table(void)
 static bool gives(Op op, const char *in, OpAttrs attrs, const char *out)
 {
     OneNode o = one_node(op, in, &attrs);
-    Type want = one_type(out);
-    bool ok = one_shape(&o) && type_same_shape(one_output(&o), &want) &&
+    Type    want = one_type(out);
+    bool    ok = one_shape(&o) && type_same_shape(one_output(&o), &want) &&
               one_output(&o)->elem == want.elem && type_is_plain(one_output(&o)) &&
               diag_errors(o.diag) == 0;
     if (!ok) {
@@ -52,10 +52,10 @@ static bool gives(Op op, const char *in, OpAttrs attrs, const char *out)
 static bool refuses(Op op, const char *in, OpAttrs attrs, const char *message)
 {
     OneNode o = one_node(op, in, &attrs);
-    char *text = NULL;
-    size_t len;
-    bool ok = !one_shape(&o) && diag_errors(o.diag) == 1 && one_output(&o)->elem == ELEM_POISON;
-    FILE *f = open_memstream(&text, &len);
+    char   *text = NULL;
+    size_t  len;
+    bool    ok = !one_shape(&o) && diag_errors(o.diag) == 1 && one_output(&o)->elem == ELEM_POISON;
+    FILE   *f = open_memstream(&text, &len);
     diag_print(o.diag, f);
     fclose(f);
     ok = ok && strstr(text, message) && strstr(text, op_info(op)->name);
@@ -250,10 +250,10 @@ static void test_quant_shapes(void)
 /* computes - whether `op` on x = 1, 2, 3, ... gives these numbers. */
 static bool computes(Op op, const char *types, OpAttrs attrs, const double *want)
 {
-    OneNode o = one_node(op, types, &attrs);
-    double count[1000];
+    OneNode      o = one_node(op, types, &attrs);
+    double       count[1000];
     const Array *in[MAX_OPERANDS] = {0};
-    bool ok = one_shape(&o);
+    bool         ok = one_shape(&o);
     for (int i = 0; i < 1000; i++)
         count[i] = i + 1;
     for (int i = 0; ok && i < node_get(o.graph, o.node)->n_in; i++)
@@ -330,8 +330,8 @@ static void test_eval_movement(void)
 /* A convolution with weights 1, 2, 3, 4, its parameters set here as one_node makes random ones. */
 static void test_eval_conv(void)
 {
-    OpAttrs a = CONV(.padding = {1, 0, 0, 0}, .strides = {1, 2}, .dilations = {1, 2});
-    OneNode o = one_node(OP_conv2d, "1 1 2 4, 1 1 2 2, 1", &a);
+    OpAttrs      a = CONV(.padding = {1, 0, 0, 0}, .strides = {1, 2}, .dilations = {1, 2});
+    OneNode      o = one_node(OP_conv2d, "1 1 2 4, 1 1 2 2, 1", &a);
     const Array *in[3];
     CHECK(one_shape(&o));
     in[0] = one_array(&o, 0, NUMBERS(1, 2, 3, 4, 5, 6, 7, 8));

@@ -56,7 +56,8 @@ static void test_order(void)
                                 "{\"name\": \"a\", \"op\": \"relu\", \"inputs\": [\"x\"]},"
                                 "{\"name\": \"b\", \"op\": \"relu\", \"inputs\": [\"x\"]},"
                                 "{\"name\": \"c\", \"op\": \"add\", \"inputs\": [\"b\", \"a\"]}],"
-                                "\"outputs\": [\"c\"]}", 0);
+                                "\"outputs\": [\"c\"]}",
+                         0);
     CHECK(!strcmp(order(g), "a b c")); /* an order that works is kept */
     CHECK(g && !strcmp(g->name, "m"));
 
@@ -66,7 +67,8 @@ static void test_order(void)
                          "{\"name\": \"b\", \"op\": \"relu\", \"inputs\": [\"a\"],"
                          " \"outputs\": [\"B\"]},"
                          "{\"name\": \"a\", \"op\": \"relu\", \"inputs\": [\"x\"]}],"
-                         "\"outputs\": [\"c\", \"B\", \"x\"]}", 0);
+                         "\"outputs\": [\"c\", \"B\", \"x\"]}",
+                  0);
     if (!CHECK(g != NULL))
         return;
     CHECK(!strcmp(order(g), "a b c d") && !strcmp(g->name, "net"));
@@ -84,7 +86,8 @@ static void test_inputs(void)
     Graph *g = read_text(HEAD "\"inputs\": ["
                               "{\"name\": \"a\", \"shape\": [1, 5, 7, 3], \"layout\": \"NHWC\"},"
                               "{\"name\": \"b\", \"shape\": [1, 3, 5, 7], \"type\": \"u8\"}],"
-                              "\"nodes\": [], \"outputs\": [\"a\"]}", 6);
+                              "\"nodes\": [], \"outputs\": [\"a\"]}",
+                         6);
     if (!CHECK(g && g->n_inputs == 2))
         return;
     const Type *a = &value_get(g, g->inputs[0].value)->type;
@@ -96,26 +99,27 @@ static void test_inputs(void)
 
 static void test_attrs(void)
 {
-    Graph *g = read_text(HEAD
-        "\"inputs\": [{\"name\": \"x\", \"shape\": [1, 2, 8, 8]}], \"nodes\": ["
-        "{\"name\": \"c\", \"op\": \"conv2d\", \"inputs\": [\"x\"], \"params\": {\"weight\":"
-        " {\"splat\": 1, \"shape\": [2, 2, 3, 3]}}, \"attrs\": {\"padding\": [1, 2, 3, 4]}},"
-        "{\"name\": \"p\", \"op\": \"max_pool\", \"inputs\": [\"c\"],"
-        " \"attrs\": {\"kernel\": [3, 2], \"padding\": \"same\", \"ceil_mode\": true}},"
-        "{\"name\": \"g\", \"op\": \"gelu\", \"inputs\": [\"p\"],"
-        " \"attrs\": {\"approximate\": \"tanh\"}},"
-        "{\"name\": \"t\", \"op\": \"transpose\", \"inputs\": [\"g\"],"
-        " \"attrs\": {\"perm\": [0, 3, 1, 2]}},"
-        "{\"name\": \"m\", \"op\": \"pad\", \"inputs\": [\"t\"],"
-        " \"attrs\": {\"padding\": [0, 1, 0, 1], \"mode\": \"edge\"}}],"
-        "\"outputs\": [\"m\"]}", 0);
+    Graph *g = read_text(
+        HEAD "\"inputs\": [{\"name\": \"x\", \"shape\": [1, 2, 8, 8]}], \"nodes\": ["
+             "{\"name\": \"c\", \"op\": \"conv2d\", \"inputs\": [\"x\"], \"params\": {\"weight\":"
+             " {\"splat\": 1, \"shape\": [2, 2, 3, 3]}}, \"attrs\": {\"padding\": [1, 2, 3, 4]}},"
+             "{\"name\": \"p\", \"op\": \"max_pool\", \"inputs\": [\"c\"],"
+             " \"attrs\": {\"kernel\": [3, 2], \"padding\": \"same\", \"ceil_mode\": true}},"
+             "{\"name\": \"g\", \"op\": \"gelu\", \"inputs\": [\"p\"],"
+             " \"attrs\": {\"approximate\": \"tanh\"}},"
+             "{\"name\": \"t\", \"op\": \"transpose\", \"inputs\": [\"g\"],"
+             " \"attrs\": {\"perm\": [0, 3, 1, 2]}},"
+             "{\"name\": \"m\", \"op\": \"pad\", \"inputs\": [\"t\"],"
+             " \"attrs\": {\"padding\": [0, 1, 0, 1], \"mode\": \"edge\"}}],"
+             "\"outputs\": [\"m\"]}",
+        0);
     if (!CHECK(g != NULL))
         return;
     const OpAttrs *c = &node_called(g, "c")->attrs, *p = &node_called(g, "p")->attrs;
     CHECK(c->padding[0] == 1 && c->padding[3] == 4 && c->pad_rule == PAD_EXPLICIT);
     CHECK(c->strides[0] == 1 && c->strides[1] == 1 && c->dilations[1] == 1 && c->groups == 1);
     CHECK(node_called(g, "c")->n_in == 3 && !node_called(g, "c")->in[2]); /* no bias */
-    CHECK(p->strides[0] == 3 && p->strides[1] == 2); /* the kernel's */
+    CHECK(p->strides[0] == 3 && p->strides[1] == 2);                      /* the kernel's */
     CHECK(p->pad_rule == PAD_SAME && p->ceil_mode);
     CHECK(node_called(g, "g")->attrs.tanh_form);
     CHECK(node_called(g, "t")->attrs.list.n == 4 && node_called(g, "t")->attrs.list.v[1] == 3);
@@ -125,13 +129,13 @@ static void test_attrs(void)
 /* param - the constant `b` of an add in a model of its own. */
 static const Tensor *param(const char *b)
 {
-    Graph *g = read_text(arena_printf(arena,
-                                      HEAD X "\"weights\": \"w\", \"nodes\": [{\"name\": \"a\","
-                                             " \"op\": \"add\", \"inputs\": [\"x\"],"
-                                             " \"params\": {\"b\": %s}}], \"outputs\": [\"a\"]}",
-                                      b),
-                         0);
-    const Tensor *t = g ? value_get(g, node_called(g, "a")->in[1])->constant : NULL;
+    Graph              *g = read_text(arena_printf(arena,
+                                                   HEAD X "\"weights\": \"w\", \"nodes\": [{\"name\": \"a\","
+                                                                       " \"op\": \"add\", \"inputs\": [\"x\"],"
+                                                                       " \"params\": {\"b\": %s}}], \"outputs\": [\"a\"]}",
+                                                   b),
+                                      0);
+    const Tensor       *t = g ? value_get(g, node_called(g, "a")->in[1])->constant : NULL;
     static const double nothing[1];
     static const Tensor none = {{.elem = F64, .rank = 0}, nothing};
     return CHECK(t != NULL) ? t : &none;
@@ -147,7 +151,7 @@ static bool holds(const Tensor *t, Elem elem, int n, const double *values)
     return true;
 }
 
-#define HOLDS(t, elem, ...) \
+#define HOLDS(t, elem, ...)                                                                        \
     holds((t), (elem), COUNT_OF(((double[]){__VA_ARGS__})), (double[]){__VA_ARGS__})
 
 /* A file with a tensor of each type; h starts at an odd byte, so that f and the rest do too. */
@@ -237,8 +241,8 @@ static void test_random(void)
 
     /* The documented generator: the same bits everywhere, for good. */
     static const uint32_t expected[] = {0x3f526ac8, 0x3fd011c2, 0xbfa56085, 0xbf1c9851};
-    Tensor *t = tensor_new(arena, F32, 2, (int64_t[]){2, 2});
-    Tensor *u = tensor_new(arena, U8, 1, (int64_t[]){4});
+    Tensor               *t = tensor_new(arena, F32, 2, (int64_t[]){2, 2});
+    Tensor               *u = tensor_new(arena, U8, 1, (int64_t[]){4});
     random_fill(t, 42, 0, "weight");
     CHECK(!memcmp(t->data, expected, sizeof expected));
     random_fill(u, 42, 0, "b");
@@ -253,11 +257,13 @@ static void test_random(void)
 /* With random weights, what a param holds depends on its place among all params of the file. */
 static void test_random_place(void)
 {
-    Graph *g = read_text(HEAD X "\"weights\": {\"random\": 42}, \"nodes\": ["
-        "{\"name\": \"l\", \"op\": \"linear\", \"inputs\": [\"k\"],"
-        " \"params\": {\"bias\": {\"shape\": [4]}, \"weight\": {\"shape\": [4, 4]}}},"
-        "{\"name\": \"k\", \"op\": \"linear\", \"inputs\": [\"x\"],"
-        " \"params\": {\"weight\": {\"shape\": [4, 4]}}}], \"outputs\": [\"l\"]}", 0);
+    Graph *g = read_text(
+        HEAD X "\"weights\": {\"random\": 42}, \"nodes\": ["
+               "{\"name\": \"l\", \"op\": \"linear\", \"inputs\": [\"k\"],"
+               " \"params\": {\"bias\": {\"shape\": [4]}, \"weight\": {\"shape\": [4, 4]}}},"
+               "{\"name\": \"k\", \"op\": \"linear\", \"inputs\": [\"x\"],"
+               " \"params\": {\"weight\": {\"shape\": [4, 4]}}}], \"outputs\": [\"l\"]}",
+        0);
     if (!CHECK(g != NULL))
         return;
     const Node *l = node_called(g, "l"), *k = node_called(g, "k");
