@@ -40,34 +40,43 @@ static void head_c(Writer *w, const Program *p, const EmitOptions *o, const Name
     text_printf(&t, "%" PRId64 " bytes of weights, %s", weights_bytes(p, o),
                 held_text(weights_held(p, o)));
     w_comment(w, t.data);
+    w_blank(w);
 }
 
-static void guard_c(Writer *w, const EmitOptions *o)
+static void target_guard_c(Writer *w, const Target *t)
 {
-    const Target *t = o->target;
-    if (t->guard) {
-        w_line(w, "#if !(%s)", t->guard);
-        w_line(w, "#error \"this file is for target %s: %s\"", t->name, t->guard_hint);
-        w_line(w, "#endif");
-    }
-    if (o->fp == FP_EXACT) {
-        w_comment(w, "One summation order, no contraction: the same bits from every compiler.");
-        w_line(w, "#if defined(__FAST_MATH__)");
-        w_line(w, "#error \"this file is for exact arithmetic: compile without -ffast-math\"");
-        w_line(w, "#endif");
-    }
-    /* gcc would turn loops that copy into calls of memmove; the file is to need no library. And when
-     * gcc 12.2 propagates the constant addresses of calls into clones of kernels, it drops calls
-     * whose results are read: wrong results at -O2 and -O3, seen with scratch memory used twice. */
-    w_line(w, o->fp == FP_EXACT ? "#if defined(__clang__)"
-                                : "#if defined(__GNUC__) && !defined(__clang__)");
-    if (o->fp == FP_EXACT) {
-        w_line(w, "#pragma STDC FP_CONTRACT OFF");
-        w_line(w, "#elif defined(__GNUC__)");
-        w_line(w, "#pragma GCC optimize (\"fp-contract=off\")");
-    }
+    if (!t->guard)
+        return;
+    w_line(w, "#if !(%s)", t->guard);
+    w_line(w, "#error \"this file is for target %s: %s\"", t->name, t->guard_hint);
+    w_line(w, "#endif");
+    w_blank(w);
+}
+
+static void exact_guard_c(Writer *w)
+{
+    w_comment(w, "One summation order, no contraction: the same bits from every compiler.");
+    w_line(w, "#if defined(__FAST_MATH__)");
+    w_line(w, "#error \"this file is for exact arithmetic: compile without -ffast-math\"");
+    w_line(w, "#endif");
+    w_line(w, "#if defined(__clang__)");
+    w_line(w, "#pragma STDC FP_CONTRACT OFF");
+    w_line(w, "#elif defined(__GNUC__)");
+    w_line(w, "#pragma GCC optimize (\"fp-contract=off\")");
+    w_line(w, "#endif");
+    w_blank(w);
+}
+
+/* gcc_guard_c - gcc would turn loops that copy into calls of memmove; the file is to need no
+ * library. And when gcc 12.2 propagates the constant addresses of calls into clones of kernels, it
+ * drops calls whose results are read: wrong results at -O2 and -O3, seen with scratch memory used
+ * twice. */
+static void gcc_guard_c(Writer *w)
+{
+    w_line(w, "#if defined(__GNUC__) && !defined(__clang__)");
     w_line(w, "#pragma GCC optimize (\"no-tree-loop-distribute-patterns\", \"no-ipa-cp\")");
     w_line(w, "#endif");
+    w_blank(w);
 }
 
 static void includes_c(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
@@ -158,7 +167,10 @@ static void model_c(OutFile *f, const Program *p, const EmitOptions *o, const Na
 {
     Writer w = {.text = text_new(a)};
     head_c(&w, p, o, names);
-    guard_c(&w, o);
+    target_guard_c(&w, o->target);
+    if (o->fp == FP_EXACT)
+        exact_guard_c(&w);
+    gcc_guard_c(&w);
     includes_c(&w, p, o, names);
     helpers(&w, p, o);
     weights_c(&w, f, p, o, names);

@@ -87,12 +87,15 @@ static double number_at(const void *piece, Elem e, int64_t i)
     }
 }
 
-/* put_entry - the numbers of one constant; zeros where the next one is aligned. */
-static void put_entry(NumberLine *l, const BlobEntry *e, int64_t padded)
+/* put_entry - the numbers of one constant under its name; zeros where the next one is aligned. */
+static void put_entry(NumberLine *l, const Graph *g, const BlobEntry *e, int64_t padded)
 {
     enum { PIECE = 4096 };
     Arena *scratch = arena_new();
     float  piece[PIECE];
+    if (e->buffer.value)
+        put_text(l->f, arena_printf(scratch, "    /* %s */\n",
+                                    text_printable(scratch, value_get(g, e->buffer.value)->name)));
     for (int64_t at = 0, n; at < e->buffer.count; at += n) {
         n = e->buffer.count - at < PIECE ? e->buffer.count - at : PIECE;
         view_read(&e->buffer, at, n, piece);
@@ -107,8 +110,9 @@ static void put_entry(NumberLine *l, const BlobEntry *e, int64_t padded)
     arena_free(scratch);
 }
 
-static void numbers_c(OutFile *f, const Blob *b, const Names *names, Arena *a)
+static void numbers_c(OutFile *f, const Program *p, const Names *names, Arena *a)
 {
+    const Blob *b = p->blob;
     for (size_t t = 0; t < COUNT_OF(held_types); t++) {
         int64_t          count = blob_count(b, held_types[t].elem);
         NumberLine       line = {.f = f};
@@ -122,10 +126,10 @@ static void numbers_c(OutFile *f, const Blob *b, const Names *names, Arena *a)
             if (e->buffer.elem != held_types[t].elem)
                 continue;
             if (last)
-                put_entry(&line, last, e->index - last->index);
+                put_entry(&line, p->graph, last, e->index - last->index);
             last = e;
         }
-        put_entry(&line, last, count - last->index);
+        put_entry(&line, p->graph, last, count - last->index);
         put_text(f, "};\n\n");
     }
 }
@@ -286,7 +290,7 @@ void weights_c(Writer *w, OutFile *f, const Program *p, const EmitOptions *o, co
     case HELD_NONE: break;
     case HELD_NUMBERS:
         writer_flush(w, f);
-        numbers_c(f, p->blob, names, w->text.arena);
+        numbers_c(f, p, names, w->text.arena);
         break;
     case HELD_STRING: string_c(w, f, p, o, names); break;
     case HELD_FILE: load_c(w, p, names); break;
