@@ -70,6 +70,24 @@ const char *port_type_c(Elem e)
     return c_type(NULL, (VType){e, 1});
 }
 
+/* mixes_types - whether floats and 32-bit integers take turns in the arena. Compilers hold that
+ * pointers to the two never meet, and could move an access from one step to another. */
+static bool mixes_types(const Program *p, const Names *names)
+{
+    return uses_arena(p, names, F32) && uses_arena(p, names, I32);
+}
+
+static void keep_order_c(Writer *w)
+{
+    w_comment(w, "Floats and integers take turns in the arena: no access moves past this.");
+    w_line(w, "#if defined(__GNUC__)");
+    w_line(w, "#define KEEP_ORDER __asm__ volatile(\"\" ::: \"memory\")");
+    w_line(w, "#else");
+    w_line(w, "#define KEEP_ORDER (void)0");
+    w_line(w, "#endif");
+    w_blank(w);
+}
+
 /* ---- the function ------------------------------------------------------------------------- */
 
 const char *infer_params(const Program *p, const EmitOptions *o, const Names *names, Arena *a)
@@ -144,6 +162,8 @@ void infer_step(Writer *w, const Program *p, const EmitOptions *o, const Names *
                               describe_dims(&value_get(p->graph, n->out)->type, a)));
     w_line(w, "%s(%s%s);", p->kernels[s->kernel]->name, step_args(p, o, names, s, a),
            p->texts[s->kernel].is_shared ? ", part, n_parts" : "");
+    if (names->keep_order)
+        w_line(w, "KEEP_ORDER;");
     arena_free(a);
 }
 
@@ -206,13 +226,17 @@ static void one_thread_c(Writer *w, const Program *p, const EmitOptions *o, cons
 
 void infer_c(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
 {
+    Names n = *names;
+    n.keep_order = mixes_types(p, names);
     arena_c(w, p, o, names);
+    if (n.keep_order)
+        keep_order_c(w);
     if (o->profile)
         profile_c(w, p, names);
     if (o->threads)
-        infer_threads_c(w, p, o, names);
+        infer_threads_c(w, p, o, &n);
     else
-        one_thread_c(w, p, o, names);
+        one_thread_c(w, p, o, &n);
     if (o->self_test)
         self_test_c(w, p, o, names);
 }
