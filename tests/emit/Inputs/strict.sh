@@ -1,0 +1,14 @@
+# strict.sh MODEL FOLDER TARGET FLAGS - emit for a target; compile with every compiler here, warnings
+# being errors; look for symbols the object lacks.
+set -eu
+cd "$2"
+for options in "" "--fp exact" "--arena caller" "--self-test"; do
+    kiln compile "$1" --target "$3" $options -o m.c
+    for cc in gcc clang; do
+        command -v $cc >/dev/null || continue
+        for level in -O0 -O2; do
+            $cc $4 $level -Wall -Wextra -Wconversion -Wshadow -Wcast-align -pedantic -Werror -c m.c -o m.o
+            ! nm -u m.o | grep -v -E ' (memcpy|memset)$'
+        done
+    done
+done
