@@ -164,7 +164,7 @@ typedef struct Names {
     const char  *lower, *upper;     /* the prefix: lenet5, LENET5 */
     const char **inputs, **outputs; /* parameters of infer, by port */
     const char  *via;               /* before a parameter's name where it is used: "" or "call->" */
-    bool         keep_order;      /* no step may be moved into another; see infer_c.c */
+    bool         keep_order;        /* no step may be moved into another; see infer_c.c */
 } Names;
 
 struct Program;
