@@ -12,6 +12,7 @@
  *    64  the blob */
 #include "emit/emit.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -129,6 +130,7 @@ static void numbers_c(OutFile *f, const Program *p, const Names *names, Arena *a
                 put_entry(&line, p->graph, last, e->index - last->index);
             last = e;
         }
+        assert(last); /* an element type that is counted has entries */
         put_entry(&line, p->graph, last, count - last->index);
         put_text(f, "};\n\n");
     }

@@ -26,7 +26,7 @@ typedef struct Printer {
     size_t           n_used, cap_used;
     const char     **loops, **temps, **buffers;
     bool            *read;  /* by buffer */
-    const ExprNodes *nodes; /* of the statement being printed */
+    ExprNodes        nodes; /* of the statement being printed */
     uint32_t        *named; /* by position: number of the line that holds it, 0: printed in place */
 } Printer;
 
@@ -231,7 +231,7 @@ static void print_node(Printer *p, const Expr *e, int binding)
 
 static void print_expr(Printer *p, const Expr *e, int binding)
 {
-    uint32_t name = p->named[expr_position(p->nodes, e)];
+    uint32_t name = p->named[expr_position(&p->nodes, e)];
     if (name)
         text_printf(p->out, "%%%u", name);
     else
@@ -275,17 +275,16 @@ static uint32_t *choose_names(Printer *p, const ExprNodes *nodes)
 }
 
 /* print_value_start - lines for the named nodes; then the statement's own line may begin. */
-static void print_value_start(Printer *p, const Stmt *s, ExprNodes *nodes)
+static void print_value_start(Printer *p, const Stmt *s)
 {
-    *nodes = expr_nodes(p->arena, s->value);
-    p->nodes = nodes;
-    p->named = choose_names(p, nodes);
-    for (size_t i = 0; i < nodes->n; i++) {
+    p->nodes = expr_nodes(p->arena, s->value);
+    p->named = choose_names(p, &p->nodes);
+    for (size_t i = 0; i < p->nodes.n; i++) {
         if (!p->named[i])
             continue;
         indent(p);
         text_printf(p->out, "%%%u = ", p->named[i]);
-        print_node(p, nodes->items[i], LOOSE);
+        print_node(p, p->nodes.items[i], LOOSE);
         text_add(p->out, "\n");
     }
     indent(p);
@@ -294,8 +293,7 @@ static void print_value_start(Printer *p, const Stmt *s, ExprNodes *nodes)
 static void print_assignment(Printer *p, const Stmt *s)
 {
     static const char *const ops[] = {" = ", " += ", " max= "};
-    ExprNodes                nodes;
-    print_value_start(p, s, &nodes);
+    print_value_start(p, s);
     if (s->kind == S_STORE) {
         print_access(p, s->buffer, &s->index, s->value->type.lanes);
     } else {

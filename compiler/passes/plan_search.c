@@ -6,6 +6,7 @@
  * Stretches of time that no block spans are planned one by one. */
 #include "passes/passes.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,6 +128,7 @@ static int64_t make_problem(const MemoryPlan *p, const ByStart *b, int n, PlaceP
         q->size[i] = aligned(p, p->blocks[b[i].block].bytes);
         unit = common_divisor(unit, q->size[i]);
     }
+    assert(unit > 0); /* no block is empty */
     for (int i = 0; i < n; i++)
         q->size[i] /= unit;
     cut_sections(q, b);
