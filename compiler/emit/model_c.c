@@ -86,12 +86,14 @@ static void includes_c(Writer *w, const Program *p, const EmitOptions *o, const 
         copies |= output_source(p, o, names, i, w->text.arena) != NULL;
     w_line(w, "#include \"%s.h\"", emit_basename(o->stem));
     w_blank(w);
-    if (copies)
-        w_line(w, "#include <string.h>");
-    if (o->target->header)
+    if (o->target->header) {
         w_line(w, "#include <%s>", o->target->header);
-    if (copies || o->target->header)
         w_blank(w);
+    }
+    if (copies) { /* firmware may have the function and no header */
+        w_line(w, "void *memcpy(void *restrict to, const void *restrict from, size_t bytes);");
+        w_blank(w);
+    }
     if (!o->profile && !o->threads)
         return;
     if (!o->profile) {
