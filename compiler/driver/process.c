@@ -1,6 +1,7 @@
 /* process.c - other programs, and temporary folders that do not outlive kiln. */
 #include "driver/driver.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -50,13 +51,25 @@ const char *temp_file(Arena *a, const char *name)
     return path;
 }
 
-void temp_clean(void)
+/* unlink_known - what a signal handler can do: files past MAX_TEMP_FILES stay. */
+static void unlink_known(void)
 {
     for (int i = n_temp_paths - 1; i >= 0; i--)
         unlink(temp_paths[i]);
-    n_temp_paths = 0;
     if (temp_root[0])
         rmdir(temp_root);
+}
+
+void temp_clean(void)
+{
+    DIR           *folder = temp_root[0] ? opendir(temp_root) : NULL;
+    struct dirent *entry;
+    while (folder && (entry = readdir(folder)) != NULL)
+        unlinkat(dirfd(folder), entry->d_name, 0);
+    if (folder)
+        closedir(folder);
+    unlink_known();
+    n_temp_paths = 0;
     temp_root[0] = 0;
 }
 
@@ -66,7 +79,7 @@ static const int caught[] = {SIGINT, SIGTERM, SIGHUP};
 
 static void on_signal(int signal_number)
 {
-    temp_clean();
+    unlink_known();
     signal(signal_number, SIG_DFL);
     raise(signal_number);
 }
