@@ -13,7 +13,7 @@ static const char *held_text(Held held)
     case HELD_NUMBERS:
     case HELD_STRING: return "inline";
     case HELD_FILE: return "in a file of their own, for the caller to load";
-    case HELD_ASM: return "in a file beside this one, which the assembler draws in";
+    case HELD_ASM: return "drawn in by the assembler: compile in this folder, or with -I";
     }
     return "";
 }
