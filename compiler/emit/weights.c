@@ -42,7 +42,9 @@ Held weights_held(const Program *p, const EmitOptions *o)
         return HELD_NONE;
     if (o->weights == WEIGHTS_ASM)
         return HELD_ASM;
-    return o->target->byte_order == BYTES_UNKNOWN && n <= MOST_NUMBERS ? HELD_NUMBERS : HELD_STRING;
+    ByteOrder order = o->target->byte_order;
+    bool      numbers = order == BYTES_BIG || (order == BYTES_UNKNOWN && n <= MOST_NUMBERS);
+    return numbers ? HELD_NUMBERS : HELD_STRING;
 }
 
 /* ---- as numbers -------------------------------------------------------------------------- */
@@ -169,14 +171,20 @@ static void put_literal(void *ctx, const void *bytes, size_t n)
     literal_bytes(ctx, bytes, n);
 }
 
+/* byte_order_c - held as bytes, the weights are little-endian ones. */
+static void byte_order_c(Writer *w, const Target *t)
+{
+    if (t->byte_order == BYTES_LITTLE)
+        return;
+    w_line(w, "#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__");
+    w_line(w, "#error \"the weights are held as little-endian bytes\"");
+    w_line(w, "#endif");
+    w_blank(w);
+}
+
 static void string_c(Writer *w, OutFile *f, const Program *p, const EmitOptions *o,
                      const Names *names)
 {
-    if (o->target->byte_order == BYTES_UNKNOWN) {
-        w_line(w, "#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__");
-        w_line(w, "#error \"the weights are held as little-endian bytes\"");
-        w_line(w, "#endif");
-    }
     w_line(w, "#if defined(__GNUC__)");
     w_line(w, "#pragma GCC diagnostic push");
     w_line(w, "#pragma GCC diagnostic ignored \"-Woverlength-strings\"");
@@ -288,7 +296,10 @@ static void asm_c(Writer *w, const Program *p, const EmitOptions *o, const Names
 
 void weights_c(Writer *w, OutFile *f, const Program *p, const EmitOptions *o, const Names *names)
 {
-    switch (weights_held(p, o)) {
+    Held held = weights_held(p, o);
+    if (held == HELD_STRING || held == HELD_FILE || held == HELD_ASM)
+        byte_order_c(w, o->target);
+    switch (held) {
     case HELD_NONE: break;
     case HELD_NUMBERS:
         writer_flush(w, f);
