@@ -12,7 +12,8 @@
 
 Graph *model_read(Compilation *c, const Options *o)
 {
-    c->graph = graph_read(c->arena, c->diag, o->model, o->batch);
+    ReadOptions options = {.batch = o->batch};
+    c->graph = graph_read(c->arena, c->diag, o->model, &options);
     return c->graph;
 }
 

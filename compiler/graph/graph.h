@@ -10,6 +10,7 @@
  *   read_param.c   constants: from the weights file, random, by formula
  *   safetensors.c  the weights file
  *   random.c       the seeded generator of "weights": {"random": N}
+ *   write.c        Graph -> the JSON model format
  *   print.c        a graph as text (--emit graph) and as a drawing (--emit dot)
  *   verify.c       what must hold after every pass
  *   eval.c         the reference evaluator: every node in double precision
@@ -232,9 +233,26 @@ bool value_in_arena(const Graph *g, ValueId v);
 
 /* ---- read.c ----------------------------------------------------------------------------- */
 
-/* graph_read - the model at `path` (JSON; told by content). `batch` > 0 replaces the first
- * dimension of every input. NULL when there were errors, all reported. */
-Graph *graph_read(Arena *a, Diag *d, const char *path, int64_t batch);
+/* A shape given on the command line: --shape NAME=1x3x224x224. */
+typedef struct InputShape {
+    const char *name;
+    int         rank;
+    int64_t     dims[MAX_RANK]; /* all >= 1 */
+} InputShape;
+
+typedef struct ReadOptions {
+    int64_t           batch; /* > 0 replaces the first dimension of every input */
+    const InputShape *shapes; /* each replaces the shape of the input of that name */
+    int               n_shapes;
+} ReadOptions;
+
+/* graph_read - the JSON model at `path`. NULL when there were errors, all reported; a shape for an input
+ * that the model does not have is one. */
+Graph *graph_read(Arena *a, Diag *d, const char *path, const ReadOptions *options);
+
+/* graph_write - the graph as kiln JSON at `path` and its constants beside it, as a safetensors file
+ * called after it; reading them gives the same graph. False: reported, and no file is left. */
+bool graph_write(const Graph *g, const char *path);
 
 /* A parsed weights file. */
 typedef struct WeightsFile WeightsFile;

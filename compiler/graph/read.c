@@ -75,10 +75,11 @@ static void set_batch(Reader *r, const Json *shape, int rank, int64_t *dims)
     int64_t rest = 1;
     for (int i = 1; i < rank; i++)
         rest *= dims[i]; /* read_shape has checked the product */
-    if (r->batch > MAX_ELEMENTS / rest)
-        read_error(r, shape, "a batch of %lld makes more than 2^40 elements", (long long)r->batch);
+    if (r->options->batch > MAX_ELEMENTS / rest)
+        read_error(r, shape, "a batch of %lld makes more than 2^40 elements",
+                   (long long)r->options->batch);
     else
-        dims[0] = r->batch;
+        dims[0] = r->options->batch;
 }
 
 static void read_input(Reader *r, const Json *j, ItemId item)
@@ -101,7 +102,7 @@ static void read_input(Reader *r, const Json *j, ItemId item)
     const Json *shape = read_member(r, j, "shape", JSON_ARRAY, true);
     if (shape && read_shape(r, shape, 1, &rank, dims)) {
         port->nhwc = read_layout(r, j, rank);
-        if (r->batch > 0)
+        if (r->options->batch > 0)
             set_batch(r, shape, rank, dims);
         if (port->nhwc) {
             int64_t c = dims[3];
@@ -257,7 +258,7 @@ static void read_model(Reader *r)
     put_in_order(r, order);
 }
 
-Graph *graph_read(Arena *a, Diag *d, const char *path, int64_t batch)
+Graph *graph_read(Arena *a, Diag *d, const char *path, const ReadOptions *options)
 {
     Bytes file;
     if (!file_map(d, path, &file))
@@ -272,7 +273,7 @@ Graph *graph_read(Arena *a, Diag *d, const char *path, int64_t batch)
                 .graph = graph_new(a, d),
                 .source = source,
                 .root = root,
-                .batch = batch,
+                .options = options,
                 .errors_before = diag_errors(d)};
     if (root->kind != JSON_OBJECT)
         read_error(&r, root, "a model must be an object, got %s", read_value_text(a, root));

@@ -37,7 +37,7 @@ typedef struct Reader {
     Graph        *graph;
     const Source *source;
     const Json   *root;
-    int64_t       batch; /* 0: as the file has it */
+    const ReadOptions *options;
     int           errors_before;
 
     WeightsKind  weights_kind;

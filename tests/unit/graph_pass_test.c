@@ -107,7 +107,7 @@ static void test_models(const char *pattern)
     for (size_t i = 0; i < found.gl_pathc; i++) {
         Arena *a = arena_new();
         Diag  *d = diag_new(a);
-        Graph *g = graph_read(a, d, found.gl_pathv[i], 0);
+        Graph *g = graph_read(a, d, found.gl_pathv[i], &(ReadOptions){0});
         if (g && pass_infer_shapes(g, &(PassContext){0}) && !diag_errors(d)) {
             check_passes(g, found.gl_pathv[i], a);
             n_checked++;

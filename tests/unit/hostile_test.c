@@ -234,7 +234,7 @@ static Outcome read_model(void)
     static char messages[1 << 16];
     Arena      *a = arena_new();
     Diag       *d = diag_new(a);
-    Graph      *g = graph_read(a, d, model_path, 0);
+    Graph      *g = graph_read(a, d, model_path, &(ReadOptions){0});
     FILE       *out = fmemopen(messages, sizeof messages, "w");
     bool        handled = g ? is_sound(g, d) : diag_status(d) != 0;
     Outcome     outcome = diag_status(d) ? REFUSED : ACCEPTED;

@@ -24,7 +24,8 @@ static Graph *read_text(const char *text, int64_t batch)
 {
     Diag *d = diag_new(arena);
     write_file("m.json", text, strlen(text));
-    Graph *g = graph_read(arena, d, arena_printf(arena, "%s/m.json", folder), batch);
+    Graph *g = graph_read(arena, d, arena_printf(arena, "%s/m.json", folder),
+                          &(ReadOptions){.batch = batch});
     CHECK((g == NULL) == (diag_status(d) != 0));
     diag_print(d, stdout);
     return g;

@@ -1,0 +1,141 @@
+/* importer.h - what the parts of the ONNX reader share. Only the files of this folder include it. */
+#ifndef KILN_IMPORTER_H
+#define KILN_IMPORTER_H
+
+#include "graph/graph.h"
+#include "onnx/onnx.h"
+#include "onnx.pb-c.h" /* generated at build time from onnx.proto of libonnx-dev */
+
+/* ---- what a name stands for ------------------------------------------------------------- */
+
+/* Contents known while importing: initializers, Constant nodes, and what follows from them. */
+typedef struct Known {
+    int32_t       type; /* ONNX__TENSOR_PROTO__DATA_TYPE__... */
+    int           rank;
+    int64_t       dims[MAX_RANK]; /* may be 0: an empty tensor */
+    int64_t       count;
+    const int64_t *ints;   /* integer and boolean types, else NULL */
+    const Tensor  *floats; /* floating types, as F32; NULL for others and for empty tensors */
+} Known;
+
+/* A name of the model. `value` is its value in the graph, made when it is first needed; one of the two
+ * is always there. */
+typedef struct OnnxValue {
+    const char  *name;
+    ValueId      value; /* 0: none yet */
+    const Known *known; /* NULL: computed at run time */
+} OnnxValue;
+
+typedef struct Importer {
+    Arena                  *arena;
+    Diag                   *diag;
+    Graph                  *graph;
+    const Source           *source;
+    const Onnx__ModelProto *model;
+    const ReadOptions      *options;
+    int64_t                 opset; /* of the default domain */
+    struct NameTable       *names; /* import.c */
+} Importer;
+
+/* An ONNX node being imported. */
+typedef struct OnnxNode {
+    const Onnx__NodeProto *proto;
+    const struct OnnxRow  *row;
+    const char            *name; /* its own, or its first output's */
+    Span                   where;
+    int                    n_in;
+    OnnxValue            **in; /* NULL: absent */
+    int                    n_made; /* graph nodes made for it so far */
+} OnnxNode;
+
+/* ---- table.c ---------------------------------------------------------------------------- */
+
+/* One operator of the default domain. `import` gives every output its value (node_result,
+ * node_result_known) or reports why not and returns false. */
+typedef struct OnnxRow {
+    const char        *name;
+    int                since, until; /* opsets whose semantics are known; until 0: to the newest */
+    const char *const *attrs;        /* NULL-terminated; any other attribute is an error */
+    int                min_in, max_in; /* max_in -1: any number */
+    bool (*import)(Importer *im, OnnxNode *n);
+} OnnxRow;
+extern const OnnxRow onnx_rows[];
+extern const int     n_onnx_rows;
+
+/* ---- node.c: complaints and graph nodes ------------------------------------------------- */
+
+/* node_error - "FILE: error: /graph/node/3: Conv 'conv1': ..."; always false. */
+bool node_error(Importer *im, const OnnxNode *n, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* node_add - a graph node with these inputs, its type inferred at once; its value, or 0 when the shape
+ * rule complained (reported). Named after the ONNX node; further ones get a fresh name. `attrs` NULL:
+ * the op's defaults (attrs_default gives them to be changed). */
+ValueId node_add(Importer *im, OnnxNode *n, Op op, int n_in, const ValueId *in,
+                 const OpAttrs *attrs);
+OpAttrs attrs_default(Op op);
+/* node_constant - a constant of the graph, named after the ONNX node and `what`. */
+ValueId node_constant(Importer *im, OnnxNode *n, const char *what, const Tensor *t);
+/* node_scalar - the same for one number, of rank 0. */
+ValueId node_scalar(Importer *im, OnnxNode *n, double number);
+/* node_result - output `i` of the ONNX node is `v`; false when v is 0. The value takes the output's name
+ * where it has no name of the model yet. */
+bool node_result(Importer *im, OnnxNode *n, int i, ValueId v);
+bool node_result_known(Importer *im, OnnxNode *n, int i, const Known *k);
+/* node_has_output - whether output `i` is named and used. */
+bool node_has_output(const Importer *im, const OnnxNode *n, int i);
+/* node_type - the type of a graph value; take a copy before adding nodes. */
+Type node_type(const Importer *im, ValueId v);
+
+/* ---- arg.c: inputs ---------------------------------------------------------------------- */
+
+bool arg_present(const OnnxNode *n, int i);
+/* arg_value - input `i` as a value of the graph: a result, a model input, or a constant, which is added
+ * on first use (integers as I32). 0: reported. */
+ValueId arg_value(Importer *im, OnnxNode *n, int i, const char *what);
+/* arg_known - contents of input `i`; NULL and reported ("... must be a constant: kiln compiles for fixed
+ * `what`") where it is computed at run time. */
+const Known *arg_known(Importer *im, OnnxNode *n, int i, const char *what);
+/* arg_is_known - the same without a report. */
+const Known *arg_is_known(const OnnxNode *n, int i);
+/* arg_tensor - floating contents of input `i` as F32; reported. */
+const Tensor *arg_tensor(Importer *im, OnnxNode *n, int i, const char *what);
+/* arg_ints - integer contents of input `i`, at most `max` of them; their number, -1: reported. */
+int arg_ints(Importer *im, OnnxNode *n, int i, const char *what, int64_t *out, int max);
+/* arg_number - a single number, floating or integer. */
+bool arg_number(Importer *im, OnnxNode *n, int i, const char *what, double *out);
+/* arg_type - the type of input `i`, known or not; elem POISON where it cannot be one of the graph's. */
+Type arg_type(const Importer *im, const OnnxNode *n, int i);
+
+/* ---- attr.c: attributes ----------------------------------------------------------------- */
+
+bool        attr_given(const OnnxNode *n, const char *name);
+int64_t     attr_int(const OnnxNode *n, const char *name, int64_t fallback);
+double      attr_float(const OnnxNode *n, const char *name, double fallback);
+const char *attr_string(Importer *im, const OnnxNode *n, const char *name, const char *fallback);
+/* attr_ints - at most `max` entries; their number, 0 where it is not given, -1: reported. */
+int attr_ints(Importer *im, const OnnxNode *n, const char *name, int64_t *out, int max);
+/* attrs_check - kinds and names as the row has them; reported. Called before the row's import. */
+bool attrs_check(Importer *im, const OnnxNode *n);
+
+/* ---- known.c ---------------------------------------------------------------------------- */
+
+#define KNOWN_MAX_COUNT (1 << 20) /* of what is computed while importing; initializers may be larger */
+
+Known *known_ints(Arena *a, int32_t type, int rank, const int64_t *dims, const int64_t *ints);
+Known *known_floats(Arena *a, const Tensor *t);
+bool   known_is_integer(int32_t type);
+/* known_number - element `i` as a number. */
+double known_number(const Known *k, int64_t i);
+/* known_fold - compute node `n`, all of whose inputs are known, where it is shape arithmetic: true when
+ * its results were set. Called before the row's import. Integers wrap as int64. */
+bool known_fold(Importer *im, OnnxNode *n);
+
+/* ---- tensor.c --------------------------------------------------------------------------- */
+
+/* tensor_known - contents of a TensorProto; floating types become F32, integers int64. External data
+ * must lie in the folder of the model, without "..", absolute paths or links out of it, and is mapped.
+ * NULL: reported. */
+const Known *tensor_known(Importer *im, const Onnx__TensorProto *t, Span where);
+
+/* ---- the functions of the rows ---------------------------------------------------------- */
+
+#define ONNX_IMPORT(name) bool import_##name(Importer *im, OnnxNode *n)
