@@ -17,6 +17,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Callable
 
 import numpy as np
@@ -37,7 +38,7 @@ PROBE = 2000                    # test images looked at after each epoch
 
 @dataclass
 class Recipe:
-    build: Callable
+    build: Callable             # the network as it is exported
     epochs: int
     rate: float                 # the peak of the learning rate
     batch: int = 128
@@ -49,6 +50,7 @@ class Recipe:
     flip: bool = True           # left to right, at random
     bfloat16: bool = True       # matrix products while training
     seed: int = 1
+    normed: Callable = None     # as it is trained: with batch norms that export folds away
 
 
 RECIPES = {
@@ -56,6 +58,11 @@ RECIPES = {
     "resnet8": Recipe(nets.resnet8, epochs=24, rate=8e-3),
     "vgg11_8": Recipe(nets.vgg11_8, epochs=4, rate=2e-3, batch=64, warmup=0.45,
                       dropout=0.3),
+    "resnet18": Recipe(partial(nets.resnet18, 96), epochs=6, rate=3e-3),
+    "nin": Recipe(nets.nin, epochs=6, rate=3e-3, dropout=0.2, normed=partial(nets.nin, norm=True)),
+    "mobilenet_v1": Recipe(partial(nets.mobilenet_v1, 96), epochs=8, rate=8e-3),
+    "preresnet20": Recipe(nets.preresnet20, epochs=8, rate=6e-3),
+    "resnext14": Recipe(nets.resnext14, epochs=8, rate=6e-3),
 }
 
 
@@ -149,7 +156,7 @@ def load_checkpoint(name, network, optimizer=None):
 def make_network(name):
     recipe = RECIPES[name]
     torch.manual_seed(recipe.seed)
-    return Network(recipe.build(), recipe.dropout).to(memory_format=torch.channels_last)
+    return Network((recipe.normed or recipe.build)(), recipe.dropout).to(memory_format=torch.channels_last)
 
 
 def train(name):
