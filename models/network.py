@@ -1,9 +1,10 @@
 """A Graph as a torch module: the one interpreter used for training and for evaluation.
 
-Three liberties are taken while training, none of which changes the function computed:
+Four liberties are taken while training, none of which changes the function computed:
 a relu before a max pool runs after it, on a quarter of the data; an enlarging bilinear resize, the
-first convolution and the first pool are computed in one step (see UpsampledStem); and matrix
-products may run in bfloat16 (that is up to the caller's autocast).
+first convolution and the first pool are computed in one step (see UpsampledStem); some convolutions
+have gradients of their own (fast_conv.py); and matrix products may run in bfloat16 (that is up to
+the caller's autocast).
 """
 
 import math
@@ -11,6 +12,8 @@ import math
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+import fast_conv
 
 
 def key(tensor_name):
@@ -72,6 +75,9 @@ class Network(nn.Module):
         attrs = node.get("attrs", {})
         op = node["op"]
         if op == "conv2d":
+            window = attrs["strides"][0], attrs["padding"][0]
+            if self.training and fast_conv.pays(x, params["weight"], *window, attrs["groups"]):
+                return fast_conv.conv2d(x, params["weight"], params.get("bias"), *window)
             return F.conv2d(x, params["weight"], params.get("bias"), attrs["strides"],
                             symmetric(attrs), attrs["dilations"], attrs["groups"])
         if op == "linear":

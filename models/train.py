@@ -58,11 +58,12 @@ RECIPES = {
     "resnet8": Recipe(nets.resnet8, epochs=24, rate=8e-3),
     "vgg11_8": Recipe(nets.vgg11_8, epochs=4, rate=2e-3, batch=64, warmup=0.45,
                       dropout=0.3),
-    "resnet18": Recipe(partial(nets.resnet18, 96), epochs=6, rate=3e-3),
-    "nin": Recipe(nets.nin, epochs=6, rate=3e-3, dropout=0.2, normed=partial(nets.nin, norm=True)),
-    "mobilenet_v1": Recipe(partial(nets.mobilenet_v1, 96), epochs=8, rate=8e-3),
+    "resnet18": Recipe(partial(nets.resnet18, 96), epochs=4, rate=3e-3, warmup=0.25),
+    "nin": Recipe(nets.nin, epochs=3, rate=3e-3, warmup=0.25, dropout=0.2,
+                  normed=partial(nets.nin, norm=True)),
+    "mobilenet_v1": Recipe(partial(nets.mobilenet_v1, 96), epochs=6, rate=8e-3),
     "preresnet20": Recipe(nets.preresnet20, epochs=8, rate=6e-3),
-    "resnext14": Recipe(nets.resnext14, epochs=8, rate=6e-3),
+    "resnext14": Recipe(nets.resnext14, epochs=6, rate=6e-3),
 }
 
 
@@ -196,14 +197,32 @@ def model_path(name, extension):
     return os.path.join(FOLDER, name + extension)
 
 
+def without_norms(network):
+    """The tensors of a network whose convolutions, all with a bias, have taken in the norms behind."""
+    tensors = {key: tensor.double() for key, tensor in network.tensors().items()}
+    nodes = {node["name"]: node for node in network.graph.nodes}
+    for norm in network.graph.nodes:
+        if norm["op"] != "batch_norm":
+            continue
+        conv = nodes[norm["inputs"][0]]["params"]
+        scale, bias, mean, var = (tensors.pop(norm["params"][role])
+                                  for role in ("scale", "bias", "mean", "var"))
+        factor = scale / torch.sqrt(var + norm["attrs"]["epsilon"])
+        tensors[conv["weight"]] *= factor[:, None, None, None]
+        tensors[conv["bias"]] = (tensors[conv["bias"]] - mean) * factor + bias
+    return tensors
+
+
 def export(name):
+    recipe = RECIPES[name]
     network = make_network(name)
     if not load_checkpoint(name, network):
         raise FileNotFoundError(2, "no checkpoint", checkpoint_path(name))
+    tensors = without_norms(network) if recipe.normed else network.tensors()
     tensors = {key: tensor.numpy().astype(np.float16, order="C")
-               for key, tensor in network.tensors().items()}
+               for key, tensor in tensors.items()}
     safetensors_io.write(model_path(name, ".safetensors"), tensors)
-    graphs.write(model_path(name, ".json"), network.graph)
+    graphs.write(model_path(name, ".json"), recipe.build())
 
 
 def evaluate(name):
