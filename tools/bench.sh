@@ -3,10 +3,5 @@
 set -eu
 cd "$(dirname "$0")/.."
 B=${B:-build}
-mkdir -p "$B/bench/node"
-if [ ! -d "$B/bench/node/node_modules/onnxruntime-node" ]; then
-    echo 'Installing onnxruntime-node with npm'
-    # Its install script would fetch what graphics cards need.
-    npm install --ignore-scripts --loglevel=error --no-fund --no-audit --prefix "$B/bench/node" onnxruntime-node
-fi
+tools/install-ort.sh "$B/bench/node"
 B=$B exec /usr/bin/python3 bench/bench.py "$B/bench" "$@"
