@@ -32,7 +32,8 @@ static const char *grouped_or_blank(Arena *a, int64_t v)
     return v ? grouped(a, v) : "";
 }
 
-/* count_constants - parameters of a node; floats are kept as f32 whatever the file holds. */
+/* count_constants - parameters of a node; floats are kept as f32 whatever the file holds. A batch
+ * norm's mean and variance were measured, not trained: bytes, not parameters. */
 static void count_constants(const Graph *g, const Node *n, Totals *t)
 {
     for (int i = 0; i < n->n_in; i++) {
@@ -41,7 +42,8 @@ static void count_constants(const Graph *g, const Node *n, Totals *t)
             continue;
         int64_t count = type_count(&v->type);
         Elem    e = elem_is_float(v->type.elem) ? F32 : v->type.elem;
-        t->params += count;
+        if (n->op != OP_batch_norm || i < 3)
+            t->params += count;
         t->bytes += count * (int64_t)elem_bytes(e);
     }
 }
