@@ -55,16 +55,22 @@ static double sum_length(const Graph *g, const Node *n)
     case OP_tanh:
     case OP_silu:
     case OP_elu:
-    case OP_gelu: return 32;
+    case OP_gelu:
+    case OP_exp:
+    case OP_log:
+    case OP_erf:
+    case OP_softplus: return 32;
     case OP_batch_norm: return 8;
     case OP_hard_swish:
-    case OP_hard_sigmoid: return 4;
+    case OP_hard_sigmoid:
+    case OP_softsign: return 4;
     case OP_add:
     case OP_sub:
     case OP_mul:
     case OP_div:
     case OP_leaky_relu:
     case OP_prelu:
+    case OP_sqrt:
     case OP_dequantize: return 1;
     default: return 0;
     }
@@ -228,6 +234,12 @@ static void hold_input(Walk *w, ValueId v, const Array *contents)
     }
 }
 
+/* makes_integers - then an error of any size may be a whole step. */
+static bool makes_integers(Op op)
+{
+    return op == OP_quantize || op == OP_floor || op == OP_ceil || op == OP_round;
+}
+
 static void run_node(Walk *w, const Node *n)
 {
     Arena        *scratch = arena_new();
@@ -249,7 +261,7 @@ static void run_node(Walk *w, const Node *n)
         } else if (length > 0)
             shake(&h->way[k], U * sqrt(length), size, k > TRIALS ? winograd : 0, &w->state);
     }
-    h->own = n->op == OP_quantize ? 1 / FACTOR : U * sqrt(length) * size;
+    h->own = makes_integers(n->op) ? 1 / FACTOR : U * sqrt(length) * size;
     for (int i = 0; i < n->n_in; i++)
         if (n->in[i])
             release(&w->held[n->in[i]]);

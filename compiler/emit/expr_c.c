@@ -167,6 +167,7 @@ static const OperatorText operators[] = {
     [U_ABS] = {I_ABS, "abs_f32", NULL, 0},
     [U_FLOOR] = {I_FLOOR, "floor_f32", NULL, 0},
     [U_ROUND] = {I_ROUND, "round_f32", NULL, 0},
+    [U_SQRT] = {I_SQRT, "sqrt_f32", NULL, 0},
     [U_EXPONENT] = {I_EXPONENT, "exponent_f32", NULL, 0},
     [B_ADD] = {I_ADD, NULL, " + ", BIND_SUM},
     [B_SUB] = {I_SUB, NULL, " - ", BIND_SUM},

@@ -156,6 +156,7 @@ float eval_unary(Operator op, float a)
     case U_ABS: return fabsf(a);
     case U_FLOOR: return floorf(a);
     case U_ROUND: return nearbyintf(a);
+    case U_SQRT: return sqrtf(a);
     case U_EXPONENT: return logbf(a);
     default: assert(!"a unary operator"); return 0;
     }

@@ -150,6 +150,7 @@ typedef enum {
     U_ABS,
     U_FLOOR,
     U_ROUND,    /* nearest integer, ties to even                      */
+    U_SQRT,     /* rounded once; NaN below 0                          */
     U_EXPONENT, /* floor(log2(a)) as float; a positive and normal     */
     B_ADD,
     B_SUB,

@@ -193,6 +193,7 @@ static void print_operation(Printer *p, const Expr *e, int binding)
     case U_ABS: print_call(p, "abs", e->a, NULL, NULL); break;
     case U_FLOOR: print_call(p, "floor", e->a, NULL, NULL); break;
     case U_ROUND: print_call(p, "round", e->a, NULL, NULL); break;
+    case U_SQRT: print_call(p, "sqrt", e->a, NULL, NULL); break;
     case U_EXPONENT: print_call(p, "exponent", e->a, NULL, NULL); break;
     case B_ADD: print_infix(p, e, '+', SUM, binding); break;
     case B_SUB: print_infix(p, e, '-', SUM, binding); break;

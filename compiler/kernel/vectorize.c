@@ -16,6 +16,7 @@ static InstrKind instr_of(Operator op)
     case U_ABS: return I_ABS;
     case U_FLOOR: return I_FLOOR;
     case U_ROUND: return I_ROUND;
+    case U_SQRT: return I_SQRT;
     case U_EXPONENT: return I_EXPONENT;
     case B_ADD: return I_ADD;
     case B_SUB: return I_SUB;

@@ -13,6 +13,17 @@ NO_ATTRS(hard_swish);
 NO_ATTRS(silu);
 NO_ATTRS(identity);
 NO_ATTRS(dropout);
+NO_ATTRS(exp);
+NO_ATTRS(log);
+NO_ATTRS(sqrt);
+NO_ATTRS(abs);
+NO_ATTRS(neg);
+NO_ATTRS(erf);
+NO_ATTRS(softplus);
+NO_ATTRS(softsign);
+NO_ATTRS(floor);
+NO_ATTRS(ceil);
+NO_ATTRS(round);
 NO_ATTRS(prelu);
 
 #define ANY_FLOAT .min = -FLT_MAX, .max = FLT_MAX
@@ -98,6 +109,17 @@ UNARY(elu, shape_unary)
 UNARY(hard_sigmoid, shape_unary)
 UNARY(gelu, shape_unary)
 UNARY(clip, shape_unary)
+UNARY(exp, shape_unary)
+UNARY(log, shape_unary)
+UNARY(sqrt, shape_unary)
+UNARY(abs, shape_unary)
+UNARY(neg, shape_unary)
+UNARY(erf, shape_unary)
+UNARY(softplus, shape_unary)
+UNARY(softsign, shape_unary)
+UNARY(floor, shape_unary)
+UNARY(ceil, shape_unary)
+UNARY(round, shape_unary)
 
 /* ---- prelu ------------------------------------------------------------------------------ */
 

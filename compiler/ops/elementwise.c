@@ -37,6 +37,17 @@ double eval_elementwise(Op op, const OpAttrs *attrs, double a, double b)
     case OP_hard_sigmoid: return at_most(1, at_least(0, attrs->alpha * a + attrs->beta));
     case OP_gelu: return eval_gelu_of(attrs, a);
     case OP_clip: return at_most(attrs->max, at_least(attrs->min, a));
+    case OP_exp: return exp(a);
+    case OP_log: return log(a);
+    case OP_sqrt: return sqrt(a);
+    case OP_abs: return fabs(a);
+    case OP_neg: return -a;
+    case OP_erf: return erf(a);
+    case OP_softplus: return at_least(0, a) + log1p(exp(-fabs(a)));
+    case OP_softsign: return a / (1 + fabs(a));
+    case OP_floor: return floor(a);
+    case OP_ceil: return ceil(a);
+    case OP_round: return nearbyint(a);
     case OP_prelu: return a < 0 ? b * a : a;
     case OP_add: return a + b;
     case OP_sub: return a - b;
@@ -120,6 +131,12 @@ static const Expr *clip(Kernel *k, const OpAttrs *attrs, const Expr *x)
     return attrs->max < INFINITY ? high_end(k, attrs->max, x) : x;
 }
 
+static const Expr *softsign(Kernel *k, const Expr *x)
+{
+    const Expr *size = ex_binary(k, B_ADD, ex_const(k, 1), ex_unary(k, U_ABS, x));
+    return ex_binary(k, B_DIV, x, size);
+}
+
 const Expr *lower_elementwise(Kernel *k, Op op, const OpAttrs *attrs, const Expr *a, const Expr *b)
 {
     switch (op) {
@@ -134,6 +151,17 @@ const Expr *lower_elementwise(Kernel *k, Op op, const OpAttrs *attrs, const Expr
     case OP_hard_sigmoid: return ramp(k, attrs->alpha, attrs->beta, a);
     case OP_gelu: return gelu(k, attrs->tanh_form, a);
     case OP_clip: return clip(k, attrs, a);
+    case OP_exp: return math_exp_all(k, a);
+    case OP_log: return math_log_all(k, a);
+    case OP_sqrt: return ex_unary(k, U_SQRT, a);
+    case OP_abs: return ex_unary(k, U_ABS, a);
+    case OP_neg: return ex_unary(k, U_NEG, a);
+    case OP_erf: return math_erf(k, a);
+    case OP_softplus: return math_softplus(k, a);
+    case OP_softsign: return softsign(k, a);
+    case OP_floor: return ex_unary(k, U_FLOOR, a);
+    case OP_ceil: return ex_unary(k, U_NEG, ex_unary(k, U_FLOOR, ex_unary(k, U_NEG, a)));
+    case OP_round: return ex_unary(k, U_ROUND, a);
     case OP_prelu: return two_slopes(k, b, a);
     case OP_add: return ex_binary(k, B_ADD, a, b);
     case OP_sub: return ex_binary(k, B_SUB, a, b);

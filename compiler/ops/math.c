@@ -5,6 +5,7 @@
  * tests/unit/ops_math_test.c measures the errors. */
 #include "ops/ops.h"
 
+#include <float.h>
 #include <math.h>
 
 static const Expr *number(Kernel *k, double v)
@@ -51,15 +52,17 @@ typedef struct ExpParts {
 #define LN2_HIGH 0.693359375
 #define LN2_LOW  (-2.12194440e-4)
 
-static ExpParts exp_parts(Kernel *k, const Expr *x)
+/* Of x + low, x clamped already so that n is not below `least`; low is small, or NULL. */
+static ExpParts exp_parts(Kernel *k, const Expr *x, const Expr *low, double least)
 {
     /* (expm1(f) - f) / f^2, within 0.23 * 2^-24 / f */
     static const double r[] = {0.500000006, 0.16666543, 0.0416662821, 0.00836657852, 0.00139464414};
-    x = clamp(k, EXP_LOW, EXP_HIGH, x);
-    const Expr *n = ex_unary(k, U_ROUND, mul(k, x, number(k, M_LOG2E)));
-    n = ex_binary(k, B_MAX, n, number(k, -126)); /* an integer for NaN, too */
+    const Expr         *n = ex_unary(k, U_ROUND, mul(k, x, number(k, M_LOG2E)));
+    n = ex_binary(k, B_MAX, n, number(k, least)); /* an integer for NaN, too */
     const Expr *f = ex_binary(k, B_SUB, x, mul(k, n, number(k, LN2_HIGH)));
     f = ex_binary(k, B_SUB, f, mul(k, n, number(k, LN2_LOW)));
+    if (low)
+        f = add(k, f, low);
     const Expr *square = mul(k, f, f);
     return (ExpParts){n, add(k, mul(k, square, polynomial(k, r, 5, f)), f)};
 }
@@ -68,7 +71,7 @@ static ExpParts exp_parts(Kernel *k, const Expr *x)
  */
 const Expr *math_exp(Kernel *k, const Expr *x)
 {
-    ExpParts    p = exp_parts(k, x);
+    ExpParts    p = exp_parts(k, clamp(k, EXP_LOW, EXP_HIGH, x), NULL, -126);
     const Expr *y = ex_binary(k, B_LDEXP, add(k, p.q, number(k, 1)), p.n);
     return ex_binary(k, B_MAX, number(k, 0), ex_binary(k, B_SUB, y, number(k, 1.19e-38)));
 }
@@ -76,37 +79,108 @@ const Expr *math_exp(Kernel *k, const Expr *x)
 /* 2^n * q + (2^n - 1): near 0 n is 0 and nothing cancels. */
 const Expr *math_expm1(Kernel *k, const Expr *x)
 {
-    ExpParts    p = exp_parts(k, x);
+    ExpParts    p = exp_parts(k, clamp(k, EXP_LOW, EXP_HIGH, x), NULL, -126);
     const Expr *scale = ex_binary(k, B_LDEXP, number(k, 1), p.n);
     return add(k, mul(k, scale, p.q), ex_binary(k, B_SUB, scale, number(k, 1)));
 }
 
-/* ---- log, pow --------------------------------------------------------------------------- */
-
-/* x = 2^e * m with m in [sqrt(1/2), sqrt(2)); with s = (m - 1) / (m + 1)
- *
- *     log(m) = 2 s + s^3 * p(s^2)
- *
- * For normal x below 2^126. */
-const Expr *math_log(Kernel *k, const Expr *x)
+/* exp(x + low), low of at most 1 or NULL. 2^n is two factors: the first keeps the product normal, the
+ * second takes it to infinity, to a denormal or to 0. */
+static const Expr *exp_of_sum(Kernel *k, const Expr *x, const Expr *low)
 {
-    static const double p[] = {0.666666656, 0.400003409, 0.285369194, 0.235899895};
-    const Expr         *e = ex_unary(k, U_EXPONENT, mul(k, x, number(k, M_SQRT2)));
+    ExpParts    p = exp_parts(k, clamp(k, -104, 89, x), low, -151);
+    const Expr *half = ex_unary(k, U_FLOOR, mul(k, p.n, number(k, 0.5)));
+    const Expr *y = ex_binary(k, B_LDEXP, add(k, p.q, number(k, 1)), half);
+    return ex_binary(k, B_LDEXP, y, ex_binary(k, B_SUB, p.n, half));
+}
+
+const Expr *math_exp_all(Kernel *k, const Expr *x)
+{
+    return exp_of_sum(k, x, NULL);
+}
+
+/* ---- log -------------------------------------------------------------------------------- */
+
+/* (log(m) - 2 s) / s^3 in s^2, where s = (m - 1) / (m + 1), for m in [sqrt(1/2), sqrt(2)) */
+static const double log_tail[] = {0.666666656, 0.400003409, 0.285369194, 0.235899895};
+
+/* x = 2^e * m with m in [sqrt(1/2), sqrt(2)). */
+typedef struct LogParts {
+    const Expr *e, *m;
+} LogParts;
+
+/* For normal x below 2^126; other numbers give finite parts, NaN a NaN. */
+static LogParts log_parts(Kernel *k, const Expr *x)
+{
+    const Expr *e = ex_unary(k, U_EXPONENT, mul(k, x, number(k, M_SQRT2)));
     e = ex_binary(k, B_MAX, e, number(k, -126)); /* in the range of ldexp for any x, NaN included */
     e = ex_binary(k, B_MIN, e, number(k, 126));
-    const Expr *m = ex_binary(k, B_LDEXP, x, ex_unary(k, U_NEG, e));
-    const Expr *r = ex_binary(k, B_SUB, m, number(k, 1));
+    return (LogParts){e, ex_binary(k, B_LDEXP, x, ex_unary(k, U_NEG, e))};
+}
+
+/* log(m) = 2 s + s^3 * p(s^2) */
+static const Expr *log_of_parts(Kernel *k, LogParts p)
+{
+    const Expr *r = ex_binary(k, B_SUB, p.m, number(k, 1));
     const Expr *s = ex_binary(k, B_DIV, r, add(k, r, number(k, 2)));
     const Expr *square = mul(k, s, s);
-    const Expr *tail = mul(k, mul(k, s, square), polynomial(k, p, 4, square));
-    const Expr *low = add(k, tail, mul(k, e, number(k, LN2_LOW)));
-    return add(k, add(k, low, add(k, s, s)), mul(k, e, number(k, LN2_HIGH)));
+    const Expr *tail = mul(k, mul(k, s, square), polynomial(k, log_tail, 4, square));
+    const Expr *low = add(k, tail, mul(k, p.e, number(k, LN2_LOW)));
+    return add(k, add(k, low, add(k, s, s)), mul(k, p.e, number(k, LN2_HIGH)));
+}
+
+const Expr *math_log(Kernel *k, const Expr *x)
+{
+    return log_of_parts(k, log_parts(k, x));
 }
 
 /* The relative error grows with |exponent * log(x)|, about 1e-7 for each unit. */
 const Expr *math_pow(Kernel *k, const Expr *x, double exponent)
 {
     return math_exp(k, mul(k, number(k, exponent), math_log(k, x)));
+}
+
+/* A number from 0 to infinity, made fit for log_parts. */
+typedef struct Lifted {
+    LogParts    parts;
+    const Expr *is_zero, *is_infinite; /* 1 or 0 */
+} Lifted;
+
+/* Times 2^64 below 2^-110, which makes denormals normal; else times 1/4, which leaves room above. */
+static Lifted lift(Kernel *k, const Expr *x)
+{
+    const Expr *scaled = mul(k, x, number(k, 0x1p110));
+    scaled = ex_binary(k, B_MAX, scaled, number(k, 0)); /* 0 for NaN, too */
+    const Expr *is_large = ex_unary(k, U_FLOOR, ex_binary(k, B_MIN, scaled, number(k, 1)));
+    const Expr *by = ex_binary(k, B_SUB, number(k, 64), mul(k, is_large, number(k, 66)));
+    const Expr *lifted = ex_binary(k, B_MIN, number(k, 0x1p126), ex_binary(k, B_LDEXP, x, by));
+    LogParts    p = log_parts(k, lifted);
+    p.e = ex_binary(k, B_SUB, p.e, by);
+    const Expr *not_zero = ex_binary(k, B_MIN, number(k, 1), mul(k, lifted, number(k, 0x1p112)));
+    const Expr *past = ex_binary(k, B_SUB, x, number(k, FLT_MAX));
+    return (Lifted){p, ex_binary(k, B_SUB, number(k, 1), not_zero), clamp(k, 0, 1, past)};
+}
+
+/* Infinite summands come as products that are 0 elsewhere. */
+const Expr *math_log_all(Kernel *k, const Expr *x)
+{
+    Lifted      l = lift(k, x);
+    const Expr *nan_below = ex_unary(k, U_SQRT, ex_binary(k, B_MIN, number(k, 0), x));
+    const Expr *ends = ex_binary(k, B_SUB, l.is_infinite, l.is_zero);
+    ends = mul(k, mul(k, ends, number(k, 0x1p127)), number(k, 2));
+    return add(k, add(k, log_of_parts(k, l.parts), nan_below), ends);
+}
+
+/* log(1 + exp(x)) = max(0, x) + log(1 + u) with u = exp(-|x|); with s = u / (u + 2), at most 1/3,
+ * log(1 + u) = 2 s + s^3 * p(s^2), so a small u is not lost beside the 1. */
+const Expr *math_softplus(Kernel *k, const Expr *x)
+{
+    static const double p[] = {0.66666676, 0.39998878, 0.28616885, 0.21427658, 0.24300934};
+    const Expr         *u = math_exp_all(k, ex_unary(k, U_NEG, ex_unary(k, U_ABS, x)));
+    const Expr         *s = ex_binary(k, B_DIV, u, add(k, u, number(k, 2)));
+    const Expr         *square = mul(k, s, s);
+    const Expr         *tail = mul(k, mul(k, s, square), polynomial(k, p, 5, square));
+    return add(k, ex_binary(k, B_MAX, number(k, 0), x), add(k, tail, add(k, s, s)));
 }
 
 /* ---- tanh, sigmoid ---------------------------------------------------------------------- */

@@ -19,13 +19,22 @@ static unsigned op_flags(Op op)
     case OP_elu:
     case OP_hard_sigmoid:
     case OP_gelu:
-    case OP_clip: return OPF_UNARY | OPF_EPILOGUE | OPF_BLOCKED;
+    case OP_clip:
+    case OP_abs:
+    case OP_neg:
+    case OP_erf:
+    case OP_softplus:
+    case OP_softsign:
+    case OP_floor:
+    case OP_ceil:
+    case OP_round: return OPF_UNARY | OPF_EPILOGUE | OPF_BLOCKED;
+    case OP_exp:
+    case OP_log:
+    case OP_sqrt: return OPF_UNARY | OPF_EPILOGUE | OPF_UNBOUNDED;
     case OP_add:
     case OP_sub:
     case OP_mul: return OPF_BINARY | OPF_EPILOGUE | OPF_BLOCKED;
-    case OP_div:
-        /* Not blocked: the padding channels of a divisor are unspecified and may be zero. */
-        return OPF_BINARY | OPF_EPILOGUE;
+    case OP_div: return OPF_BINARY | OPF_EPILOGUE | OPF_UNBOUNDED;
     case OP_conv2d:
     case OP_linear:
     case OP_batch_norm:

@@ -75,6 +75,8 @@ typedef enum {
     OPF_BLOCKED = 8,   /* its lowering takes and makes channel-blocked layouts           */
     OPF_VIEW = 16,     /* same elements in the same row-major order: flatten, reshape ... */
     OPF_INTERNAL = 32, /* not in the model format                                        */
+    OPF_UNBOUNDED = 64, /* elementwise; of finite numbers it may make infinities or NaN:
+                           not for padding channels, which hold any finite number         */
 } OpFlags;
 
 typedef struct OpInfo {
@@ -246,8 +248,11 @@ int64_t winograd_block_rows(const Graph *g, const Node *n, const struct Target *
 /* ---- math.c: expressions within a few ulp, no libm, the same bits on every target ---------- */
 
 const Expr *math_exp(Kernel *k, const Expr *x);   /* clamped: no overflow, 0 below about -87.3 */
+const Expr *math_exp_all(Kernel *k, const Expr *x); /* any x: denormal results, infinity */
 const Expr *math_expm1(Kernel *k, const Expr *x); /* exp(x) - 1, also near 0; x <= 88 */
-const Expr *math_log(Kernel *k, const Expr *x);   /* x > 0 */
+const Expr *math_log(Kernel *k, const Expr *x);   /* x normal, from 0 to 2^126 */
+const Expr *math_log_all(Kernel *k, const Expr *x); /* any x: -infinity at 0, NaN below */
+const Expr *math_softplus(Kernel *k, const Expr *x);
 const Expr *math_tanh(Kernel *k, const Expr *x);
 const Expr *math_sigmoid(Kernel *k, const Expr *x);
 const Expr *math_erf(Kernel *k, const Expr *x);

@@ -95,10 +95,10 @@ static bool is_beside(const Node *n, int i)
  * quotient of those does not stay finite. */
 static bool makes_nan(const Node *n)
 {
-    bool divides = n->op == OP_div;
+    unsigned flags = op_info(n->op)->flags;
     for (int i = 0; i < n->epilogue.n_steps; i++)
-        divides |= n->epilogue.steps[i].op == OP_div;
-    return divides;
+        flags |= op_info(n->epilogue.steps[i].op)->flags;
+    return flags & OPF_UNBOUNDED;
 }
 
 /* conv_takes_blocks - groups must be whole blocks, single channels, or equal parts of a block. */

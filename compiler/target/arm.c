@@ -28,6 +28,10 @@ static const Support support[] = {
                   "{\n"
                   "    return vget_lane_f32(vrndm_f32(vdup_n_f32(a)), 0);\n"
                   "}\n"},
+    {"sqrt_f32", "static inline float sqrt_f32(float a)\n"
+                 "{\n"
+                 "    return vget_lane_f32(vsqrt_f32(vdup_n_f32(a)), 0);\n"
+                 "}\n"},
 };
 
 /* clang-format off */
@@ -48,12 +52,14 @@ static const Instr instrs[] = {
     {I_ABS,      F32, 4, "vabsq_f32(%a)"},
     {I_FLOOR,    F32, 4, "vrndmq_f32(%a)"},
     {I_ROUND,    F32, 4, "vrndnq_f32(%a)"},
+    {I_SQRT,     F32, 4, "vsqrtq_f32(%a)"},
     {I_LDEXP,    F32, 4, "vmulq_f32(%a, pow2_4(%b))"},
     {I_EXPONENT, F32, 4, "exponent_4(%a)"},
     {I_FMA,      F32, 1, "__builtin_fmaf(%a, %b, %c)"},
     {I_ABS,      F32, 1, "__builtin_fabsf(%a)"},
     {I_FLOOR,    F32, 1, "floor_f32(%a)"},
     {I_ROUND,    F32, 1, "vrndns_f32(%a)"},
+    {I_SQRT,     F32, 1, "sqrt_f32(%a)"},
 };
 /* clang-format on */
 

@@ -31,6 +31,7 @@ typedef enum {
     I_ABS,
     I_FLOOR,
     I_ROUND,    /* to the nearest integer, ties to even                       */
+    I_SQRT,     /* rounded once; NaN below 0                                  */
     I_LDEXP,    /* a * 2^b; b an integer in [-126, 127] held as float         */
     I_EXPONENT, /* floor(log2(a)) as float, a normal and positive             */
 } InstrKind;

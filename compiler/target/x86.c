@@ -60,9 +60,11 @@ static const Instr sse2[] = {
     {I_ABS,      F32, 4, "_mm_andnot_ps(_mm_set1_ps(-0.0f), %a)"},
     {I_FLOOR,    F32, 4, "floor_4(%a)"},
     {I_ROUND,    F32, 4, "round_4(%a)"},
+    {I_SQRT,     F32, 4, "_mm_sqrt_ps(%a)"},
     {I_LDEXP,    F32, 4, "_mm_mul_ps(%a, pow2_4(%b))"},
     {I_EXPONENT, F32, 4, "exponent_4(%a)"},
     {I_ABS,      F32, 1, "__builtin_fabsf(%a)"},
+    {I_SQRT,     F32, 1, "_mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(%a)))"},
 };
 /* clang-format on */
 
@@ -156,12 +158,14 @@ static const Instr avx2[] = {
     {I_ABS,      F32, 8, "_mm256_andnot_ps(_mm256_set1_ps(-0.0f), %a)"},
     {I_FLOOR,    F32, 8, "_mm256_floor_ps(%a)"},
     {I_ROUND,    F32, 8, "_mm256_round_ps(%a, _MM_FROUND_TO_NEAREST_INT)"},
+    {I_SQRT,     F32, 8, "_mm256_sqrt_ps(%a)"},
     {I_LDEXP,    F32, 8, "_mm256_mul_ps(%a, pow2_8(%b))"},
     {I_EXPONENT, F32, 8, "exponent_8(%a)"},
     {I_FMA,      F32, 1, "__builtin_fmaf(%a, %b, %c)"},
     {I_ABS,      F32, 1, "__builtin_fabsf(%a)"},
     {I_FLOOR,    F32, 1, "floor_f32(%a)"},
     {I_ROUND,    F32, 1, "round_f32(%a)"},
+    {I_SQRT,     F32, 1, "_mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(%a)))"},
 };
 /* clang-format on */
 
@@ -238,12 +242,14 @@ static const Instr avx512[] = {
     {I_ABS,      F32, 16, "_mm512_abs_ps(%a)"},
     {I_FLOOR,    F32, 16, "_mm512_floor_ps(%a)"},
     {I_ROUND,    F32, 16, "round_f326(%a)"},
+    {I_SQRT,     F32, 16, "_mm512_sqrt_ps(%a)"},
     {I_LDEXP,    F32, 16, "_mm512_scalef_ps(%a, %b)"},
     {I_EXPONENT, F32, 16, "exponent_16(%a)"},
     {I_FMA,      F32, 1,  "__builtin_fmaf(%a, %b, %c)"},
     {I_ABS,      F32, 1,  "__builtin_fabsf(%a)"},
     {I_FLOOR,    F32, 1,  "floor_f32(%a)"},
     {I_ROUND,    F32, 1,  "round_f32(%a)"},
+    {I_SQRT,     F32, 1,  "_mm_cvtss_f32(_mm_sqrt_ss(_mm_set_ss(%a)))"},
 };
 /* clang-format on */
 

@@ -125,14 +125,19 @@ class Maker:
 
     # ---- the rest ------------------------------------------------------------------------
 
-    def unary(self, name, op, x, torch_fn, ulps=4, scale=3.0, floor=0.0, params=None, **attrs):
-        """The error may be `ulps` units in the last place of the result, and `floor` besides."""
+    def unary(self, name, op, x, torch_fn, ulps=4, scale=3.0, floor=0.0, params=None, before=None, **attrs):
+        """The error may be `ulps` units in the last place of the result, and `floor` besides. `before`: an op
+        in front."""
         xa = self.array(*x, scale=scale)
-        xa.flat[0] = 0.0
+        xa.flat[0] = 0.0 if before is None else 1.0
         ref = torch_fn(d(xa))
-        return Case(name, {name + "_x": xa},
-                    lambda m: m.node(name, op, [m.input(name + "_x", xa)], params, **attrs), ref,
-                    2 * ulps * U * ref.abs() + floor)
+
+        def add(m):
+            last = m.input(name + "_x", xa)
+            if before:
+                last = m.node(name + "_before", before, [last])
+            return m.node(name, op, [last], params, **attrs)
+        return Case(name, {name + "_x": xa}, add, ref, 2 * ulps * U * ref.abs() + floor)
 
     def exact(self, name, op, x, fn, arrays=None, **attrs):
         """Movement: not a bit may change."""

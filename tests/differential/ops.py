@@ -94,6 +94,22 @@ def activations(k):
                   alpha=1e-4, beta=0.75, bias=1.0)
 
 
+def functions(k):
+    s = (1, 19, 5, 3)
+    yield k.unary("exp", "exp", s, torch.exp)
+    yield k.unary("exp_wide", "exp", (3, 17), torch.exp, scale=30.0, floor=1e-44)
+    yield k.unary("log", "log", s, lambda t: t.abs().log(), before="abs", floor=2e-7)
+    yield k.unary("sqrt", "sqrt", s, lambda t: t.abs().sqrt(), before="abs", ulps=0.5)
+    yield k.unary("abs", "abs", s, torch.abs, ulps=0)
+    yield k.unary("neg", "neg", s, torch.neg, ulps=0)
+    yield k.unary("erf", "erf", s, torch.erf)
+    yield k.unary("softplus", "softplus", s, lambda t: F.softplus(t, threshold=1e9), scale=10.0)
+    yield k.unary("softsign", "softsign", s, F.softsign)
+    yield k.unary("floor", "floor", s, torch.floor, ulps=0)
+    yield k.unary("ceil", "ceil", (2, 33), torch.ceil, ulps=0)
+    yield k.unary("round", "round", (5, 3, 2), torch.round, ulps=0)
+
+
 def arithmetic(k):
     full = (1, 16, 5, 7)
     yield k.binary("add", "add", full, full, torch.add)
@@ -132,7 +148,8 @@ def movement(k):
     yield k.exact("identity", "identity", x, lambda a: a)
 
 
-GROUPS = {"sums": sums, "pools": pools, "activations": activations, "arithmetic": arithmetic, "movement": movement}
+GROUPS = {"sums": sums, "pools": pools, "activations": activations, "functions": functions,
+          "arithmetic": arithmetic, "movement": movement}
 
 
 def check(case, got, bound):

@@ -240,6 +240,7 @@ static float expected(int which, float x, float y, float z)
     case 8: return (float)(int64_t)eval_cast(I32, (double)x);
     case 9: return (float)(int64_t)eval_cast(I8, (double)x);
     case 10: return (float)(int64_t)eval_cast(U8, (double)x);
+    case 11: return eval_unary(U_SQRT, x);
     default: return fmaf(x, y, z);
     }
 }
@@ -249,10 +250,10 @@ static const char helper_calls[] =
     "int main(void)\n{\n    float v[3];\n"
     "    while (fread(v, sizeof v, 1, stdin)) {\n"
     "        const float x = v[0], y = v[1], z = v[2];\n"
-    "        const float out[12] = {round_f32(x), floor_f32(x),\n"
+    "        const float out[13] = {round_f32(x), floor_f32(x),\n"
     "            isnormal(x) && x > 0 ? exponent_f32(x) : 0, ldexp_f32(x, floorf(fmodf(y, 126))),\n"
     "            max_f32(x, y), min_f32(x, y), equal_f32(x, y), abs_f32(x), (float)f32_to_i32(x),\n"
-    "            (float)f32_to_i8(x), (float)f32_to_u8(x), fma_f32(x, y, z)};\n"
+    "            (float)f32_to_i8(x), (float)f32_to_u8(x), sqrt_f32(x), fma_f32(x, y, z)};\n"
     "        fwrite(out, sizeof out, 1, stdout);\n    }\n    return 0;\n}\n";
 
 static float any_float(void)
@@ -273,7 +274,7 @@ static float any_float(void)
 
 static void test_helpers(Arena *a)
 {
-    enum { N = 20000, HELPERS = 12 };
+    enum { N = 20000, HELPERS = 13 };
     float(*in)[3] = arena_alloc(a, sizeof(float[N][3]));
     const Target *t = target_by_name("c99");
     Needs         n = needs_new(t, a);

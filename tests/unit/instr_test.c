@@ -109,6 +109,7 @@ static float expected(InstrKind kind, float a, float b, float c)
     case I_ABS: return fabsf(a);
     case I_FLOOR: return floorf(a);
     case I_ROUND: return nearbyintf(a);
+    case I_SQRT: return sqrtf(a);
     case I_LDEXP: return ldexpf(a, (int)b);
     case I_EXPONENT: frexpf(a, &e); return (float)(e - 1);
     case I_NONE: break;

@@ -116,6 +116,7 @@ static void test_operators(Arena *a)
     CHECK(value_of(ex_unary(k, U_ROUND, run_time(-2.5)), a) == -2);
     CHECK(value_of(ex_unary(k, U_FLOOR, run_time(-2.5)), a) == -3);
     CHECK(value_of(ex_unary(k, U_ABS, run_time(-2.5)), a) == 2.5f);
+    CHECK(value_of(ex_unary(k, U_SQRT, run_time(2.25)), a) == 1.5f);
     CHECK(value_of(ex_unary(k, U_EXPONENT, run_time(10)), a) == 3);
     CHECK(value_of(ex_unary(k, U_EXPONENT, run_time(0.3)), a) == -2);
 }

@@ -193,10 +193,13 @@ static void *interpret(OneNode *o, Array *const in[])
     return out;
 }
 
-/* tame - numbers for which the comparison is fair: no quotient of a number near 0; and quotients of
- * scales that are often halfway between integers, exactly. */
+/* tame - numbers for which the comparison is fair: no quotient of a number near 0, no root or
+ * logarithm of a negative one; and quotients of scales that are often halfway between integers,
+ * exactly. */
 static void tame(Op op, Array *const in[])
 {
+    for (int64_t i = 0; (op == OP_sqrt || op == OP_log) && i < type_count(&in[0]->type); i++)
+        in[0]->data[i] = fabs(in[0]->data[i]) + 0.0625;
     int64_t count = op == OP_div ? type_count(&in[1]->type) : 0;
     for (int64_t i = 0; i < count; i++)
         in[1]->data[i] += in[1]->data[i] < 0 ? -0.25 : 0.25;
