@@ -13,8 +13,11 @@ PREFIX ?= /usr/local
 CFLAGS ?= -O2 -g
 PYTHON  = /usr/bin/python3
 
+ONNX_PROTO ?= /usr/include/onnx/onnx.proto
+
 FLAGS = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wshadow -Werror
-LIBS  = -lcjson -lm
+INCLUDES = -Icompiler -Iruntime -I$(B)/protobuf
+LIBS  = -lcjson -lprotobuf-c -lm
 ifdef SANITIZE
 override CFLAGS := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
                    -fno-sanitize-recover=all
@@ -23,7 +26,7 @@ endif
 SOURCES  := $(wildcard compiler/*.c compiler/*/*.c)
 RUNTIME  := $(sort $(wildcard runtime/*.[ch] runtime/boards/*.[ch] runtime/boards/*.ld))
 OBJECTS  := $(SOURCES:%.c=$(B)/%.o) $(B)/runtime/npy.o $(B)/runtime/npy_elements.o \
-            $(B)/embedded.o
+            $(B)/embedded.o $(B)/protobuf/onnx.pb-c.o
 PARTS    := $(filter-out $(B)/compiler/main.o,$(OBJECTS)) $(B)/runtime/kiln.o
 UNITS    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*_test.c))
 # Headers are maps, laid out by hand; clang-format has the rest.
@@ -45,7 +48,7 @@ $(B)/kiln: $(OBJECTS)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
-	$(call SAY,CC  )$(CC) $(FLAGS) $(CFLAGS) -Icompiler -Iruntime -MMD -MP -c -o $@ $<
+	$(call SAY,CC  )$(CC) $(FLAGS) $(CFLAGS) $(INCLUDES) -MMD -MP -c -o $@ $<
 
 # The runtime travels inside the compiler, so that kiln is one file wherever it is installed.
 $(B)/embedded.c: tools/embed.sh $(RUNTIME)
@@ -53,7 +56,19 @@ $(B)/embedded.c: tools/embed.sh $(RUNTIME)
 	$(call SAY,TEXT)tools/embed.sh $(RUNTIME) > $@
 
 $(B)/embedded.o: $(B)/embedded.c
-	$(call SAY,CC  )$(CC) $(FLAGS) $(CFLAGS) -Icompiler -Iruntime -MMD -MP -c -o $@ $<
+	$(call SAY,CC  )$(CC) $(FLAGS) $(CFLAGS) $(INCLUDES) -MMD -MP -c -o $@ $<
+
+# The messages of ONNX, as C, for the folder that reads them.
+$(B)/protobuf/onnx.pb-c.h: $(ONNX_PROTO)
+	@mkdir -p $(@D)
+	$(call SAY,TEXT)protoc-c -I$(dir $<) --c_out=$(@D) $(notdir $<)
+
+$(B)/protobuf/onnx.pb-c.c: $(B)/protobuf/onnx.pb-c.h ;
+
+$(B)/protobuf/onnx.pb-c.o: $(B)/protobuf/onnx.pb-c.c
+	$(call SAY,CC  )$(CC) -std=c11 $(CFLAGS) -I$(B)/protobuf -c -o $@ $<
+
+$(filter $(B)/compiler/onnx/%.o,$(OBJECTS)): | $(B)/protobuf/onnx.pb-c.h
 
 $(B)/unit/%: $(B)/tests/unit/%.o $(PARTS)
 	@mkdir -p $(@D)
@@ -90,13 +105,13 @@ check-format:
 format:
 	clang-format -i $(C_FILES)
 
-lint: $(B)/embedded.c
+lint: $(B)/embedded.c $(B)/protobuf/onnx.pb-c.h
 	@echo '  LINT  cppcheck, clang-tidy, sh -n'
 	@cppcheck --quiet --std=c11 --error-exitcode=1 --enable=warning,portability,performance \
 	    --inline-suppr --suppress=missingIncludeSystem --suppressions-list=tools/cppcheck.txt \
-	    -Icompiler -Iruntime $(SOURCES) $(filter %.c,$(RUNTIME))
+	    $(INCLUDES) $(SOURCES) $(filter %.c,$(RUNTIME))
 	@printf '%s\n' $(SOURCES) $(filter-out runtime/boards/%,$(filter %.c,$(RUNTIME))) | \
-	    xargs -P $(shell nproc) -I FILE clang-tidy --quiet FILE -- $(FLAGS) -Icompiler -Iruntime 2>/dev/null
+	    xargs -P $(shell nproc) -I FILE clang-tidy --quiet FILE -- $(FLAGS) $(INCLUDES) 2>/dev/null
 	@for s in $(SCRIPTS); do sh -n $$s || exit 1; done
 
 install: all

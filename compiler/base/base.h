@@ -73,6 +73,10 @@ char *text_identifier(Arena *a, const char *name);
  * message. Longer than 80 characters: cut with "...". */
 char *text_printable(Arena *a, const char *name);
 
+/* utf8_length - bytes of the UTF-8 sequence at `s` (Unicode 15, table 3-7), at most `left`; 0 where it is
+ * none: overlong forms and surrogates are refused. */
+size_t utf8_length(const unsigned char *s, size_t left);
+
 /* The name closest in spelling to a misspelt one. Use: guess = guess_new(wrong); guess_try for each
  * name there is; then guess_text, which is "; did you mean 'x'?", or "" when none comes close. */
 typedef struct Guess {
@@ -182,5 +186,15 @@ void file_abandon(OutFile *f); /* close and remove; NULL is allowed */
 
 /* path_beside - `name` in the folder of `path`. */
 char *path_beside(Arena *a, const char *path, const char *name);
+/* path_stem - the file's name without folder and extension. */
+const char *path_stem(Arena *a, const char *path);
+/* path_is_plain - relative and without "..": a model reads no file from elsewhere. */
+bool path_is_plain(const char *path);
+/* path_has_controls - control characters, or those that change the direction of text (in UTF-8): the
+ * path will stand in messages. */
+bool path_has_controls(const char *path);
+/* path_stays - whether `path` lies in the folder of `model` or below it, links followed; false also where
+ * it does not exist. */
+bool path_stays(const char *model, const char *path);
 
 #endif

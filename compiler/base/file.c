@@ -170,8 +170,62 @@ bool file_commit(OutFile *f)
     return ok;
 }
 
+/* ---- paths ------------------------------------------------------------------------------ */
+
 char *path_beside(Arena *a, const char *path, const char *name)
 {
     const char *slash = strrchr(path, '/');
     return arena_printf(a, "%.*s%s", slash ? (int)(slash + 1 - path) : 0, path, name);
+}
+
+const char *path_stem(Arena *a, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *stem = slash ? slash + 1 : path;
+    const char *dot = strchr(stem, '.');
+    return dot && dot > stem ? arena_strndup(a, stem, (size_t)(dot - stem)) : stem;
+}
+
+bool path_is_plain(const char *path)
+{
+    if (path[0] == '/' || path[0] == 0)
+        return false;
+    for (const char *part = path; part;) {
+        size_t n = strcspn(part, "/");
+        if (n == 2 && part[0] == '.' && part[1] == '.')
+            return false;
+        part = part[n] ? part + n + 1 : NULL;
+    }
+    return true;
+}
+
+bool path_has_controls(const char *path)
+{
+    static const char *const marks[] = {"\xe2\x80\x8e", "\xe2\x80\x8f", "\xd8\x9c"};
+    for (const unsigned char *s = (const unsigned char *)path; *s; s++) {
+        bool c1 = s[0] == 0xc2 && s[1] < 0xa0;
+        bool embeds = s[0] == 0xe2 && s[1] == 0x80 && s[2] >= 0xa8 && s[2] <= 0xae;
+        bool isolates = s[0] == 0xe2 && s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9;
+        if (*s < 0x20 || *s == 0x7f || c1 || embeds || isolates)
+            return true;
+    }
+    for (size_t i = 0; i < COUNT_OF(marks); i++)
+        if (strstr(path, marks[i]))
+            return true;
+    return false;
+}
+
+bool path_stays(const char *model, const char *path)
+{
+    Arena *scratch = arena_new();
+    char  *folder = realpath(path_beside(scratch, model, "."), NULL);
+    char  *real = realpath(path, NULL);
+    size_t n = folder ? strlen(folder) : 0;
+    if (n == 1)
+        n = 0; /* the root */
+    bool stays = folder && real && !strncmp(real, folder, n) && real[n] == '/';
+    free(folder);
+    free(real);
+    arena_free(scratch);
+    return stays;
 }

@@ -53,9 +53,7 @@ static bool unexpected(Checker *p, const char *wanted)
     return fail_at(p, p->pos, "unexpected byte 0x%02x where %s should be", c, wanted);
 }
 
-/* utf8_length - bytes of the UTF-8 sequence at `s` (Unicode 15, table 3-7), at most `left`; 0 where
- * it is none: overlong forms and surrogates are refused. */
-static size_t utf8_length(const unsigned char *s, size_t left)
+size_t utf8_length(const unsigned char *s, size_t left)
 {
     unsigned char low = 0x80, high = 0xbf;
     size_t        n;

@@ -43,6 +43,8 @@ typedef struct Options {
     WeightsForm   weights;
     const char   *name;    /* --name; NULL: the model's */
     int64_t       batch;   /* 0: as the model says */
+    InputShape   *shapes;  /* --shape */
+    int           n_shapes;
     int64_t       threads; /* 0: no thread code */
     bool          arena_by_caller;
     const char   *emit; /* "c", "graph", "loops", "dot" */
@@ -114,6 +116,7 @@ typedef enum {
     OPT_SECONDS,     /* double in [min, max]                      */
     OPT_TARGET,      /* const Target *                            */
     OPT_INPUT,       /* NAME=FILE, appended to Options.inputs     */
+    OPT_SHAPE,       /* NAME=1x3x8x8, appended to Options.shapes */
     OPT_DISABLE,     /* appended to Options.passes.disabled       */
     OPT_HELP,
     OPT_VERSION,

@@ -1,5 +1,6 @@
 /* model.c - read, run the passes, compile, emit: what the commands share. */
 #include "driver/driver.h"
+#include "onnx/onnx.h"
 
 #include <string.h>
 
@@ -12,8 +13,15 @@
 
 Graph *model_read(Compilation *c, const Options *o)
 {
-    ReadOptions options = {.batch = o->batch};
-    c->graph = graph_read(c->arena, c->diag, o->model, &options);
+    ReadOptions options = {.batch = o->batch, .shapes = o->shapes, .n_shapes = o->n_shapes};
+    Bytes       file;
+    c->graph = NULL;
+    if (!file_map(c->diag, o->model, &file))
+        return NULL;
+    if (onnx_is_model(file))
+        c->graph = onnx_read(c->arena, c->diag, o->model, &options);
+    else
+        c->graph = graph_read(c->arena, c->diag, o->model, &options);
     return c->graph;
 }
 

@@ -66,6 +66,8 @@ const OptionSpec option_specs[] = {
      "prefix of emitted symbols (default: the model's name)"},
     {"batch", 0, "N", READING, OPT_INT, AT(batch), 1, INT32_MAX, NULL, true,
      "replace the first dimension of every input"},
+    {"shape", 0, "NAME=1x3x224x224", READING, OPT_SHAPE, AT(shapes), 0, 0, NULL, true,
+     "replace the shape of an input; may be repeated"},
     {"schedule", 0, "FILE.json", EMITTING, OPT_TEXT, AT(schedule), 0, 0, NULL, true,
      "override the schedule of nodes"},
     {"self-test", 0, NULL, COMPILE | BUILD, OPT_FLAG, AT(self_test), 0, 0, NULL, true,

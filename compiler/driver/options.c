@@ -13,7 +13,7 @@ typedef struct Parse {
     Options     *o;
     int          command; /* index into commands; -1: not seen yet */
     const char **given;   /* the argument of each option that stood there; by index in the table */
-    size_t       cap_inputs;
+    size_t       cap_inputs, cap_shapes;
     bool         done; /* help or version was printed */
 } Parse;
 
@@ -131,6 +131,43 @@ static bool add_input(Parse *p, const char *value)
     return true;
 }
 
+/* read_dims - "1x3x224x224". */
+static bool read_dims(const char *text, InputShape *shape)
+{
+    for (const char *s = text;; s++) {
+        char *end;
+        errno = 0;
+        long long dim = *s >= '0' && *s <= '9' ? strtoll(s, &end, 10) : 0;
+        if (dim < 1 || errno || shape->rank == MAX_RANK)
+            return false;
+        shape->dims[shape->rank++] = dim;
+        s = end;
+        if (!*s)
+            return true;
+        if (*s != 'x')
+            return false;
+    }
+}
+
+/* add_shape - names may hold '=': the shape stands behind the last one. */
+static bool add_shape(Parse *p, const char *value)
+{
+    Options    *o = p->o;
+    const char *equals = strrchr(value, '=');
+    InputShape  shape = {0};
+    if (!equals || equals == value || !read_dims(equals + 1, &shape))
+        return complain(p, "--shape: '%s' is not NAME=1x3x224x224, of 1 to %d dimensions >= 1",
+                        value, MAX_RANK);
+    shape.name = arena_strndup(p->arena, value, (size_t)(equals - value));
+    for (int i = 0; i < o->n_shapes; i++)
+        if (!strcmp(o->shapes[i].name, shape.name))
+            return complain(p, "--shape: input '%s' is given twice", shape.name);
+    o->shapes =
+        arena_grow(p->arena, o->shapes, (size_t)o->n_shapes, &p->cap_shapes, sizeof *o->shapes);
+    o->shapes[o->n_shapes++] = shape;
+    return true;
+}
+
 static bool add_disabled(Parse *p, const char *value)
 {
     PassOptions *o = &p->o->passes;
@@ -165,6 +202,7 @@ static bool apply(Parse *p, const OptionSpec *s, const char *value)
     case OPT_SECONDS: return set_number(p, s, value, at);
     case OPT_TARGET: return set_target(p, value);
     case OPT_INPUT: return add_input(p, value);
+    case OPT_SHAPE: return add_shape(p, value);
     case OPT_DISABLE: return add_disabled(p, value);
     case OPT_HELP:
         if (p->command < 0)
@@ -274,6 +312,18 @@ static const char *quoted(Arena *a, const char *word)
     return word[strspn(word, plain)] ? arena_printf(a, "'%s'", word) : word;
 }
 
+static void describe_shapes(Parse *p, const OptionSpec *s, Text *t)
+{
+    for (int i = 0; i < p->o->n_shapes; i++) {
+        const InputShape *shape = &p->o->shapes[i];
+        Text              word = text_new(p->arena);
+        text_printf(&word, "%s=", shape->name);
+        for (int d = 0; d < shape->rank; d++)
+            text_printf(&word, "%s%lld", d ? "x" : "", (long long)shape->dims[d]);
+        text_printf(t, " --%s %s", s->name, quoted(p->arena, word.data));
+    }
+}
+
 /* describe - Options.how: the model and the options the emitted C depends on, in the table's order;
  * the target by its real name. */
 static const char *describe(Parse *p)
@@ -289,6 +339,8 @@ static const char *describe(Parse *p)
         else if (s->kind == OPT_DISABLE)
             for (int k = 0; k < o->passes.n_disabled; k++)
                 text_printf(&t, " --%s %s", s->name, quoted(p->arena, o->passes.disabled[k]));
+        else if (s->kind == OPT_SHAPE)
+            describe_shapes(p, s, &t);
         else if (s->in_how && p->given[i])
             text_printf(&t, " --%s%s%s", s->name, s->arg ? " " : "",
                         s->arg ? quoted(p->arena, last_part(p->given[i])) : "");

@@ -63,9 +63,8 @@ const Value *graph_input(const Graph *g, const Node *n, int i)
 
 /* ---- values ----------------------------------------------------------------------------- */
 
-/* note_number - keep fresh names apart from `name`, should it end in '#' and a number. Numbers of
- * over 18 digits are out of their reach. */
-static void note_number(Graph *g, const char *name)
+/* Only a name that ends in '#' and a number matters; numbers of over 18 digits are out of reach. */
+void graph_reserve_name(Graph *g, const char *name)
 {
     enum { MOST_DIGITS = 18 };
     const char *hash = strrchr(name, '#');
@@ -83,7 +82,7 @@ static void note_number(Graph *g, const char *name)
 
 void graph_rename_value(Graph *g, ValueId v, const char *name)
 {
-    note_number(g, name);
+    graph_reserve_name(g, name);
     value_at(g, v)->name = arena_strdup(g->arena, name);
 }
 

@@ -4,6 +4,7 @@
  *   tensor.c       element types, layouts, contents of constants
  *   home.c         which values live inside others
  *   read.c         the JSON model format -> Graph         (docs/format.md)
+ *   input_shape.c  shapes of inputs from the command line
  *   read_node.c    one node, driven by the op table
  *   read_names.c   which name means which value; the order of execution
  *   read_value.c   shapes and attributes
@@ -14,6 +15,7 @@
  *   print.c        a graph as text (--emit graph) and as a drawing (--emit dot)
  *   verify.c       what must hold after every pass
  *   eval.c         the reference evaluator: every node in double precision
+ *   fold.c         the value of a node whose inputs are all constant
  *
  * Nodes and values live in dense arrays and are named by 32-bit ids; 0 is none. Ids survive growth.
  * Take a pointer for the length of a block, never across a call that may add nodes or values. */
@@ -207,6 +209,7 @@ ValueId graph_add_constant(Graph *g, const char *name, const Tensor *t);
  * larger than any that ends a name behind a '#'. */
 char *graph_fresh_name(Graph *g, const char *stem);
 void  graph_rename_value(Graph *g, ValueId v, const char *name);
+void  graph_reserve_name(Graph *g, const char *name); /* fresh names stay apart from it */
 /* graph_add - a node producing a new value called `name` (of poisoned type until infer_shapes), put
  * before `before` in the order (0: at the end). Copies in[0..n_in). */
 NodeId graph_add(Graph *g, Op op, const char *name, Span where, int n_in, const ValueId *in,
@@ -245,6 +248,13 @@ typedef struct ReadOptions {
     const InputShape *shapes; /* each replaces the shape of the input of that name */
     int               n_shapes;
 } ReadOptions;
+
+/* input_shape_fix - the shape of input `name` as the options have it. *rank is that of the model, -1 where
+ * it has none; dims < 0 are open and may stay so. False: reported. */
+bool input_shape_fix(Diag *d, Span where, const ReadOptions *o, const char *name, int *rank,
+                     int64_t *dims);
+/* input_shapes_check - an error for each shape given for an input that the graph does not have. */
+void input_shapes_check(const Graph *g, Span where, const ReadOptions *o);
 
 /* graph_read - the JSON model at `path`. NULL when there were errors, all reported; a shape for an input
  * that the model does not have is one. */
@@ -304,5 +314,19 @@ void graph_eval(const Graph *g, const Array *inputs, Array *outputs, Arena *a,
                 void (*progress)(int done, int total));
 /* node_eval - one node with its epilogue; in[i] belongs to node->in[i]. */
 void node_eval(const Node *n, const Array *const in[], Array *out);
+
+/* ---- fold.c ----------------------------------------------------------------------------- */
+
+/* A small model may ask for hours of computing and for any amount of memory. What goes past these bounds
+ * stays for the emitted code. */
+typedef struct FoldBudget {
+    int64_t elements; /* that may be made: a few times those the model came with */
+    int64_t work;     /* products and the like */
+} FoldBudget;
+
+FoldBudget fold_budget(const Graph *g);
+/* node_fold - the output of a node with shapes whose inputs are all constant, evaluated in double and
+ * stored in the type of the value; NULL where they are not, or it would cost more than is left. */
+const Tensor *node_fold(Graph *g, NodeId n, FoldBudget *left);
 
 #endif

@@ -9,15 +9,6 @@
 
 /* ---- the model's head ------------------------------------------------------------------- */
 
-/* default_name - the file's name without folder and extension. */
-static const char *default_name(Arena *a, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    const char *stem = slash ? slash + 1 : path;
-    const char *dot = strchr(stem, '.');
-    return dot && dot > stem ? arena_strndup(a, stem, (size_t)(dot - stem)) : stem;
-}
-
 static void read_head(Reader *r)
 {
     static const char *const keys[] = {"format", "version", "name",    "weights",
@@ -35,7 +26,7 @@ static void read_head(Reader *r)
                    read_value_text(r->arena, number));
     const Json *name = json_get(root, "name");
     const char *given = name ? read_name(r, name, "the model's name") : NULL;
-    r->graph->name = given ? given : default_name(r->arena, r->source->path);
+    r->graph->name = given ? given : path_stem(r->arena, r->source->path);
 }
 
 /* ---- inputs ----------------------------------------------------------------------------- */
@@ -69,19 +60,6 @@ static Elem read_input_type(Reader *r, const Json *input)
     return ELEM_POISON;
 }
 
-/* set_batch - the batch in place of the first dimension. */
-static void set_batch(Reader *r, const Json *shape, int rank, int64_t *dims)
-{
-    int64_t rest = 1;
-    for (int i = 1; i < rank; i++)
-        rest *= dims[i]; /* read_shape has checked the product */
-    if (r->options->batch > MAX_ELEMENTS / rest)
-        read_error(r, shape, "a batch of %lld makes more than 2^40 elements",
-                   (long long)r->options->batch);
-    else
-        dims[0] = r->options->batch;
-}
-
 static void read_input(Reader *r, const Json *j, ItemId item)
 {
     static const char *const keys[] = {"name", "shape", "type", "layout", NULL};
@@ -100,10 +78,9 @@ static void read_input(Reader *r, const Json *j, ItemId item)
     Type        type = {0};
     Elem        elem = read_input_type(r, j);
     const Json *shape = read_member(r, j, "shape", JSON_ARRAY, true);
-    if (shape && read_shape(r, shape, 1, &rank, dims)) {
+    if (shape && read_shape(r, shape, 1, &rank, dims) &&
+        input_shape_fix(r->diag, read_span(r, shape), r->options, port->name, &rank, dims)) {
         port->nhwc = read_layout(r, j, rank);
-        if (r->options->batch > 0)
-            set_batch(r, shape, rank, dims);
         if (port->nhwc) {
             int64_t c = dims[3];
             dims[3] = dims[2];
@@ -128,6 +105,7 @@ static void read_inputs(Reader *r)
     r->graph->n_inputs = (int)r->n_inputs;
     for (uint32_t i = 0; i < r->n_inputs; i++)
         read_input(r, &inputs->items[i], i);
+    input_shapes_check(r->graph, read_span(r, inputs), r->options);
 }
 
 /* ---- names of nodes ----------------------------------------------------------------------- */

@@ -7,46 +7,14 @@
 
 /* ---- the model's "weights" -------------------------------------------------------------- */
 
-/* is_plain_path - relative and without "..": a model reads no file from elsewhere. */
-static bool is_plain_path(const char *path)
-{
-    if (path[0] == '/' || path[0] == 0)
-        return false;
-    for (const char *part = path; part;) {
-        size_t n = strcspn(part, "/");
-        if (n == 2 && part[0] == '.' && part[1] == '.')
-            return false;
-        part = part[n] ? part + n + 1 : NULL;
-    }
-    return true;
-}
-
-/* has_controls - control characters, or those that change the direction of text (in UTF-8): the
- * name will stand in messages. */
-static bool has_controls(const char *path)
-{
-    static const char *const marks[] = {"\xe2\x80\x8e", "\xe2\x80\x8f", "\xd8\x9c"};
-    for (const unsigned char *s = (const unsigned char *)path; *s; s++) {
-        bool c1 = s[0] == 0xc2 && s[1] < 0xa0;
-        bool embeds = s[0] == 0xe2 && s[1] == 0x80 && s[2] >= 0xa8 && s[2] <= 0xae;
-        bool isolates = s[0] == 0xe2 && s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9;
-        if (*s < 0x20 || *s == 0x7f || c1 || embeds || isolates)
-            return true;
-    }
-    for (size_t i = 0; i < COUNT_OF(marks); i++)
-        if (strstr(path, marks[i]))
-            return true;
-    return false;
-}
-
 static void open_weights(Reader *r, const Json *j)
 {
-    if (has_controls(j->string)) {
+    if (path_has_controls(j->string)) {
         read_error(r, j, "the weights' file name has control characters: %s",
                    read_value_text(r->arena, j));
         return;
     }
-    if (!is_plain_path(j->string)) {
+    if (!path_is_plain(j->string)) {
         read_error(r, j,
                    "the weights must lie beside the model: a relative path without '..', got %s",
                    read_value_text(r->arena, j));

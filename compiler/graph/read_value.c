@@ -239,27 +239,6 @@ static void read_attr(Reader *r, const Json *j, const AttrSpec *spec, OpAttrs *o
         *(bool *)((char *)out + spec->flag) = true;
 }
 
-/* set_default - lists stay empty: what an absent list means depends on the input's rank. */
-static void set_default(const AttrSpec *spec, OpAttrs *out)
-{
-    void   *field = (char *)out + spec->offset;
-    int     n = spec->kind == ATTR_INTS ? spec->count : spec->kind == ATTR_PADDING ? 4 : 1;
-    int64_t whole = spec->kind == ATTR_FLOAT ? 0 : (int64_t)spec->fallback;
-    int     choice = (int)whole;
-    switch (spec->kind) {
-    case ATTR_INT:
-    case ATTR_INTS:
-    case ATTR_PADDING:
-        for (int i = 0; i < n; i++)
-            ((int64_t *)field)[i] = spec->follows_kernel ? out->kernel[i] : whole;
-        break;
-    case ATTR_FLOAT: *(double *)field = spec->fallback; break;
-    case ATTR_BOOL: *(bool *)field = whole != 0; break;
-    case ATTR_ENUM: memcpy(field, &choice, sizeof choice); break;
-    case ATTR_LIST: break;
-    }
-}
-
 /* check_attr_names - report the attributes that `op` does not have. */
 static void check_attr_names(Reader *r, const Json *j, const OpInfo *op)
 {
@@ -293,5 +272,5 @@ void read_attrs(Reader *r, const Json *node, const Json *j, const OpInfo *op, Op
     /* Defaults come second: strides follow the kernel, wherever that stands in the table. */
     for (int i = 0; i < op->n_attrs; i++)
         if (!json_get(j, op->attrs[i].name))
-            set_default(&op->attrs[i], out);
+            attr_set_default(&op->attrs[i], out);
 }

@@ -4,6 +4,7 @@
 
 #include "graph/graph.h"
 #include "onnx/onnx.h"
+#include "ops/ops.h"
 #include "onnx.pb-c.h" /* generated at build time from onnx.proto of libonnx-dev */
 
 /* ---- what a name stands for ------------------------------------------------------------- */
@@ -20,10 +21,15 @@ typedef struct Known {
 
 /* A name of the model. `value` is its value in the graph, made when it is first needed; one of the two
  * is always there. */
+enum { BY_INITIALIZER = -2, BY_INPUT = -1 };
+
 typedef struct OnnxValue {
     const char  *name;
-    ValueId      value; /* 0: none yet */
-    const Known *known; /* NULL: computed at run time */
+    ValueId      value;     /* 0: none yet */
+    const Known *known;     /* NULL: computed at run time */
+    int          node;      /* which makes it, or one of BY_... */
+    bool         is_used;   /* by a node or as an output of the model */
+    bool         is_broken; /* what should make it was complained about: neither of the two is there */
 } OnnxValue;
 
 typedef struct Importer {
@@ -34,50 +40,83 @@ typedef struct Importer {
     const Onnx__ModelProto *model;
     const ReadOptions      *options;
     int64_t                 opset; /* of the default domain */
-    struct NameTable       *names; /* import.c */
+    OnnxValue              *names; /* what the model defines, sorted by name */
+    size_t                  n_names;
+    FoldBudget              fold; /* left for nodes computed at once */
+    struct ExternalFile    *files; /* mapped so far */
 } Importer;
 
 /* An ONNX node being imported. */
 typedef struct OnnxNode {
     const Onnx__NodeProto *proto;
     const struct OnnxRow  *row;
-    const char            *name; /* its own, or its first output's */
+    const char            *name; /* its own, or its first output's where that would not be unique */
     Span                   where;
     int                    n_in;
     OnnxValue            **in; /* NULL: absent */
-    int                    n_made; /* graph nodes made for it so far */
+    OnnxValue            **out; /* proto->n_output of them; NULL: not named */
+    bool                   is_named; /* a graph node has its name */
 } OnnxNode;
 
 /* ---- table.c ---------------------------------------------------------------------------- */
 
-/* One operator of the default domain. `import` gives every output its value (node_result,
- * node_result_known) or reports why not and returns false. */
+/* One operator of the default domain, a line of rows.def. `import` gives every output its value
+ * (node_result, node_result_known) or reports why not and returns false. */
 typedef struct OnnxRow {
-    const char        *name;
-    int                since, until; /* opsets whose semantics are known; until 0: to the newest */
-    const char *const *attrs;        /* NULL-terminated; any other attribute is an error */
-    int                min_in, max_in; /* max_in -1: any number */
+    const char *name;
+    int         since, until;   /* opsets whose semantics are known; until 0: to the newest */
+    int         min_in, max_in; /* inputs; max_in -1: any number */
+    const char *attrs;          /* "pads:ints group:int"; any other attribute is an error */
     bool (*import)(Importer *im, OnnxNode *n);
 } OnnxRow;
 extern const OnnxRow onnx_rows[];
 extern const int     n_onnx_rows;
 
+#define ONNX_NEWEST_OPSET 21 /* whose operators are known; the same ones of newer opsets are read */
+
+const OnnxRow *onnx_row(const char *op_type); /* NULL: not supported */
+/* onnx_instead - what to do about an operator that is not supported, "; ..." or "". */
+const char *onnx_instead(Arena *a, const char *op_type);
+
+/* ---- load.c ----------------------------------------------------------------------------- */
+
+/* onnx_load - the model in the file; strings that are not given are empty. NULL: reported. */
+const Onnx__ModelProto *onnx_load(Arena *a, Diag *d, const Source *source, Bytes file);
+
+/* ---- names.c ---------------------------------------------------------------------------- */
+
+/* names_collect - all that the model defines; false: a name is taken twice, reported. */
+bool names_collect(Importer *im);
+/* names_mark_used - what the outputs need, directly or through other nodes. */
+void        names_mark_used(Importer *im);
+OnnxValue  *name_find(const Importer *im, const char *name); /* NULL: the model does not define it */
+const char *names_guess(Importer *im, const char *wrong);    /* "; did you mean 'x'?" or "" */
+/* names_of_nodes - one for each: its own, or its first output's where that would not be unique among
+ * nodes and values. */
+const char **names_of_nodes(Importer *im);
+
+/* ---- import.c, input.c ------------------------------------------------------------------ */
+
+Span place_in(Importer *im, const char *list, size_t i); /* "/graph/node/3" */
+/* inputs_read - the model's inputs that are no initializers, with fixed shapes; reported. */
+void inputs_read(Importer *im);
+
 /* ---- node.c: complaints and graph nodes ------------------------------------------------- */
 
 /* node_error - "FILE: error: /graph/node/3: Conv 'conv1': ..."; always false. */
 bool node_error(Importer *im, const OnnxNode *n, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* node_add - a graph node with these inputs, its type inferred at once; its value, or 0 when the shape
- * rule complained (reported). Named after the ONNX node; further ones get a fresh name. `attrs` NULL:
- * the op's defaults (attrs_default gives them to be changed). */
+/* node_add - a graph node with these inputs, its type inferred at once; its value, or 0 when one of them
+ * is 0 or the shape rule complained (reported). It has a made-up name until node_result. Where all inputs
+ * are constants it is computed at once, within bounds. `attrs` NULL: the op's defaults (attrs_default
+ * gives them to be changed). */
 ValueId node_add(Importer *im, OnnxNode *n, Op op, int n_in, const ValueId *in,
                  const OpAttrs *attrs);
-OpAttrs attrs_default(Op op);
 /* node_constant - a constant of the graph, named after the ONNX node and `what`. */
 ValueId node_constant(Importer *im, OnnxNode *n, const char *what, const Tensor *t);
 /* node_scalar - the same for one number, of rank 0. */
 ValueId node_scalar(Importer *im, OnnxNode *n, double number);
 /* node_result - output `i` of the ONNX node is `v`; false when v is 0. The value takes the output's name
- * where it has no name of the model yet. */
+ * where it has no name of the model yet, and its node the ONNX node's. */
 bool node_result(Importer *im, OnnxNode *n, int i, ValueId v);
 bool node_result_known(Importer *im, OnnxNode *n, int i, const Known *k);
 /* node_has_output - whether output `i` is named and used. */
@@ -107,6 +146,9 @@ Type arg_type(const Importer *im, const OnnxNode *n, int i);
 
 /* ---- attr.c: attributes ----------------------------------------------------------------- */
 
+/* attr_find - NULL: not given. Its kind was checked. */
+const Onnx__AttributeProto *attr_find(const OnnxNode *n, const char *name);
+
 bool        attr_given(const OnnxNode *n, const char *name);
 int64_t     attr_int(const OnnxNode *n, const char *name, int64_t fallback);
 double      attr_float(const OnnxNode *n, const char *name, double fallback);
@@ -118,19 +160,35 @@ bool attrs_check(Importer *im, const OnnxNode *n);
 
 /* ---- known.c ---------------------------------------------------------------------------- */
 
-#define KNOWN_MAX_COUNT (1 << 20) /* of what is computed while importing; initializers may be larger */
+#define KNOWN_MAX_DIM   ((int64_t)1 << 40) /* of any tensor, also one without elements */
+#define KNOWN_MAX_COUNT (1 << 20)          /* of what is computed while importing; initializers may be larger */
 
 Known *known_ints(Arena *a, int32_t type, int rank, const int64_t *dims, const int64_t *ints);
 Known *known_floats(Arena *a, const Tensor *t);
 bool   known_is_integer(int32_t type);
 /* known_number - element `i` as a number. */
 double known_number(const Known *k, int64_t i);
+/* known_reshaped - the same elements in another shape, of as many elements. */
+Known *known_reshaped(Arena *a, const Known *k, int rank, const int64_t *dims);
+/* known_afford - whether a result of this shape may be made while importing; counts it. */
+bool known_afford(Importer *im, int rank, const int64_t *dims);
+Type known_shape(const Known *k); /* as a type of any element */
+/* known_broadcast - NumPy's rule, for empty tensors too; false: they do not. */
+bool known_broadcast(const Type *a, const Type *b, Type *out);
 /* known_fold - compute node `n`, all of whose inputs are known, where it is shape arithmetic: true when
  * its results were set. Called before the row's import. Integers wrap as int64. */
 bool known_fold(Importer *im, OnnxNode *n);
 
+/* ---- known_arith.c ---------------------------------------------------------------------- */
+
+/* known_arith - the part of known_fold that computes numbers: of integers, since sums of floats are nodes
+ * of the graph, computed by node_add; comparisons and casts of both. */
+bool known_arith(Importer *im, OnnxNode *n);
+
 /* ---- tensor.c --------------------------------------------------------------------------- */
 
+const char *onnx_type_name(Arena *a, int32_t type); /* "float16" ... */
+bool        onnx_is_float(int32_t type);            /* one that becomes F32 */
 /* tensor_known - contents of a TensorProto; floating types become F32, integers int64. External data
  * must lie in the folder of the model, without "..", absolute paths or links out of it, and is mapped.
  * NULL: reported. */
@@ -139,3 +197,8 @@ const Known *tensor_known(Importer *im, const Onnx__TensorProto *t, Span where);
 /* ---- the functions of the rows ---------------------------------------------------------- */
 
 #define ONNX_IMPORT(name) bool import_##name(Importer *im, OnnxNode *n)
+#define ROW(op, function, since, until, min_in, max_in, attrs) ONNX_IMPORT(function);
+#include "onnx/rows.def"
+#undef ROW
+
+#endif

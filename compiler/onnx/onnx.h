@@ -1,13 +1,17 @@
 /* onnx.h - ONNX models -> Graph.
  *
  *   load.c         the file's bytes -> ModelProto by protobuf-c; hostile ones are refused
- *   import.c       the walk: opset, inputs and their dimensions, initializers, nodes, outputs
- *   table.c        one row an operator: opset range, attributes, function
+ *   import.c       the walk: opset, initializers, nodes, outputs
+ *   names.c        what the model defines and what of it is needed
+ *   input.c        inputs and their dimensions
+ *   rows.def       one row an operator: opsets, inputs, attributes, function
+ *   table.c        the rows as a table; what to do without an operator
  *   tensor.c       TensorProto -> Known; external data
  *   attr.c         the attributes of a node
  *   arg.c          the inputs of a node, as graph values or as what is known of them
  *   node.c         graph nodes for an ONNX node, typed as they are made
- *   known.c        arithmetic on what is known while importing: shapes, axes, scales
+ *   known.c        what is known while importing: shapes, axes, scales; its elements moved
+ *   known_arith.c  arithmetic on it
  *   op_conv.c      Conv, ConvTranspose, Gemm, MatMul
  *   op_pool.c      pools, global pools
  *   op_norm.c      BatchNormalization, InstanceNormalization, LRN, Softmax

@@ -2,6 +2,7 @@
  * evaluator and lowering, all four in one file a family.
  *
  *   ops.c          the table, built from ops.def
+ *   attrs.c        attributes: defaults and bounds
  *   shape.c        what shape rules share: windows, broadcasting, complaints
  *   lower.c        what lowerings share: loads through layouts, epilogues, loops over a tensor
  *   element.c      nests over the elements of a tensor of any rank
@@ -114,6 +115,15 @@ typedef struct OpInfo {
 const OpInfo *op_info(Op op);
 /* op_from_name - OP_NONE when there is none (internal ops are not found). */
 Op op_from_name(const char *name);
+
+/* ---- attrs.c ---------------------------------------------------------------------------- */
+
+/* attr_set_default - lists stay empty: what an absent list means depends on the input's rank. What
+ * follows the kernel takes the one that is in `out`. */
+void    attr_set_default(const AttrSpec *spec, OpAttrs *out);
+OpAttrs attrs_default(Op op);
+/* attrs_fault - what is outside the bounds of the table, or NULL. Shape rules rely on them. */
+const char *attrs_fault(Arena *a, Op op, const OpAttrs *attrs);
 
 /* ---- shape.c ---------------------------------------------------------------------------- */
 

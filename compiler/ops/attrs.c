@@ -1,0 +1,82 @@
+/* attrs.c - attributes by their tables: defaults and bounds. */
+#include "ops/ops.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+void attr_set_default(const AttrSpec *spec, OpAttrs *out)
+{
+    void   *field = (char *)out + spec->offset;
+    int     n = spec->kind == ATTR_INTS ? spec->count : spec->kind == ATTR_PADDING ? 4 : 1;
+    int64_t whole = spec->kind == ATTR_FLOAT ? 0 : (int64_t)spec->fallback;
+    int     choice = (int)whole;
+    switch (spec->kind) {
+    case ATTR_INT:
+    case ATTR_INTS:
+    case ATTR_PADDING:
+        for (int i = 0; i < n; i++)
+            ((int64_t *)field)[i] = spec->follows_kernel ? out->kernel[i] : whole;
+        break;
+    case ATTR_FLOAT: *(double *)field = spec->fallback; break;
+    case ATTR_BOOL: *(bool *)field = whole != 0; break;
+    case ATTR_ENUM: memcpy(field, &choice, sizeof choice); break;
+    case ATTR_LIST: break;
+    }
+}
+
+OpAttrs attrs_default(Op op)
+{
+    OpAttrs       attrs = {0};
+    const OpInfo *info = op_info(op);
+    for (int i = 0; i < info->n_attrs; i++)
+        attr_set_default(&info->attrs[i], &attrs);
+    return attrs;
+}
+
+/* number_fault - what is wrong with one number of attribute `s`, or NULL. */
+static const char *number_fault(Arena *a, const AttrSpec *s, double v)
+{
+    bool is_bounded = s->min != 0 || s->max != 0;
+    if (!(fabs(v) <= FLT_MAX))
+        return arena_printf(a, "%s does not fit f32: %g", s->name, v);
+    if (is_bounded && v < s->min)
+        return arena_printf(a, "%s must be >= %.15g, got %.15g", s->name, s->min, v);
+    if (is_bounded && v > s->max)
+        return arena_printf(a, "%s must be <= %.15g, got %.15g", s->name, s->max, v);
+    return NULL;
+}
+
+static const char *attr_fault(Arena *a, const AttrSpec *s, const OpAttrs *attrs)
+{
+    const void    *field = (const char *)attrs + s->offset;
+    const int64_t *ints = field;
+    int            n = 1;
+    switch (s->kind) {
+    case ATTR_FLOAT: return number_fault(a, s, *(const double *)field);
+    case ATTR_BOOL:
+    case ATTR_ENUM: return NULL;
+    case ATTR_INT: break;
+    case ATTR_INTS: n = s->count; break;
+    case ATTR_PADDING: n = 4; break;
+    case ATTR_LIST:
+        n = ((const IntList *)field)->n;
+        ints = ((const IntList *)field)->v;
+        if (n > MAX_RANK || (s->required && !n))
+            return arena_printf(a, "%s must have 1 to %d entries, got %d", s->name, MAX_RANK, n);
+        break;
+    }
+    const char *fault = NULL;
+    for (int i = 0; i < n && !fault; i++)
+        fault = number_fault(a, s, (double)ints[i]);
+    return fault;
+}
+
+const char *attrs_fault(Arena *a, Op op, const OpAttrs *attrs)
+{
+    const OpInfo *info = op_info(op);
+    const char   *fault = NULL;
+    for (int i = 0; i < info->n_attrs && !fault; i++)
+        fault = attr_fault(a, &info->attrs[i], attrs);
+    return fault;
+}
