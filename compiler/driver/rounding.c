@@ -58,6 +58,7 @@ static double sum_length(const Graph *g, const Node *n)
     case OP_gelu:
     case OP_exp:
     case OP_log:
+    case OP_pow:
     case OP_erf:
     case OP_softplus: return 32;
     case OP_batch_norm: return 8;

@@ -5,6 +5,9 @@ NO_ATTRS(add);
 NO_ATTRS(sub);
 NO_ATTRS(mul);
 NO_ATTRS(div);
+NO_ATTRS(max);
+NO_ATTRS(min);
+NO_ATTRS(pow);
 
 static bool shape_binary(Graph *g, NodeId n)
 {
@@ -52,3 +55,6 @@ BINARY(add)
 BINARY(sub)
 BINARY(mul)
 BINARY(div)
+BINARY(max)
+BINARY(min)
+BINARY(pow)

@@ -3,6 +3,7 @@
 #include "ops/ops.h"
 
 #include <math.h>
+#include <stdlib.h>
 
 /* ---- in double -------------------------------------------------------------------------- */
 
@@ -53,6 +54,9 @@ double eval_elementwise(Op op, const OpAttrs *attrs, double a, double b)
     case OP_sub: return a - b;
     case OP_mul: return a * b;
     case OP_div: return a / b;
+    case OP_max: return at_least(b, a);
+    case OP_min: return at_most(b, a);
+    case OP_pow: return pow(a, b);
     case OP_identity:
     case OP_dropout: return a;
     default: return NAN; /* not elementwise */
@@ -137,6 +141,40 @@ static const Expr *softsign(Kernel *k, const Expr *x)
     return ex_binary(k, B_DIV, x, size);
 }
 
+/* is_number - whether `e` is the same number for every element. */
+static bool is_number(const Kernel *k, const Expr *e, double *out)
+{
+    const Buffer *b = e->kind == E_LOAD ? &k->buffers[e->buffer] : NULL;
+    if (e->kind == E_CONST)
+        *out = e->number;
+    else if (b && b->kind == BUF_CONST && type_count(&b->view.tensor->type) == 1)
+        *out = tensor_get(b->view.tensor, 0);
+    else
+        return false;
+    return true;
+}
+
+/* x^(twice / 2) by multiplications and a square root. */
+static const Expr *half_power(Kernel *k, const Expr *x, int twice)
+{
+    const Expr *y = twice % 2 ? ex_unary(k, U_SQRT, x) : ex_const(k, 1), *square = x;
+    for (int n = abs(twice) / 2; n; n /= 2) {
+        if (n % 2)
+            y = ex_binary(k, B_MUL, y, square);
+        square = ex_binary(k, B_MUL, square, square);
+    }
+    return twice < 0 ? ex_binary(k, B_DIV, ex_const(k, 1), y) : y;
+}
+
+static const Expr *power(Kernel *k, const Expr *x, const Expr *y)
+{
+    enum { MOST = 8 };
+    double exponent;
+    if (is_number(k, y, &exponent) && fabs(exponent) <= MOST && 2 * exponent == rint(2 * exponent))
+        return half_power(k, x, (int)(2 * exponent));
+    return math_power(k, x, y);
+}
+
 const Expr *lower_elementwise(Kernel *k, Op op, const OpAttrs *attrs, const Expr *a, const Expr *b)
 {
     switch (op) {
@@ -167,6 +205,9 @@ const Expr *lower_elementwise(Kernel *k, Op op, const OpAttrs *attrs, const Expr
     case OP_sub: return ex_binary(k, B_SUB, a, b);
     case OP_mul: return ex_binary(k, B_MUL, a, b);
     case OP_div: return ex_binary(k, B_DIV, a, b);
+    case OP_max: return ex_binary(k, B_MAX, b, a);
+    case OP_min: return ex_binary(k, B_MIN, b, a);
+    case OP_pow: return power(k, a, b);
     default: return a; /* identity, dropout */
     }
 }

@@ -84,11 +84,11 @@ const Expr *math_expm1(Kernel *k, const Expr *x)
     return add(k, mul(k, scale, p.q), ex_binary(k, B_SUB, scale, number(k, 1)));
 }
 
-/* exp(x + low), low of at most 1 or NULL. 2^n is two factors: the first keeps the product normal, the
+/* exp(x + low), low of at most 1/4 or NULL. 2^n is two factors: the first keeps the product normal, the
  * second takes it to infinity, to a denormal or to 0. */
 static const Expr *exp_of_sum(Kernel *k, const Expr *x, const Expr *low)
 {
-    ExpParts    p = exp_parts(k, clamp(k, -104, 89, x), low, -151);
+    ExpParts    p = exp_parts(k, clamp(k, -105, 89, x), low, -152);
     const Expr *half = ex_unary(k, U_FLOOR, mul(k, p.n, number(k, 0.5)));
     const Expr *y = ex_binary(k, B_LDEXP, add(k, p.q, number(k, 1)), half);
     return ex_binary(k, B_LDEXP, y, ex_binary(k, B_SUB, p.n, half));
@@ -170,6 +170,83 @@ const Expr *math_log_all(Kernel *k, const Expr *x)
     ends = mul(k, mul(k, ends, number(k, 0x1p127)), number(k, 2));
     return add(k, add(k, log_of_parts(k, l.parts), nan_below), ends);
 }
+
+/* ---- pow -------------------------------------------------------------------------------- */
+
+/* The upper 11 bits of v. By scaling and rounding to an integer: sums that cancel would be undone
+ * by a compiler that fuses them with a product. */
+static const Expr *upper_bits(Kernel *k, const Expr *v)
+{
+    const Expr *e = ex_unary(k, U_EXPONENT, ex_unary(k, U_ABS, v));
+    e = ex_binary(k, B_MAX, e, number(k, -100)); /* NaN becomes a number, too */
+    e = ex_binary(k, B_MIN, e, number(k, 100));
+    const Expr *up = ex_binary(k, B_SUB, number(k, 10), e);
+    const Expr *bits = ex_unary(k, U_ROUND, ex_binary(k, B_LDEXP, v, up));
+    return ex_binary(k, B_LDEXP, bits, ex_unary(k, U_NEG, up));
+}
+
+/* A number as a sum: few bits, so that products of two such are exact, and the rest. */
+typedef struct Split {
+    const Expr *high, *low;
+} Split;
+
+/* log(m) with some 35 bits: s = (m - 1) / (m + 1) is divided out in two steps, the second of which
+ * takes up the exact remainder of the first. */
+static Split log_of_m(Kernel *k, const Expr *m)
+{
+    const Expr *r = ex_binary(k, B_SUB, m, number(k, 1)), *d = add(k, r, number(k, 2));
+    const Expr *s = upper_bits(k, ex_binary(k, B_DIV, r, d));
+    const Expr *d_high = upper_bits(k, d);
+    const Expr *d_low = ex_binary(k, B_SUB, r, ex_binary(k, B_SUB, d_high, number(k, 2)));
+    const Expr *rest = ex_binary(k, B_SUB, r, mul(k, s, d_high));
+    rest = ex_binary(k, B_SUB, rest, mul(k, s, d_low));
+    const Expr *s_low = ex_binary(k, B_DIV, rest, d);
+    const Expr *both = add(k, s, s_low), *square = mul(k, both, both);
+    const Expr *tail = mul(k, mul(k, both, square), polynomial(k, log_tail, 4, square));
+    return (Split){add(k, s, s), add(k, tail, add(k, s_low, s_low))};
+}
+
+/* log of the lifted number, with bounds far outside exp's range for 0 and infinity. */
+static Split log_split(Kernel *k, const Lifted *l)
+{
+    Split       m = log_of_m(k, l->parts.m);
+    const Expr *whole = mul(k, l->parts.e, number(k, LN2_HIGH)); /* exact; 0 or the larger one */
+    const Expr *sum = add(k, whole, m.high);
+    const Expr *lost = ex_binary(k, B_SUB, m.high, ex_binary(k, B_SUB, sum, whole));
+    const Expr *low = add(k, lost, add(k, m.low, mul(k, l->parts.e, number(k, LN2_LOW))));
+    const Expr *ends = ex_binary(k, B_SUB, l->is_infinite, l->is_zero);
+    sum = add(k, sum, mul(k, ends, number(k, 0x1p80)));
+    const Expr *high = upper_bits(k, add(k, sum, low));
+    return (Split){high, add(k, ex_binary(k, B_SUB, sum, high), low)};
+}
+
+/* What |x|^y is to be multiplied by: -1 for negative x and odd y, NaN for negative x and a y that is
+ * no integer, else 1. */
+static const Expr *sign_of_power(Kernel *k, const Expr *x, const Expr *y)
+{
+    const Expr *below = mul(k, mul(k, x, number(k, -0x1p100)), number(k, 0x1p100));
+    below = ex_binary(k, B_MIN, ex_binary(k, B_MAX, below, number(k, 0)), number(k, 1));
+    const Expr *half = ex_unary(k, U_FLOOR, mul(k, y, number(k, 0.5)));
+    const Expr *odd = ex_binary(k, B_SUB, y, add(k, half, half));
+    const Expr *part = ex_binary(k, B_SUB, y, ex_unary(k, U_FLOOR, y));
+    const Expr *minus = mul(k, mul(k, below, odd), number(k, 2));
+    const Expr *none = ex_unary(k, U_SQRT, ex_unary(k, U_NEG, mul(k, below, part)));
+    return add(k, ex_binary(k, B_SUB, number(k, 1), minus), none);
+}
+
+/* exp(y * log|x|), the product as a sum of an exact part and a small one. */
+const Expr *math_power(Kernel *k, const Expr *x, const Expr *y)
+{
+    Lifted      l = lift(k, ex_unary(k, U_ABS, x));
+    Split       log = log_split(k, &l);
+    const Expr *z = clamp(k, -0x1p40, 0x1p40, y); /* beyond, everything but 1 overflows */
+    const Expr *y_high = upper_bits(k, z), *y_low = ex_binary(k, B_SUB, z, y_high);
+    const Expr *low = add(k, mul(k, z, log.low), mul(k, y_low, log.high));
+    const Expr *size = exp_of_sum(k, mul(k, y_high, log.high), clamp(k, -0.25, 0.25, low));
+    return mul(k, size, sign_of_power(k, x, z));
+}
+
+/* ---- softplus --------------------------------------------------------------------------- */
 
 /* log(1 + exp(x)) = max(0, x) + log(1 + u) with u = exp(-|x|); with s = u / (u + 2), at most 1/3,
  * log(1 + u) = 2 s + s^3 * p(s^2), so a small u is not lost beside the 1. */

@@ -33,8 +33,11 @@ static unsigned op_flags(Op op)
     case OP_sqrt: return OPF_UNARY | OPF_EPILOGUE | OPF_UNBOUNDED;
     case OP_add:
     case OP_sub:
-    case OP_mul: return OPF_BINARY | OPF_EPILOGUE | OPF_BLOCKED;
-    case OP_div: return OPF_BINARY | OPF_EPILOGUE | OPF_UNBOUNDED;
+    case OP_mul:
+    case OP_max:
+    case OP_min: return OPF_BINARY | OPF_EPILOGUE | OPF_BLOCKED;
+    case OP_div:
+    case OP_pow: return OPF_BINARY | OPF_EPILOGUE | OPF_UNBOUNDED;
     case OP_conv2d:
     case OP_linear:
     case OP_batch_norm:

@@ -13,7 +13,7 @@
  *   winograd.c     conv2d by Winograd's minimal filtering
  *   norm.c         batch_norm, lrn
  *   activation.c   relu ... prelu
- *   arith.c        add, sub, mul, div
+ *   arith.c        add, sub, mul, div, max, min, pow
  *   pool.c         max_pool, avg_pool
  *   pool_global.c  global and adaptive pooling
  *   softmax.c      softmax, log_softmax, arg_max
@@ -262,6 +262,7 @@ const Expr *math_exp_all(Kernel *k, const Expr *x); /* any x: denormal results, 
 const Expr *math_expm1(Kernel *k, const Expr *x); /* exp(x) - 1, also near 0; x <= 88 */
 const Expr *math_log(Kernel *k, const Expr *x);   /* x normal, from 0 to 2^126 */
 const Expr *math_log_all(Kernel *k, const Expr *x); /* any x: -infinity at 0, NaN below */
+const Expr *math_power(Kernel *k, const Expr *x, const Expr *y); /* as C's pow but for NaN ^ 0 */
 const Expr *math_softplus(Kernel *k, const Expr *x);
 const Expr *math_tanh(Kernel *k, const Expr *x);
 const Expr *math_sigmoid(Kernel *k, const Expr *x);

@@ -147,8 +147,18 @@ class Maker:
         return Case(name, dict(zip(names, arrays)), lambda m: m.node(
             name, op, [m.input(n, a) for n, a in zip(names, arrays)], **attrs), want, np.zeros(want.shape))
 
-    def binary(self, name, op, a, b, torch_fn, param=False):
+    def power(self, name, x, exponent):
+        """By one number for all; of negative numbers, too, where it is an integer."""
+        xa, xb = self.array(*x), np.array([exponent], np.float32)
+        xa = xa + np.sign(xa) * np.float32(0.25) if exponent == int(exponent) else np.abs(xa) + np.float32(0.25)
+        ref = torch.pow(d(xa), d(xb))
+        return Case(name, {name + "_x": xa}, lambda m: m.node(name, "pow", [m.input(name + "_x", xa)], {"b": xb}),
+                    ref, 8 * U * ref.abs())
+
+    def binary(self, name, op, a, b, torch_fn, param=False, ulps=1, positive=False):
         xa, xb = self.array(*a), self.array(*b)
+        if positive:
+            xa = np.abs(xa) + np.float32(0.01)
         if op == "div":
             xb = np.sign(xb) * (np.abs(xb) + 0.5).astype(np.float32)
         ref = torch_fn(d(xa), d(xb))
@@ -159,4 +169,4 @@ class Maker:
                 return m.node(name, op, [x], {"b": xb})
             return m.node(name, op, [x, m.input(name + "_b", xb)])
         inputs = {name + "_a": xa} if param else {name + "_a": xa, name + "_b": xb}
-        return Case(name, inputs, add, ref, 2 * U * (ref.abs() + 1e-30))
+        return Case(name, inputs, add, ref, 2 * ulps * U * (ref.abs() + 1e-30))

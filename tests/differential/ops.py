@@ -120,6 +120,13 @@ def arithmetic(k):
     yield k.binary("mul_se", "mul", full, (1, 16, 1, 1), torch.mul)
     yield k.binary("add_grow", "add", (3, 1, 5), (4, 1), torch.add)
     yield k.binary("sub_full", "sub", (1, 3, 5, 7), (1, 3, 5, 7), torch.sub, True)
+    yield k.binary("max", "max", full, (16, 1, 1), torch.maximum, True)
+    yield k.binary("max_two", "max", full, (1, 16, 5, 1), torch.maximum)
+    yield k.binary("min", "min", (3, 1, 5), (4, 1), torch.minimum)
+    yield k.binary("pow", "pow", full, full, torch.pow, ulps=4, positive=True)
+    yield k.binary("pow_c", "pow", full, (16, 1, 1), torch.pow, True, ulps=4, positive=True)
+    for i, exponent in enumerate((2.0, 3.0, -1.0, 0.5, 0.3, 0.0, -2.5)):
+        yield k.power(f"pow_{i}", (1, 17, 3, 5), exponent)
 
 
 def movement(k):

@@ -198,7 +198,8 @@ static void *interpret(OneNode *o, Array *const in[])
  * exactly. */
 static void tame(Op op, Array *const in[])
 {
-    for (int64_t i = 0; (op == OP_sqrt || op == OP_log) && i < type_count(&in[0]->type); i++)
+    bool above_0 = op == OP_sqrt || op == OP_log || op == OP_pow;
+    for (int64_t i = 0; above_0 && i < type_count(&in[0]->type); i++)
         in[0]->data[i] = fabs(in[0]->data[i]) + 0.0625;
     int64_t count = op == OP_div ? type_count(&in[1]->type) : 0;
     for (int64_t i = 0; i < count; i++)

@@ -182,6 +182,60 @@ static double exact_softplus(double v)
     return fmax(0, v) + log1p(exp(-fabs(v)));
 }
 
+static double exponent;
+
+static const Expr *power_of(Kernel *k, const Expr *v)
+{
+    return math_power(k, v, ex_const(k, exponent));
+}
+
+static double exact_power_of(double v)
+{
+    return pow(v, (double)(float)exponent);
+}
+
+static void test_power(void)
+{
+    static const double exponents[] = {0,    1,     2,   -1,       0.5,   -0.5, 1.0 / 3, 3,
+                                       2.75, -7.25, 100, 0x1p-100, -1e10, 1e38, 0.45,    -1};
+    for (size_t i = 0; i < COUNT_OF(exponents); i++) {
+        exponent = exponents[i];
+        double reach = fmin(exp(87 / fabs(exponent)), 3e38); /* where the result is normal */
+        CHECK(within("power", measure(power_of, exact_power_of, 1 / reach, reach), INFINITY, 4));
+        CHECK(within("power", measure(power_of, exact_power_of, 0.9999, 1.0001), INFINITY,
+                     fabs(exponent) < 1e5 ? 4 : INFINITY));
+        CHECK(at(power_of, 1) == 1);
+        CHECK(at(power_of, 0) == powf(0, (float)exponent) || fabs(exponent) < 1e-20);
+        CHECK(at(power_of, INFINITY) == powf(INFINITY, (float)exponent) || fabs(exponent) < 1e-20);
+        float below = at(power_of, -1), want = powf(-1, (float)exponent);
+        CHECK(below == want || (isnan(below) && isnan(want)));
+        CHECK(isnan(at(power_of, NAN)));
+    }
+    exponent = INFINITY;
+    CHECK(at(power_of, 2) == INFINITY && at(power_of, 0.5f) == 0);
+    exponent = NAN;
+    CHECK(isnan(at(power_of, 2)));
+    exponent = 3;
+    CHECK(within("cube", measure(power_of, exact_power_of, -100, 0), INFINITY, 4));
+    CHECK(within("cube", measure(power_of, exact_power_of, 0, 1e-12), 1e-43, 4));
+}
+
+/* Exponents that are multiples of 1/2 take multiplications alone. */
+static void test_half_powers(void)
+{
+    static const double exact[] = {0.25, 0, 6.25, 39.0625, 2.5, 0.4};
+    static const double exponents[] = {-1, 0, 2, 4, 1, -0.5};
+    static const float  bases[] = {4, 0, 2.5f, 2.5f, 2.5f, 6.25f};
+    for (size_t i = 0; i < COUNT_OF(exact); i++) {
+        Arena      *a = arena_new();
+        Kernel     *k = kernel_new(a, "math", NULL, FP_STRICT);
+        const Expr *by = ex_const(k, exponents[i]);
+        const Expr *e = lower_elementwise(k, OP_pow, NULL, ex_const(k, (double)bases[i]), by);
+        CHECK(e->kind == E_CONST && (float)e->number == (float)(i == 1 ? 1 : exact[i]));
+        arena_free(a);
+    }
+}
+
 static void test_softplus(void)
 {
     CHECK(within("softplus", measure(math_softplus, exact_softplus, -87, 87), 1e-5, 6));
@@ -235,9 +289,10 @@ static void test_elementwise(void)
                                   .min = form == 1 ? -INFINITY : -0.5,
                                   .max = form == 2 ? INFINITY : 2};
             const char *name = op_info(the_op)->name;
-            bool        by_size = op == OP_exp, above_0 = op == OP_log || op == OP_sqrt;
+            bool        by_size = op == OP_exp || op == OP_pow;
+            bool        above_0 = op == OP_log || op == OP_sqrt || op == OP_pow;
             CHECK(within(name, measure(build_op, exact_op, above_0 ? 1e-3 : -10, 10),
-                         by_size ? INFINITY : 2e-6, by_size ? 3 : INFINITY));
+                         by_size ? INFINITY : 2e-6, by_size ? 4 : INFINITY));
             CHECK(within(name, measure(build_op, exact_op, above_0 ? 0.5 : -1, 1), 3e-7, INFINITY));
             CHECK(isnan(at(build_op, NAN)));
         }
@@ -267,6 +322,8 @@ int main(void)
     test_tanh();
     test_log();
     test_log_all();
+    test_power();
+    test_half_powers();
     test_softplus();
     test_erf();
     test_elementwise();
