@@ -7,10 +7,6 @@
 /* Each exact search of a pass ends after this long on a slow machine; see PassContext. */
 #define SEARCH_SECONDS 3.0
 
-/* Weights that are text in the C file make it large and slow to compile: transformed ones may add a
- * megabyte, and no more. Beside the file they may grow as they like. */
-#define INLINE_GROWTH (1 << 20)
-
 Graph *model_read(Compilation *c, const Options *o)
 {
     ReadOptions options = {.batch = o->batch, .shapes = o->shapes, .n_shapes = o->n_shapes};
@@ -45,7 +41,7 @@ static void show_printed(Compilation *c)
 bool model_passes(Compilation *c, const Options *o)
 {
     PassContext context = {o->target, o->arena_by_caller, SEARCH_SECONDS, o->fp == FP_EXACT,
-                           o->weights == WEIGHTS_INLINE ? INLINE_GROWTH : -1};
+                           o->weights == WEIGHTS_INLINE};
     PassOptions p = {.only = o->passes.only, .printed = &c->printed};
     c->printed = text_new(c->arena);
     if (o->passes.print_after && !is_kernel_pass(o->passes.print_after))

@@ -16,6 +16,13 @@
 #define L3_BYTES     24.0
 #define MEMORY_BYTES 9.0
 
+/* Weights that are text in the C file make it large and slow to compile: gcc takes 5 s for 48 MB of
+ * them. So there transformed weights may add a mebibyte; and none where there is that much text
+ * already, for a mebibyte serves too small a part of so large a network to be worth the second that
+ * each kernel of transforms takes to compile. Beside the file they may grow as they like. */
+#define INLINE_GROWTH (1 << 20)
+#define INLINE_FULL   (16 << 20)
+
 /* How large the layers' estimates are compared: everything in cycles. */
 typedef struct Layer {
     int64_t images, rows, columns; /* of the output */
@@ -128,11 +135,19 @@ static int by_gain_per_byte(const void *a, const void *b)
     return p->node < q->node ? -1 : 1;
 }
 
+/* growth_allowed - bytes that transformed weights may add to the `total` that the network has. */
+static double growth_allowed(int64_t total, const PassContext *c)
+{
+    if (!c->weights_inline)
+        return (double)INT64_MAX;
+    return total > INLINE_FULL ? 0 : INLINE_GROWTH;
+}
+
 /* pass_choose_algorithm - decide which convolutions are done by Winograd's method (Node.winograd).
  *
  * Not on a target without vectors, where transforms cost memory and code, nor where every sum must be
- * made in one order. Where the weights are part of the C text they may grow by `weights_growth` bytes:
- * the convolutions that gain most for each byte come first.
+ * made in one order. Where the weights are part of the C text there is a limit to their growth: the
+ * convolutions that gain most for each byte come first.
  * Needs shapes. Returns true when some are. */
 bool pass_choose_algorithm(Graph *g, const PassContext *c)
 {
@@ -142,7 +157,7 @@ bool pass_choose_algorithm(Graph *g, const PassContext *c)
     Gain   *gains = arena_array(scratch, Gain, g->n_nodes);
     size_t  n_gains = 0;
     int64_t total = constant_bytes(g);
-    double  room = c->weights_growth < 0 ? (double)INT64_MAX : (double)c->weights_growth;
+    double  room = growth_allowed(total, c);
     for (NodeId id = graph_first(g); id; id = graph_next(g, id)) {
         if (!winograd_applies(g, node_get(g, id), c->target))
             continue;

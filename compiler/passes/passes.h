@@ -38,7 +38,7 @@ typedef struct PassContext {
     bool          arena_by_caller;
     double  seconds; /* time for each exact search (a few); work limits keep it deterministic */
     bool    exact;   /* --fp exact: every sum in one order */
-    int64_t weights_growth; /* bytes that an algorithm may add to the weights; -1: any */
+    bool    weights_inline; /* weights will be text in the C file */
 } PassContext;
 
 /* Facts about a graph; a pass needs some and gives some. */
