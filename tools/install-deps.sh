@@ -7,7 +7,7 @@ packages() {
     case $1 in
     build) echo 'gcc libc6-dev make libcjson-dev libprotobuf-c-dev protobuf-c-compiler libonnx-dev' ;;
     test)  echo 'clang clang-format clang-tidy cppcheck llvm-14-tools python3 python3-numpy' \
-                'python3-torch qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross' \
+                'python3-torch python3-torchvision qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross' \
                 'qemu-system-arm gcc-arm-none-eabi dataset-fashion-mnist python3-onnx' ;;
     demo)  echo 'python3 python3-numpy dataset-fashion-mnist' ;;
     bench) echo 'python3 python3-numpy python3-torch python3-torchvision nodejs npm' ;;
