@@ -224,7 +224,7 @@ static void read_attr(Reader *r, const Json *j, const AttrSpec *spec, OpAttrs *o
     case ATTR_FLOAT: read_float(r, j, spec, field); break;
     case ATTR_BOOL: read_bool(r, j, spec, field); break;
     case ATTR_LIST:
-        read_ints(r, j, spec, 1, MAX_RANK, ((IntList *)field)->v);
+        read_ints(r, j, spec, spec->may_be_empty ? 0 : 1, MAX_RANK, ((IntList *)field)->v);
         if (j->kind == JSON_ARRAY && j->n_items <= MAX_RANK)
             ((IntList *)field)->n = (int)j->n_items;
         break;

@@ -53,7 +53,10 @@ static const char *attr_fault(Arena *a, const AttrSpec *s, const OpAttrs *attrs)
     const int64_t *ints = field;
     int            n = 1;
     switch (s->kind) {
-    case ATTR_FLOAT: return number_fault(a, s, *(const double *)field);
+    case ATTR_FLOAT:
+        if (*(const double *)field == s->fallback) /* clip's bounds may be infinite */
+            return NULL;
+        return number_fault(a, s, *(const double *)field);
     case ATTR_BOOL:
     case ATTR_ENUM: return NULL;
     case ATTR_INT: break;
@@ -62,8 +65,9 @@ static const char *attr_fault(Arena *a, const AttrSpec *s, const OpAttrs *attrs)
     case ATTR_LIST:
         n = ((const IntList *)field)->n;
         ints = ((const IntList *)field)->v;
-        if (n > MAX_RANK || (s->required && !n))
-            return arena_printf(a, "%s must have 1 to %d entries, got %d", s->name, MAX_RANK, n);
+        if (n > MAX_RANK || (s->required && !s->may_be_empty && !n))
+            return arena_printf(a, "%s must have %d to %d entries, got %d", s->name,
+                                s->may_be_empty ? 0 : 1, MAX_RANK, n);
         break;
     }
     const char *fault = NULL;

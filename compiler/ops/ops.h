@@ -38,7 +38,7 @@ typedef enum {
     ATTR_INTS,    /* int64_t[count], exactly `count` of them             */
     ATTR_FLOAT,   /* double                                              */
     ATTR_BOOL,    /* bool                                                */
-    ATTR_LIST,    /* IntList, 1 to MAX_RANK entries                      */
+    ATTR_LIST,    /* IntList, 1 to MAX_RANK entries, or none: may_be_empty */
     ATTR_PADDING, /* int64_t[4], or "same" / "valid" into OpAttrs.pad_rule */
     ATTR_ENUM,    /* an int, index into names                            */
 } AttrKind;
@@ -55,6 +55,7 @@ typedef struct AttrSpec {
     const char *const *names;    /* ATTR_ENUM: NULL-terminated; also for ATTR_BOOL stored as enum */
     size_t             flag;     /* offset of a bool set when the attribute is given; 0: none */
     bool               follows_kernel; /* default: the value of kernel (strides of pooling) */
+    bool               may_be_empty;   /* ATTR_LIST: also of no entries */
 } AttrSpec;
 
 #define MAX_SLOTS 5

@@ -24,7 +24,8 @@ bool shape_flatten(Graph *g, NodeId n)
 }
 
 const AttrSpec attrs_reshape[] = {
-    ATTR_NAMED("shape", list, ATTR_LIST, .required = true, .min = -1, .max = MAX_EXTENT),
+    ATTR_NAMED("shape", list, ATTR_LIST, .required = true, .may_be_empty = true, .min = -1,
+               .max = MAX_EXTENT),
 };
 ATTRS_END(reshape);
 

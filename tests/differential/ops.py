@@ -137,6 +137,7 @@ def movement(k):
                   [k.array(2, 3, 4, w) for w in (1, 5)], axis=-1)
     yield k.exact("flatten", "flatten", x, lambda a: a.reshape(1, -1), axis=1)
     yield k.exact("reshape", "reshape", x, lambda a: a.reshape(1, 3, -1, 5), shape=[0, 3, -1, 5])
+    yield k.exact("reshape_0", "reshape", (1, 1), lambda a: a.reshape(()), shape=[])
     yield k.exact("transpose", "transpose", x, lambda a: a.transpose(0, 2, 3, 1), perm=[0, 2, 3, 1])
     yield k.exact("transpose3", "transpose", (3, 4, 5), lambda a: a.transpose(2, 0, 1), perm=[2, 0, 1])
     yield k.exact("pad", "pad", x, lambda a: np.pad(a, ((0, 0), (0, 0), (1, 3), (2, 0)), constant_values=1.5),
