@@ -48,7 +48,7 @@ def heads(g, x, name="logits"):
     if isinstance(g.classes, int):
         g.linear(name, x, g.classes)
     else:
-        g.outputs = [g.linear(f"{name}{i}", x, width) for i, width in enumerate(g.classes, 1)]
+        g.outputs = [g.linear(f"{name}_{i}", x, width) for i, width in enumerate(g.classes, 1)]
     return g
 
 
