@@ -58,12 +58,12 @@ RECIPES = {
     "resnet8": Recipe(nets.resnet8, epochs=24, rate=8e-3),
     "vgg11_8": Recipe(nets.vgg11_8, epochs=4, rate=2e-3, batch=64, warmup=0.45,
                       dropout=0.3),
-    "resnet18": Recipe(partial(nets.resnet18, 96), epochs=4, rate=3e-3, warmup=0.25),
-    "nin": Recipe(nets.nin, epochs=3, rate=3e-3, warmup=0.25, dropout=0.2,
+    "resnet18": Recipe(partial(nets.resnet18, 96), epochs=3, rate=3e-3, warmup=0.25),
+    "nin": Recipe(nets.nin, epochs=2, rate=3e-3, warmup=0.25, dropout=0.2,
                   normed=partial(nets.nin, norm=True)),
-    "mobilenet_v1": Recipe(partial(nets.mobilenet_v1, 96), epochs=6, rate=8e-3),
+    "mobilenet_v1": Recipe(partial(nets.mobilenet_v1, 96), epochs=4, rate=8e-3),
     "preresnet20": Recipe(nets.preresnet20, epochs=8, rate=6e-3),
-    "resnext14": Recipe(nets.resnext14, epochs=6, rate=6e-3),
+    "resnext14": Recipe(nets.resnext14, epochs=4, rate=6e-3),
 }
 
 
