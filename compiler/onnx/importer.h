@@ -158,6 +158,32 @@ int attr_ints(Importer *im, const OnnxNode *n, const char *name, int64_t *out, i
 /* attrs_check - kinds and names as the row has them; reported. Called before the row's import. */
 bool attrs_check(Importer *im, const OnnxNode *n);
 
+/* ---- window.c --------------------------------------------------------------------------- */
+
+#define WINDOW_MAX 3 /* dimensions a window slides over */
+
+typedef struct Window {
+    int     spatial; /* how many there are; the following are by them */
+    int64_t kernel[WINDOW_MAX], strides[WINDOW_MAX], dilations[WINDOW_MAX];
+    int64_t begin[WINDOW_MAX], end[WINDOW_MAX]; /* padding */
+} Window;
+
+typedef enum { PADS_WRONG, PADS_GIVEN, PADS_VALID, PADS_SAME_UPPER, PADS_SAME_LOWER } WindowPads;
+
+/* window_read - kernel_shape, strides, dilations and pads with their defaults; reported. */
+bool       window_read(Importer *im, const OnnxNode *n, int spatial, Window *w);
+WindowPads window_auto_pad(Importer *im, const OnnxNode *n); /* PADS_WRONG: reported */
+/* window_pad - settle auto_pad for an input of extents in[]. */
+bool window_pad(Importer *im, const OnnxNode *n, const int64_t *in, Window *w);
+/* window_split - `total` of padding along dimension `i`, an odd one at the end or at the beginning. */
+void    window_split(Window *w, int i, int64_t total, bool more_at_end);
+int64_t window_reach(const Window *w, int i); /* from its first element to its last */
+/* window_attrs - dimensions `rows` and `columns` of the window as attributes; -1: none, an extent of 1. */
+void window_attrs(const Window *w, int rows, int columns, OpAttrs *a);
+/* window_rows - a value of one dimension to slide over as one with one row; window_row - and back. */
+ValueId window_rows(Importer *im, OnnxNode *n, ValueId x);
+ValueId window_row(Importer *im, OnnxNode *n, ValueId y);
+
 /* ---- known.c ---------------------------------------------------------------------------- */
 
 #define KNOWN_MAX_DIM   ((int64_t)1 << 40) /* of any tensor, also one without elements */
@@ -193,6 +219,35 @@ bool        onnx_is_float(int32_t type);            /* one that becomes F32 */
  * must lie in the folder of the model, without "..", absolute paths or links out of it, and is mapped.
  * NULL: reported. */
 const Known *tensor_known(Importer *im, const Onnx__TensorProto *t, Span where);
+
+/* ---- make.c: graph nodes that operators are composed of; axes ----------------------------- */
+
+/* Given 0 in place of a value, all of them make nothing and return 0: a chain needs one test, at its end. */
+ValueId make_unary(Importer *im, OnnxNode *n, Op op, ValueId x);
+ValueId make_binary(Importer *im, OnnxNode *n, Op op, ValueId a, ValueId b);
+ValueId make_scalar(Importer *im, OnnxNode *n, Op op, ValueId x, double b); /* op(x, b) */
+ValueId make_clip(Importer *im, OnnxNode *n, ValueId x, double min, double max);
+/* make_reshape - `x` itself where it has that shape. */
+ValueId make_reshape(Importer *im, OnnxNode *n, ValueId x, int rank, const int64_t *dims);
+ValueId make_transpose(Importer *im, OnnxNode *n, ValueId x, const IntList *perm);
+/* make_reduce - over the axes, which stay as dimensions of extent 1. */
+ValueId make_reduce(Importer *im, OnnxNode *n, Op op, ValueId x, const IntList *axes);
+/* make_slice - count entries from `start`, `step` apart; `x` itself where these are all. */
+ValueId make_slice(Importer *im, OnnxNode *n, ValueId x, int axis, int64_t start, int64_t count,
+                   int64_t step);
+/* make_gather - the entries `indices` along the axis, each in range; a slice where they are evenly apart. */
+ValueId make_gather(Importer *im, OnnxNode *n, ValueId x, int axis, int64_t count,
+                    const int64_t *indices);
+#define MAKE_MAX_INDICES (1 << 24)
+
+/* node_axis - `axis` in [0, rank), negative ones counted from the end; -1: reported. */
+int node_axis(Importer *im, OnnxNode *n, int64_t axis, int rank);
+/* node_axes - the same for a list, none of them twice; false: reported. */
+bool node_axes(Importer *im, OnnxNode *n, int rank, int count, int64_t *axes);
+/* node_int_list - a list that older opsets have as an attribute and newer ones as input `i`: its length, 0
+ * where it is absent, -1: reported. */
+int node_int_list(Importer *im, OnnxNode *n, int i, const char *name, int64_t *out);
+bool attr_finite(Importer *im, const OnnxNode *n, const char *name, double fallback, double *out);
 
 /* ---- the functions of the rows ---------------------------------------------------------- */
 

@@ -10,16 +10,20 @@
  *   attr.c         the attributes of a node
  *   arg.c          the inputs of a node, as graph values or as what is known of them
  *   node.c         graph nodes for an ONNX node, typed as they are made
+ *   make.c         graph nodes that operators are composed of; axes
  *   known.c        what is known while importing: shapes, axes, scales; its elements moved
  *   known_arith.c  arithmetic on it
- *   op_conv.c      Conv, ConvTranspose, Gemm, MatMul
+ *   window.c       sliding windows: what convolutions and pools share
+ *   op_conv.c      Conv, ConvTranspose
+ *   op_matmul.c    Gemm, MatMul
  *   op_pool.c      pools, global pools
- *   op_norm.c      BatchNormalization, InstanceNormalization, LRN, Softmax
- *   op_unary.c     activations
+ *   op_norm.c      normalisations, LRN, Softmax
+ *   op_unary.c     activations and other functions of one input
  *   op_binary.c    arithmetic with broadcasting
- *   op_shape.c     Reshape, Flatten, Transpose, Squeeze, Unsqueeze, Concat, Split, Slice, Pad ...
- *   op_reduce.c    reductions, ArgMax
- *   op_constant.c  Constant, ConstantOfShape, Shape, Gather, Range, Cast: what is folded
+ *   op_shape.c     Reshape, Flatten, Transpose, Squeeze, Unsqueeze, DepthToSpace, SpaceToDepth
+ *   op_slice.c     Slice, Split, Concat
+ *   op_pad.c       Pad
+ *   op_constant.c  Constant, ConstantOfShape, Shape, Range, Cast: what is folded
  *
  * Nodes are imported in the file's order, which ONNX requires to be an order of execution. Every graph
  * node gets its type as it is made, so a Shape is a constant as soon as it is met. Only the files of
