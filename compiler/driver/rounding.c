@@ -44,6 +44,7 @@ static double sum_length(const Graph *g, const Node *n)
     case OP_avg_pool: return (double)(n->attrs.kernel[0] * n->attrs.kernel[1]);
     case OP_adaptive_avg_pool: return (double)window(in, out);
     case OP_global_avg_pool:
+    case OP_reduce_sum:
     case OP_reduce_mean: return (double)type_count(in) / (double)type_count(out);
     case OP_softmax:
     case OP_log_softmax: {

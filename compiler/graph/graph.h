@@ -116,6 +116,8 @@ typedef struct OpAttrs {
     IntList list; /* reshape shape, transpose perm, reduce axes, adaptive output */
     IntList axes, starts, ends, steps; /* slice */
     int64_t scales[2];                 /* upsample: rows, columns */
+    int64_t block;                     /* depth_to_space */
+    bool    channels_first;            /* ... "crd": c stands before the block's rows, columns */
 } OpAttrs;
 
 /* ---- nodes and values ------------------------------------------------------------------- */

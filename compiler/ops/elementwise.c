@@ -170,9 +170,11 @@ static const Expr *power(Kernel *k, const Expr *x, const Expr *y)
 {
     enum { MOST = 8 };
     double exponent;
-    if (is_number(k, y, &exponent) && fabs(exponent) <= MOST && 2 * exponent == rint(2 * exponent))
+    if (!is_number(k, y, &exponent))
+        return math_power(k, x, y);
+    if (fabs(exponent) <= MOST && 2 * exponent == rint(2 * exponent))
         return half_power(k, x, (int)(2 * exponent));
-    return math_power(k, x, y);
+    return math_power(k, x, ex_const(k, exponent));
 }
 
 const Expr *lower_elementwise(Kernel *k, Op op, const OpAttrs *attrs, const Expr *a, const Expr *b)

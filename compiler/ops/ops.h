@@ -17,10 +17,11 @@
  *   pool.c         max_pool, avg_pool
  *   pool_global.c  global and adaptive pooling
  *   softmax.c      softmax, log_softmax, arg_max
- *   reduce.c       reduce_mean
+ *   reduce.c       reduce_mean, reduce_sum, reduce_max, reduce_min
  *   movement.c     concat, transpose, relayout
  *   reshape.c      flatten, reshape
- *   resample.c     upsample, channel_shuffle
+ *   resample.c     upsample, channel_shuffle, depth_to_space, space_to_depth
+ *   gather.c       gather
  *   box.c          copies of boxes between layouts, which movement.c and slice_pad.c stand on
  *   slice_pad.c    slice, pad
  *   quant.c        quantize, dequantize */

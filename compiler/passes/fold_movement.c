@@ -35,8 +35,8 @@ static bool is_whole_window(const Graph *g, const Node *n)
     return true;
 }
 
-/* is_mean_of_plane - a reduce_mean over H and W of N, C, H, W. */
-static bool is_mean_of_plane(const Graph *g, const Node *n)
+/* is_over_plane - a reduction over H and W of N, C, H, W. */
+static bool is_over_plane(const Graph *g, const Node *n)
 {
     const IntList *axes = &n->attrs.list;
     if (graph_input(g, n, 0)->type.rank != 4 || axes->n != 2)
@@ -55,12 +55,13 @@ static Op global_form(const Graph *g, const Node *n)
         return n->attrs.list.v[0] == 1 && n->attrs.list.v[1] == 1 ? OP_global_avg_pool : OP_NONE;
     case OP_avg_pool: return is_whole_window(g, n) ? OP_global_avg_pool : OP_NONE;
     case OP_max_pool: return is_whole_window(g, n) ? OP_global_max_pool : OP_NONE;
-    case OP_reduce_mean: return is_mean_of_plane(g, n) ? OP_global_avg_pool : OP_NONE;
+    case OP_reduce_mean: return is_over_plane(g, n) ? OP_global_avg_pool : OP_NONE;
+    case OP_reduce_max: return is_over_plane(g, n) ? OP_global_max_pool : OP_NONE;
     default: return OP_NONE;
     }
 }
 
-/* name_pool - a mean that drops its dimensions becomes a pooling and a flatten. */
+/* name_pool - a reduction that drops its dimensions becomes a pooling and a flatten. */
 static bool name_pool(Graph *g, NodeId n)
 {
     const Node *node = node_get(g, n);

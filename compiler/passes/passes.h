@@ -127,7 +127,7 @@ void plan_print(const Graph *g, const MemoryPlan *p, Text *out);
 
 /* ---- inside pass_fold_movement ----------------------------------------------------------- */
 
-/* sink_movement - move what reorders the input of elementwise node or reduce_mean `n` behind it. */
+/* sink_movement - move what reorders the input of elementwise node or reduction `n` behind it. */
 bool sink_movement(Graph *g, NodeId n);
 /* sink_into_weights - a transpose and flatten before the linear node `n` go into its weights. */
 bool sink_into_weights(Graph *g, NodeId n);

@@ -37,11 +37,16 @@ static bool is_noop(const Graph *g, const Node *n)
     case OP_global_avg_pool:
     case OP_global_max_pool:
     case OP_upsample:
+    case OP_reduce_sum:
+    case OP_reduce_max:
+    case OP_reduce_min:
     case OP_reduce_mean: /* over axes of extent 1 */ return true;
     case OP_transpose: return is_identity_perm(a);
     case OP_pad: return all_are(a->padding, 4, 0);
     case OP_slice: return all_are(a->steps.v, a->steps.n, 1);
     case OP_concat: return n->n_own == 1;
+    case OP_depth_to_space:
+    case OP_space_to_depth: return a->block == 1;
     case OP_channel_shuffle: return a->groups == 1 || a->groups == in->type.dims[1];
     case OP_max_pool:
     case OP_avg_pool:

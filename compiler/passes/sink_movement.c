@@ -1,4 +1,4 @@
-/* sink_movement.c - transposes and views move behind elementwise nodes and means, and into weights.
+/* sink_movement.c - transposes and views move behind elementwise nodes and reductions, and into weights.
  */
 #include "passes/passes.h"
 #include "ops/ops.h"
@@ -109,23 +109,29 @@ static void sink(Graph *g, NodeId n, const Sinking *s)
         graph_remove(g, s->twin);
 }
 
-/* ---- behind means ----------------------------------------------------------------------- */
+/* ---- behind reductions ------------------------------------------------------------------- */
 
-/* mean_axes - over which dimensions of x to take the mean that `n` takes of transpose(x). Where `n`
+static bool is_reduction(Op op)
+{
+    return op == OP_reduce_mean || op == OP_reduce_sum || op == OP_reduce_max ||
+           op == OP_reduce_min;
+}
+
+/* reduced_axes - over which dimensions of x to reduce as `n` reduces transpose(x). Where `n`
  * drops them, the others must come in the order they have in x. */
-static bool mean_axes(const Graph *g, const Node *n, const Node *transpose, IntList *out)
+static bool reduced_axes(const Graph *g, const Node *n, const Node *transpose, IntList *out)
 {
     const IntList *perm = &transpose->attrs.list;
-    bool           is_mean[MAX_RANK];
+    bool           is_reduced[MAX_RANK];
     int            rank = graph_input(g, n, 0)->type.rank;
     *out = (IntList){0};
     for (int i = 0; i < rank; i++)
-        is_mean[i] = n->attrs.list.n == 0; /* no axes: all of them */
+        is_reduced[i] = n->attrs.list.n == 0; /* no axes: all of them */
     for (int i = 0; i < n->attrs.list.n; i++)
-        is_mean[axis_from_end(n->attrs.list.v[i], rank)] = true;
+        is_reduced[axis_from_end(n->attrs.list.v[i], rank)] = true;
     int64_t before = -1;
     for (int i = 0; i < rank; i++) {
-        if (is_mean[i])
+        if (is_reduced[i])
             out->v[out->n++] = perm->v[i];
         else if (!n->attrs.keepdims && perm->v[i] < before)
             return false;
@@ -135,13 +141,14 @@ static bool mean_axes(const Graph *g, const Node *n, const Node *transpose, IntL
     return true;
 }
 
-/* sink_mean - reduce_mean(transpose(x)) takes the mean of x; what it keeps is transposed later. */
-static bool sink_mean(Graph *g, NodeId n)
+/* sink_reduction - reduce_mean(transpose(x)) takes the mean of x; what it keeps is transposed later.
+ * The sum in another order is as good. */
+static bool sink_reduction(Graph *g, NodeId n)
 {
     NodeId  m = movement_before(g, n, 0);
     IntList axes;
     if (!m || node_get(g, m)->op != OP_transpose ||
-        !mean_axes(g, node_get(g, n), node_get(g, m), &axes))
+        !reduced_axes(g, node_get(g, n), node_get(g, m), &axes))
         return false;
     node_at(g, n)->attrs.list = axes;
     if (node_get(g, n)->attrs.keepdims) {
@@ -159,8 +166,8 @@ bool sink_movement(Graph *g, NodeId n)
     Sinking     s;
     if (node->epilogue.n_steps)
         return false;
-    if (node->op == OP_reduce_mean)
-        return sink_mean(g, n);
+    if (is_reduction(node->op))
+        return sink_reduction(g, n);
     bool is_binary = op_info(node->op)->flags & OPF_BINARY;
     if (!is_binary && !(op_info(node->op)->flags & OPF_UNARY))
         return false;

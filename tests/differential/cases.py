@@ -147,6 +147,12 @@ class Maker:
         return Case(name, dict(zip(names, arrays)), lambda m: m.node(
             name, op, [m.input(n, a) for n, a in zip(names, arrays)], **attrs), want, np.zeros(want.shape))
 
+    def gather(self, name, x, indices, axis):
+        xa, at = self.array(*x), np.array(indices, np.int32)
+        want = np.take(xa, at % xa.shape[axis], axis)
+        return Case(name, {name + "_x": xa}, lambda m: m.node(name, "gather", [m.input(name + "_x", xa)], {"indices": at},
+                                                             axis=axis), want, np.zeros(want.shape))
+
     def power(self, name, x, exponent):
         """By one number for all; of negative numbers, too, where it is an integer."""
         xa, xb = self.array(*x), np.array([exponent], np.float32)

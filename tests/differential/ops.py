@@ -65,6 +65,11 @@ def pools(k):
     yield k.reduce("mean", "reduce_mean", (2, 5, 3, 7), lambda t: t.mean((1, 3), keepdim=False), 35,
                    axes=[1, 3], keepdims=False)
     yield k.reduce("mean_hw", "reduce_mean", (1, 16, 3, 7), lambda t: t.mean((2, 3), keepdim=True), 21, axes=[2, 3])
+    yield k.reduce("sum", "reduce_sum", (2, 5, 3, 7), lambda t: t.sum((0, 2)), 6, axes=[0, -2], keepdims=False)
+    yield k.reduce("sum_all", "reduce_sum", (3, 17), lambda t: t.sum((0, 1), keepdim=True), 51)
+    yield k.reduce("max", "reduce_max", (2, 5, 3, 7), lambda t: t.amax((1, 3)), 1, axes=[1, 3], keepdims=False)
+    yield k.reduce("max_hw", "reduce_max", (1, 16, 3, 7), lambda t: t.amax((2, 3), keepdim=True), 1, axes=[2, 3])
+    yield k.reduce("min", "reduce_min", (4, 5, 33), lambda t: t.amin(1, keepdim=True), 1, axes=[1])
     yield k.reduce("mean3", "reduce_mean", (4, 5, 3), lambda t: t.mean(-1, keepdim=True), 3, axes=[-1])
 
 
@@ -129,6 +134,21 @@ def arithmetic(k):
         yield k.power(f"pow_{i}", (1, 17, 3, 5), exponent)
 
 
+def depth_to_space(a, b, mode):
+    """Of both modes in NumPy; PyTorch's pixel_shuffle is the second."""
+    n, c, h, w = a.shape
+    if mode == "crd":
+        return F.pixel_shuffle(torch.from_numpy(a), b).numpy()
+    return a.reshape(n, b, b, c // (b * b), h, w).transpose(0, 3, 4, 1, 5, 2).reshape(n, c // (b * b), h * b, w * b)
+
+
+def space_to_depth(a, b, mode):
+    n, c, h, w = a.shape
+    if mode == "crd":
+        return F.pixel_unshuffle(torch.from_numpy(a), b).numpy()
+    return a.reshape(n, c, h // b, b, w // b, b).transpose(0, 3, 5, 1, 2, 4).reshape(n, c * b * b, h // b, w // b)
+
+
 def movement(k):
     x = (1, 6, 5, 7)
     yield k.exact("concat", "concat", None, lambda *a: np.concatenate(a, 1),
@@ -149,6 +169,18 @@ def movement(k):
     yield k.exact("slice", "slice", x, lambda a: a[:, 1:5:2, ::-1, -4:], axes=[1, 2, 3], starts=[1, -1, -4],
                   ends=[5, -100, 100], steps=[2, -1, 1])
     yield k.exact("upsample", "upsample", x, lambda a: a.repeat(2, 2).repeat(3, 3), scales=[2, 3])
+    for name, mode in (("depth", "dcr"), ("depth_crd", "crd")):
+        yield k.exact(name, "depth_to_space", (1, 18, 5, 7), lambda a, mode=mode: depth_to_space(a, 3, mode), block=3,
+                      mode=mode)
+        yield k.exact("un" + name, "space_to_depth", (2, 3, 8, 6), lambda a, mode=mode: space_to_depth(a, 2, mode),
+                      block=2, mode=mode)
+    yield k.gather("gather", (2, 5, 7, 6), [3, 0, -1, 2, 2], 1)
+    yield k.gather("gather_up", (1, 3, 17, 5), [i * 17 // 29 for i in range(29)], 2)
+    yield k.gather("gather_down", (1, 3, 5, 67), [i * 67 // 31 for i in range(31)], -1)
+    yield k.gather("gather_prime", (3, 224), [i * 224 // 299 for i in range(299)], 1)
+    yield k.gather("gather_2d", (5, 3), [[4, 0], [1, 1], [-5, 2]], 0)
+    yield k.gather("gather_one", (5, 3), 2, 1)
+    yield k.gather("gather_mixed", (1, 40), k.rng.permutation(40).tolist(), 1)
     yield k.exact("shuffle", "channel_shuffle", x, lambda a: a.reshape(1, 3, 2, 5, 7).swapaxes(1, 2).reshape(a.shape),
                   groups=3)
     yield k.exact("argmax", "arg_max", (2, 7, 3), lambda a: a.argmax(1).astype(np.int32), axis=1)

@@ -339,7 +339,9 @@ static void test_axis(void)
     for (int i = 0; i < ranks[s]; i++)
         if (random_below(2))
             mean.list.v[mean.list.n++] = random_below(2) ? i : i - ranks[s];
-    CHECK(lowers(OP_reduce_mean, shapes[s], mean));
+    static const Op reductions[] = {OP_reduce_mean, OP_reduce_sum, OP_reduce_max, OP_reduce_min};
+    for (size_t i = 0; i < COUNT_OF(reductions); i++)
+        CHECK(lowers(reductions[i], shapes[s], mean));
 }
 
 static void test_movement(void)
@@ -360,6 +362,17 @@ static void test_movement(void)
     CHECK(lowers(OP_relayout, "3 7", (OpAttrs){0}));
     CHECK(lowers(OP_upsample, dims(1),
                  (OpAttrs){.scales = {random_between(1, 3), random_between(1, 3)}}));
+    CHECK(lowers(OP_gather, "7, i32 3", (OpAttrs){.axis = 0}));
+    CHECK(lowers(OP_gather, "2 3 6 5, i32 11", (OpAttrs){.axis = -2}));
+    CHECK(lowers(OP_gather, "2 7 3, i32 2 3", (OpAttrs){.axis = 1}));
+    CHECK(lowers(OP_gather, "u8 2 6, i32", (OpAttrs){.axis = 1}));
+    OpAttrs depth = {.block = random_between(1, 3), .channels_first = random_below(2)};
+    int64_t square = depth.block * depth.block;
+    char    shape[64];
+    snprintf(shape, sizeof shape, "2 %d 3 4", (int)(square * random_between(1, 3)));
+    CHECK(lowers(OP_depth_to_space, shape, depth));
+    snprintf(shape, sizeof shape, "i8 2 3 %d %d", (int)depth.block * 2, (int)depth.block * 5);
+    CHECK(lowers(OP_space_to_depth, shape, depth));
     CHECK(lowers(OP_channel_shuffle, "2 6 3 2", (OpAttrs){.groups = random_between(1, 3)}));
 }
 
