@@ -51,8 +51,13 @@ ValueId arg_value(Importer *im, OnnxNode *n, int i, const char *what)
     if (!t)
         t = ints_tensor(im, n, in->known, what);
     if (t)
-        in->value = graph_add_constant(im->graph, in->name, t);
+        in->value = node_constant_named(im, n, in->name, t);
     return in->value;
+}
+
+ValueId arg_derived(Importer *im, OnnxNode *n, int i, const Tensor *t)
+{
+    return node_constant_named(im, n, graph_fresh_name(im->graph, n->in[i]->name), t);
 }
 
 Type arg_type(const Importer *im, const OnnxNode *n, int i)

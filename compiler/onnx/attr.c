@@ -117,7 +117,7 @@ static bool check_attr(Importer *im, const OnnxNode *n, const Attr *a)
 bool attrs_check(Importer *im, const OnnxNode *n)
 {
     bool ok = true;
-    for (size_t i = 0; i < n->proto->n_attribute; i++)
+    for (size_t i = 0; i < n->proto->n_attribute && !diag_full(im->diag); i++)
         ok &= check_attr(im, n, n->proto->attribute[i]);
     return ok;
 }

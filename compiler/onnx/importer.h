@@ -111,7 +111,9 @@ bool node_error(Importer *im, const OnnxNode *n, const char *fmt, ...) PRINTF_LI
  * gives them to be changed). */
 ValueId node_add(Importer *im, OnnxNode *n, Op op, int n_in, const ValueId *in,
                  const OpAttrs *attrs);
-/* node_constant - a constant of the graph, named after the ONNX node and `what`. */
+/* node_constant_named - a constant of the graph; 0: it is not finite, reported. */
+ValueId node_constant_named(Importer *im, OnnxNode *n, const char *name, const Tensor *t);
+/* node_constant - the same, named after the ONNX node and `what`. */
 ValueId node_constant(Importer *im, OnnxNode *n, const char *what, const Tensor *t);
 /* node_scalar - the same for one number, of rank 0. */
 ValueId node_scalar(Importer *im, OnnxNode *n, double number);
@@ -130,6 +132,8 @@ bool arg_present(const OnnxNode *n, int i);
 /* arg_value - input `i` as a value of the graph: a result, a model input, or a constant, which is added
  * on first use (integers as I32). 0: reported. */
 ValueId arg_value(Importer *im, OnnxNode *n, int i, const char *what);
+/* arg_derived - a constant made from that of input `i`, with a name that says so. */
+ValueId arg_derived(Importer *im, OnnxNode *n, int i, const Tensor *t);
 /* arg_known - contents of input `i`; NULL and reported ("... must be a constant: kiln compiles for fixed
  * `what`") where it is computed at run time. */
 const Known *arg_known(Importer *im, OnnxNode *n, int i, const char *what);

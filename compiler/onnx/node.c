@@ -1,6 +1,7 @@
 /* node.c - graph nodes for an ONNX node, typed as they are made; complaints about it. */
 #include "onnx/importer.h"
 
+#include <math.h>
 #include <string.h>
 
 bool node_error(Importer *im, const OnnxNode *n, const char *fmt, ...)
@@ -20,13 +21,47 @@ Type node_type(const Importer *im, ValueId v)
     return value_get(im->graph, v)->type;
 }
 
+/* ---- constants ---------------------------------------------------------------------------- */
+
+static bool is_finite(const Tensor *t)
+{
+    int64_t count = type_count(&t->type);
+    for (int64_t i = 0; i < count; i++)
+        if (!isfinite(tensor_get(t, i)))
+            return false;
+    return true;
+}
+
+/* NaN and infinity in weights are damage, and C has no plain way to write them. */
+ValueId node_constant_named(Importer *im, OnnxNode *n, const char *name, const Tensor *t)
+{
+    if (is_finite(t))
+        return graph_add_constant(im->graph, name, t);
+    node_error(im, n, "the constant '%s' holds NaN or an infinity",
+               text_printable(im->arena, name));
+    return 0;
+}
+
+ValueId node_constant(Importer *im, OnnxNode *n, const char *what, const Tensor *t)
+{
+    const char *name = arena_printf(im->arena, "%s.%s", n->name, what);
+    return node_constant_named(im, n, graph_fresh_name(im->graph, name), t);
+}
+
+ValueId node_scalar(Importer *im, OnnxNode *n, double number)
+{
+    Tensor *t = tensor_new(im->arena, F32, 0, NULL);
+    tensor_set(t, 0, number);
+    return node_constant(im, n, "number", t);
+}
+
 /* ---- making ----------------------------------------------------------------------------- */
 
 /* fold - the node's value as a constant, in place of the node, where all its inputs are; else 0. */
 static ValueId fold(Importer *im, NodeId id)
 {
     const Tensor *t = node_fold(im->graph, id, &im->fold);
-    if (!t)
+    if (!t || !is_finite(t))
         return 0;
     const char *name = value_get(im->graph, node_get(im->graph, id)->out)->name;
     graph_remove(im->graph, id);
@@ -56,19 +91,6 @@ ValueId node_add(Importer *im, OnnxNode *n, Op op, int n_in, const ValueId *in,
     node_at(g, id)->name = name;
     ValueId constant = fold(im, id);
     return constant ? constant : node_get(g, id)->out;
-}
-
-ValueId node_constant(Importer *im, OnnxNode *n, const char *what, const Tensor *t)
-{
-    const char *name = arena_printf(im->arena, "%s.%s", n->name, what);
-    return graph_add_constant(im->graph, graph_fresh_name(im->graph, name), t);
-}
-
-ValueId node_scalar(Importer *im, OnnxNode *n, double number)
-{
-    Tensor *t = tensor_new(im->arena, F32, 0, NULL);
-    tensor_set(t, 0, number);
-    return node_constant(im, n, "number", t);
 }
 
 /* ---- results ---------------------------------------------------------------------------- */

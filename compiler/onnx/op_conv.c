@@ -28,7 +28,7 @@ static ValueId read_weight(Importer *im, OnnxNode *n, int rank)
     const int64_t *d = t->type.dims;
     Tensor        *rows = arena_struct(im->arena, Tensor);
     *rows = (Tensor){type_plain(F32, 4, (int64_t[]){d[0], d[1], 1, d[2]}), t->data};
-    return node_constant(im, n, "weight", rows);
+    return arg_derived(im, n, 1, rows);
 }
 
 /* read_kernel - kernel_shape, which the weights repeat. */

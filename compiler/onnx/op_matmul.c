@@ -35,7 +35,7 @@ static ValueId weight_value(Importer *im, OnnxNode *n, const Tensor *b, bool is_
 {
     if (is_transposed && alpha == 1)
         return arg_value(im, n, 1, "B");
-    return node_constant(im, n, "weight", scaled(im, is_transposed ? b : transposed(im, b), alpha));
+    return arg_derived(im, n, 1, scaled(im, is_transposed ? b : transposed(im, b), alpha));
 }
 
 /* constant_matrix - input `i` where it is a known matrix, else NULL. */
@@ -94,7 +94,7 @@ static ValueId gemm_linear(Importer *im, OnnxNode *n, ValueId a, const Tensor *b
     bool          as_stored =
         bias && beta == 1 && arg_is_known(n, 2)->rank == 1 && arg_is_known(n, 2)->count == outputs;
     if (bias)
-        in[2] = as_stored ? arg_value(im, n, 2, "C") : node_constant(im, n, "bias", bias);
+        in[2] = as_stored ? arg_value(im, n, 2, "C") : arg_derived(im, n, 2, bias);
     if (bias && !in[2])
         return 0;
     ValueId y = node_add(im, n, OP_linear, bias ? 3 : 2, in, NULL);

@@ -37,8 +37,8 @@ static const struct {
     {"Einsum", "MatMul, Gemm and Conv are supported"},
     {"SequenceConstruct SequenceAt SplitToSequence ConcatFromSequence SequenceEmpty SequenceInsert",
      "kiln reads tensors, no sequences; export with fixed shapes"},
-    {"GroupNormalization LayerNormalization MeanVarianceNormalization LpNormalization",
-     "BatchNormalization and InstanceNormalization are supported"},
+    {"LpNormalization", "BatchNormalization, InstanceNormalization, LayerNormalization and LRN are "
+                        "supported"},
     {"RandomNormal RandomUniform RandomNormalLike RandomUniformLike Multinomial Bernoulli",
      "export the network in inference mode"},
 };

@@ -83,6 +83,8 @@ static bool read_dims(Reading *r)
 
 /* ---- external data ------------------------------------------------------------------------- */
 
+enum { MAX_FILES = 10000 };
+
 struct ExternalFile {
     struct ExternalFile *next;
     const char          *location;
@@ -93,9 +95,14 @@ struct ExternalFile {
 static const Bytes *external_file(Reading *r, const char *location)
 {
     Importer *im = r->im;
-    for (struct ExternalFile *f = im->files; f; f = f->next)
+    int       n_files = 0;
+    for (struct ExternalFile *f = im->files; f; f = f->next, n_files++)
         if (!strcmp(f->location, location))
             return &f->bytes;
+    if (n_files == MAX_FILES) {
+        complain(r, "more than %d files of external data", MAX_FILES);
+        return NULL;
+    }
     struct ExternalFile *f = arena_struct(im->arena, struct ExternalFile);
     const char          *path = path_beside(im->arena, im->source->path, location);
     f->location = location;
