@@ -61,6 +61,9 @@ void text_add(Text *t, const char *s);
 void text_add_bytes(Text *t, const void *s, size_t n);
 void text_printf(Text *t, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void text_vprintf(Text *t, const char *fmt, va_list args) PRINTF_LIKE(2, 0);
+/* text_number - the shortest of a few forms that reads back as the same number; as the same float where
+ * it is one (`is_float`). */
+void text_number(Text *t, double v, bool is_float);
 
 /* mul_ok - *out = a * b for sizes; false (and *out untouched) when negative or past INT64_MAX. */
 bool mul_ok(int64_t a, int64_t b, int64_t *out);
@@ -76,6 +79,9 @@ char *text_printable(Arena *a, const char *name);
 /* utf8_length - bytes of the UTF-8 sequence at `s` (Unicode 15, table 3-7), at most `left`; 0 where it is
  * none: overlong forms and surrogates are refused. */
 size_t utf8_length(const unsigned char *s, size_t left);
+bool   utf8_is_valid(const char *s); /* all of it */
+/* text_json_string - `s`, which is UTF-8, as a JSON string, quotes and all. */
+void text_json_string(Text *t, const char *s);
 
 /* The name closest in spelling to a misspelt one. Use: guess = guess_new(wrong); guess_try for each
  * name there is; then guess_text, which is "; did you mean 'x'?", or "" when none comes close. */
@@ -182,6 +188,9 @@ void                   file_write(OutFile *f, const void *bytes, size_t n);
 FILE                  *file_stream(OutFile *f);
 /* file_commit - flush, close, rename. False (reported, nothing left behind) on any write error. */
 bool file_commit(OutFile *f);
+/* file_commit_all - several that belong together, some of which may be NULL: none is renamed unless all
+ * could be written whole. */
+bool file_commit_all(OutFile *const *files, int n);
 void file_abandon(OutFile *f); /* close and remove; NULL is allowed */
 
 /* path_beside - `name` in the folder of `path`. */

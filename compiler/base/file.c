@@ -146,7 +146,15 @@ void file_abandon(OutFile *f)
     f->temp = NULL;
 }
 
-bool file_commit(OutFile *f)
+static bool write_failed(OutFile *f, int cause)
+{
+    diag_system(f->diag, "cannot write '%s': %s", f->path, cause ? strerror(cause) : "write error");
+    file_abandon(f);
+    return false;
+}
+
+/* finish - all bytes are on the disk, under the temporary name; or that is reported. */
+static bool finish(OutFile *f)
 {
     errno = f->cause;
     bool ok = !ferror(f->stream) && !fflush(f->stream);
@@ -158,16 +166,27 @@ bool file_commit(OutFile *f)
         cause = errno;
     }
     f->stream = NULL;
-    if (ok && f->temp && rename(f->temp, f->target)) {
-        ok = false;
-        cause = errno;
-    }
-    if (!ok) {
-        diag_system(f->diag, "cannot write '%s': %s", f->path,
-                    cause ? strerror(cause) : "write error");
-        file_abandon(f);
-    }
+    return ok || write_failed(f, cause);
+}
+
+bool file_commit_all(OutFile *const *files, int n)
+{
+    bool ok = true;
+    for (int i = 0; i < n && ok; i++)
+        ok = !files[i] || finish(files[i]);
+    for (int i = 0; i < n && ok; i++)
+        if (files[i] && files[i]->temp && rename(files[i]->temp, files[i]->target))
+            ok = write_failed(files[i], errno);
+        else if (files[i])
+            files[i]->temp = NULL;
+    for (int i = 0; i < n && !ok; i++)
+        file_abandon(files[i]);
     return ok;
+}
+
+bool file_commit(OutFile *f)
+{
+    return file_commit_all(&f, 1);
 }
 
 /* ---- paths ------------------------------------------------------------------------------ */

@@ -1,6 +1,7 @@
 /* text.c - growing text, checked arithmetic, names made safe to show or to compile. */
 #include "base/base.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- growing text ----------------------------------------------------------------------- */
@@ -59,6 +60,19 @@ void text_printf(Text *t, const char *fmt, ...)
     va_start(args, fmt);
     text_vprintf(t, fmt, args);
     va_end(args);
+}
+
+void text_number(Text *t, double v, bool is_float)
+{
+    static const int digits[] = {6, 9, 15, 17};
+    char             form[40];
+    for (size_t i = 0; i < COUNT_OF(digits); i++) {
+        snprintf(form, sizeof form, "%.*g", digits[i], v);
+        double back = strtod(form, NULL);
+        if (back == v || (is_float && (float)back == (float)v))
+            break;
+    }
+    text_add(t, form);
 }
 
 /* ---- checked arithmetic ----------------------------------------------------------------- */
@@ -128,4 +142,32 @@ char *text_printable(Arena *a, const char *name)
             cut = t.len;
     }
     return t.data;
+}
+
+/* ---- JSON ------------------------------------------------------------------------------- */
+
+bool utf8_is_valid(const char *s)
+{
+    const unsigned char *at = (const unsigned char *)s, *end = at + strlen(s);
+    while (at < end) {
+        size_t n = utf8_length(at, (size_t)(end - at));
+        if (!n)
+            return false;
+        at += n;
+    }
+    return true;
+}
+
+void text_json_string(Text *t, const char *s)
+{
+    text_add(t, "\"");
+    for (; *s; s++) {
+        if (*s == '"' || *s == '\\')
+            text_printf(t, "\\%c", *s);
+        else if ((unsigned char)*s < 0x20 || *s == 0x7f)
+            text_printf(t, "\\u%04x", (unsigned)*s);
+        else
+            text_add_bytes(t, s, 1);
+    }
+    text_add(t, "\"");
 }

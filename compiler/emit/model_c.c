@@ -183,19 +183,19 @@ static void model_c(OutFile *f, const Program *p, const EmitOptions *o, const Na
 
 bool emit_model(const Program *p, const EmitOptions *o, const char *out_path, Diag *d)
 {
-    enum { C, H, WEIGHTS, N_FILES };
+    enum { H, WEIGHTS, C, N_FILES }; /* renamed in this order: OUT.c stands when all stand */
     Arena      *a = arena_new();
     Names       names = names_choose(p, o->prefix, a);
     const char *stem = emit_basename(o->stem);
     bool        ok = true;
-    const char *paths[N_FILES] = {out_path, path_beside(a, out_path, arena_printf(a, "%s.h", stem)),
-                                  NULL};
+    const char *paths[N_FILES] = {
+        [H] = path_beside(a, out_path, arena_printf(a, "%s.h", stem)), [C] = out_path};
     if (o->weights != WEIGHTS_INLINE && weights_held(p, o) != HELD_NONE)
         paths[WEIGHTS] = path_beside(a, out_path, arena_printf(a, "%s.weights.bin", stem));
     OutFile *files[N_FILES] = {NULL};
-    for (int i = 0; i < N_FILES; i++)
+    for (int i = 0; i < N_FILES && ok; i++)
         if (paths[i])
-            ok = (files[i] = file_create(a, d, paths[i])) && ok;
+            ok = (files[i] = file_create(a, d, paths[i])) != NULL;
     if (ok) {
         Writer w = {.text = text_new(a)};
         header_c(&w, p, o, &names);
@@ -204,12 +204,11 @@ bool emit_model(const Program *p, const EmitOptions *o, const char *out_path, Di
         if (files[WEIGHTS])
             weights_file(files[WEIGHTS], p);
     }
-    for (int i = N_FILES - 1; i >= 0; i--) { /* OUT.c last: it stands when all stand */
-        if (files[i] && ok)
-            ok = file_commit(files[i]);
-        else
+    if (ok)
+        ok = file_commit_all(files, N_FILES);
+    else
+        for (int i = 0; i < N_FILES; i++)
             file_abandon(files[i]);
-    }
     arena_free(a);
     return ok;
 }

@@ -3,25 +3,9 @@
 #include "ops/ops.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- attributes ------------------------------------------------------------------------- */
-
-/* print_number - the shortest of a few forms that reads back as the same number; of a constant's
- * element, as the same float. */
-static void print_number(double v, bool is_element, Text *out)
-{
-    static const int digits[] = {6, 9, 15, 17};
-    char             form[40];
-    for (size_t i = 0; i < COUNT_OF(digits); i++) {
-        snprintf(form, sizeof form, "%.*g", digits[i], v);
-        double back = strtod(form, NULL);
-        if (back == v || (is_element && (float)back == (float)v))
-            break;
-    }
-    text_add(out, form);
-}
 
 static void print_ints(const int64_t *v, int n, Text *out)
 {
@@ -29,39 +13,6 @@ static void print_ints(const int64_t *v, int n, Text *out)
     for (int i = 0; i < n; i++)
         text_printf(out, "%s%" PRId64, i ? ", " : "", v[i]);
     text_add(out, "]");
-}
-
-/* ints_are_default - whether each entry is the fallback, or the kernel's where that is the default.
- */
-static bool ints_are_default(const AttrSpec *s, const OpAttrs *attrs, const int64_t *v, int n)
-{
-    for (int i = 0; i < n; i++) {
-        if ((double)v[i] != (s->follows_kernel ? (double)attrs->kernel[i] : s->fallback))
-            return false;
-    }
-    return true;
-}
-
-static bool attr_is_default(const AttrSpec *s, const OpAttrs *attrs)
-{
-    const char *base = (const char *)attrs, *at = base + s->offset;
-    if (s->flag)
-        return !*(const bool *)(base + s->flag);
-    if (s->required)
-        return false;
-    switch (s->kind) {
-    case ATTR_INT: return (double)*(const int64_t *)at == s->fallback;
-    case ATTR_INTS: return ints_are_default(s, attrs, (const int64_t *)at, s->count);
-    case ATTR_FLOAT: return *(const double *)at == s->fallback;
-    case ATTR_BOOL: return *(const bool *)at == (s->fallback != 0);
-    case ATTR_LIST:
-        return ints_are_default(s, attrs, ((const IntList *)at)->v, ((const IntList *)at)->n);
-    case ATTR_PADDING:
-        return attrs->pad_rule == PAD_EXPLICIT &&
-               ints_are_default(s, attrs, (const int64_t *)at, 4);
-    case ATTR_ENUM: return *(const int *)at == (int)s->fallback;
-    }
-    return false;
 }
 
 static void print_padding(const OpAttrs *attrs, const int64_t *padding, Text *out)
@@ -79,7 +30,7 @@ static void print_attr(const AttrSpec *s, const OpAttrs *attrs, Text *out)
     switch (s->kind) {
     case ATTR_INT: text_printf(out, "%" PRId64, *(const int64_t *)at); break;
     case ATTR_INTS: print_ints((const int64_t *)at, s->count, out); break;
-    case ATTR_FLOAT: print_number(*(const double *)at, false, out); break;
+    case ATTR_FLOAT: text_number(out, *(const double *)at, false); break;
     case ATTR_BOOL:
         if (s->names)
             text_add(out, s->names[*(const bool *)at]);
@@ -224,11 +175,11 @@ static void print_contents(const Tensor *t, Text *out)
         same++;
     if (same == count) {
         text_add(out, count == 1 ? " = " : " = splat ");
-        print_number(first, true, out);
+        text_number(out, first, true);
     } else if (count <= MOST_SHOWN) {
         for (int64_t i = 0; i < count; i++) {
             text_add(out, i ? ", " : " = [");
-            print_number(tensor_get(t, i), true, out);
+            text_number(out, tensor_get(t, i), true);
         }
         text_add(out, "]");
     }

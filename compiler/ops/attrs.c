@@ -34,6 +34,37 @@ OpAttrs attrs_default(Op op)
     return attrs;
 }
 
+/* ints_are_default - whether each entry is the fallback, or the kernel's where that is the default. */
+static bool ints_are_default(const AttrSpec *s, const OpAttrs *attrs, const int64_t *v, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if ((double)v[i] != (s->follows_kernel ? (double)attrs->kernel[i] : s->fallback))
+            return false;
+    }
+    return true;
+}
+
+bool attr_is_default(const AttrSpec *s, const OpAttrs *attrs)
+{
+    const char *base = (const char *)attrs, *at = base + s->offset;
+    if (s->flag)
+        return !*(const bool *)(base + s->flag);
+    if (s->required)
+        return false;
+    switch (s->kind) {
+    case ATTR_INT: return (double)*(const int64_t *)at == s->fallback;
+    case ATTR_INTS: return ints_are_default(s, attrs, (const int64_t *)at, s->count);
+    case ATTR_FLOAT: return *(const double *)at == s->fallback;
+    case ATTR_BOOL: return *(const bool *)at == (s->fallback != 0);
+    case ATTR_LIST: return ((const IntList *)at)->n == 0;
+    case ATTR_PADDING:
+        return attrs->pad_rule == PAD_EXPLICIT &&
+               ints_are_default(s, attrs, (const int64_t *)at, 4);
+    case ATTR_ENUM: return *(const int *)at == (int)s->fallback;
+    }
+    return false;
+}
+
 /* number_fault - what is wrong with one number of attribute `s`, or NULL. */
 static const char *number_fault(Arena *a, const AttrSpec *s, double v)
 {
