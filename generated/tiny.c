@@ -1,6 +1,6 @@
 /* tiny - model 'tiny' as C, made by kiln:
  *
- *     kiln compile tiny.json --target c99
+ *     kiln compile MODEL --target c99
  *
  * Compile it with:  cc -std=c99 -O2 -c tiny.c
  *

@@ -13,6 +13,7 @@
  *   rounding.c  the a-priori bound on rounding errors behind it
  *   bench.c     kiln bench
  *   inspect.c   kiln inspect
+ *   convert.c   kiln convert
  *   targets.c   kiln targets
  *   npy.c       .npy files
  *   ports.c     inputs and outputs as the caller has them: batches, NHWC
@@ -91,6 +92,7 @@ int command_run(Compilation *c, const Options *o);
 int command_verify(Compilation *c, const Options *o);
 int command_bench(Compilation *c, const Options *o);
 int command_inspect(Compilation *c, const Options *o);
+int command_convert(Compilation *c, const Options *o);
 int command_targets(Compilation *c, const Options *o);
 
 /* One command: what it is called, takes and does. */

@@ -1,9 +1,19 @@
 /* option_table.c - the commands, and every option with the commands that take it. */
 #include "driver/driver.h"
 
-enum { COMPILE = 1, BUILD = 2, RUN = 4, VERIFY = 8, BENCH = 16, INSPECT = 32, TARGETS = 64 };
+/* One bit a command, in the order of the table. */
+enum {
+    COMPILE = 1,
+    BUILD = 2,
+    RUN = 4,
+    VERIFY = 8,
+    BENCH = 16,
+    INSPECT = 32,
+    CONVERT = 64,
+    TARGETS = 128
+};
 #define EMITTING (COMPILE | BUILD | VERIFY | BENCH)
-#define READING  (EMITTING | RUN | INSPECT)
+#define READING  (EMITTING | RUN | INSPECT | CONVERT)
 #define ANY      (READING | TARGETS)
 
 const Command commands[] = {
@@ -31,6 +41,9 @@ const Command commands[] = {
      "One row a layer: op, output shape, parameters, multiply-accumulates, bytes of weights; then\n"
      "totals, and the arena of the chosen target with the proof that no smaller one will do.",
      command_inspect},
+    {"convert", "MODEL -o OUT.json", "any model as kiln JSON and safetensors",
+     "Writes OUT.json and OUT.safetensors. Compiling them gives the same bytes of C as compiling MODEL.",
+     command_convert},
     {"targets", "", "list the targets",
      "The one marked * is what --target native means on this machine.", command_targets},
 };
@@ -44,7 +57,7 @@ static const char *const fp_modes[] = {"strict", "exact", NULL};
 #define AT(member) offsetof(Options, member)
 
 const OptionSpec option_specs[] = {
-    {"output", 'o', "FILE", COMPILE | BUILD, OPT_TEXT, AT(out), 0, 0, NULL, false,
+    {"output", 'o', "FILE", COMPILE | BUILD | CONVERT, OPT_TEXT, AT(out), 0, 0, NULL, false,
      "where to write"},
     {"in", 0, "NAME=FILE.npy", RUN, OPT_INPUT, AT(inputs), 0, 0, NULL, false,
      "contents of an input; once for each"},

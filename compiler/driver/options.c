@@ -324,14 +324,13 @@ static void describe_shapes(Parse *p, const OptionSpec *s, Text *t)
     }
 }
 
-/* describe - Options.how: the model and the options the emitted C depends on, in the table's order;
- * the target by its real name. */
+/* describe - Options.how: the options the emitted C depends on, in the table's order, the target by its
+ * real name. The model goes without its file's name: the same one in another format means the same C. */
 static const char *describe(Parse *p)
 {
     const Options *o = p->o;
     Text           t = text_new(p->arena);
-    text_printf(&t, "kiln %s %s", o->board ? "build" : "compile",
-                quoted(p->arena, last_part(o->model)));
+    text_printf(&t, "kiln %s MODEL", o->board ? "build" : "compile");
     for (int i = 0; i < n_option_specs; i++) {
         const OptionSpec *s = &option_specs[i];
         if (s->kind == OPT_TARGET && !o->board)
@@ -378,6 +377,18 @@ static bool check_passes(Parse *p)
     return true;
 }
 
+/* out_missing - the option for the output that the command cannot do without; NULL: given, or none. */
+static const char *out_missing(const Options *o)
+{
+    static const struct {
+        const char *command, *option;
+    } needs[] = {{"build", "-o PROGRAM"}, {"run", "--out DIR"}, {"convert", "-o OUT.json"}};
+    for (size_t i = 0; i < COUNT_OF(needs) && !o->out; i++)
+        if (!strcmp(o->command, needs[i].command))
+            return needs[i].option;
+    return NULL;
+}
+
 /* check - what only the whole command line shows; fills defaults. */
 static bool check(Parse *p)
 {
@@ -385,10 +396,8 @@ static bool check(Parse *p)
     const char *takes = commands[p->command].usage;
     if (*takes && !o->model)
         return complain(p, "a model is missing: kiln %s %s", o->command, takes);
-    if (!o->out && (!strcmp(o->command, "build") || !strcmp(o->command, "run")))
-        return complain(p, "%s is missing: kiln %s %s",
-                        !strcmp(o->command, "build") ? "-o PROGRAM" : "--out DIR", o->command,
-                        takes);
+    if (out_missing(o))
+        return complain(p, "%s is missing: kiln %s %s", out_missing(o), o->command, takes);
     if (o->board && !board_by_name(o->board))
         return complain(p, "unknown board '%s'%s", o->board, or_nearest(p, o->board, board_name));
     if (o->board && (o->threads || o->weights == WEIGHTS_FILE || o->profile))

@@ -11,7 +11,9 @@
  *   read_param.c   constants: from the weights file, random, by formula
  *   safetensors.c  the weights file
  *   random.c       the seeded generator of "weights": {"random": N}
+ *   tidy.c         ids in the order of execution, constants named by use: what readers return
  *   write.c        Graph -> the JSON model format
+ *   safetensors_write.c   its weights file
  *   print.c        a graph as text (--emit graph) and as a drawing (--emit dot)
  *   verify.c       what must hold after every pass
  *   eval.c         the reference evaluator: every node in double precision
@@ -262,9 +264,22 @@ void input_shapes_check(const Graph *g, Span where, const ReadOptions *o);
  * that the model does not have is one. */
 Graph *graph_read(Arena *a, Diag *d, const char *path, const ReadOptions *options);
 
+/* graph_tidy - a copy with ids in the order of execution and without what is not used any more: readers
+ * end with it. Nodes that read one tensor share a value. Constants are called NODE.SLOT after the first
+ * node that reads them, with a number behind it in lists and where the name is taken. */
+Graph *graph_tidy(const Graph *g);
+
 /* graph_write - the graph as kiln JSON at `path` and its constants beside it, as a safetensors file
- * called after it; reading them gives the same graph. False: reported, and no file is left. */
+ * called after it; reading them gives the same graph, ids and all. For graphs as readers return them.
+ * False: reported, and no file is left. */
 bool graph_write(const Graph *g, const char *path);
+
+typedef struct NamedTensor {
+    const char   *name;
+    const Tensor *tensor;
+} NamedTensor;
+/* safetensors_write - tensors of distinct names as a whole weights file. */
+void safetensors_write(OutFile *f, const NamedTensor *tensors, size_t n);
 
 /* A parsed weights file. */
 typedef struct WeightsFile WeightsFile;

@@ -141,6 +141,16 @@ static void declare_node(Reader *r, Decl *decl, ItemId item)
     decl->value_name = renamed ? value->string : decl->name;
 }
 
+/* count_constants - those among the node's inputs, and its params. */
+static uint64_t count_constants(const Json *node)
+{
+    const Json *inputs = json_get(node, "inputs"), *params = json_get(node, "params");
+    uint64_t    n = params ? params->n_items : 0;
+    for (size_t i = 0; inputs && i < inputs->n_items; i++)
+        n += inputs->items[i].kind == JSON_OBJECT;
+    return n;
+}
+
 static void declare_nodes(Reader *r)
 {
     const Json *nodes = read_member(r, r->root, "nodes", JSON_ARRAY, true);
@@ -153,8 +163,7 @@ static void declare_nodes(Reader *r)
         Decl *decl = &r->decls[i];
         decl->json = &nodes->items[i];
         decl->first_param = n_params;
-        const Json *params = json_get(decl->json, "params");
-        n_params += params ? params->n_items : 0;
+        n_params += count_constants(decl->json);
         declare_node(r, decl, r->n_inputs + i);
     }
 }
@@ -257,5 +266,5 @@ Graph *graph_read(Arena *a, Diag *d, const char *path, const ReadOptions *option
         read_error(&r, root, "a model must be an object, got %s", read_value_text(a, root));
     else
         read_model(&r);
-    return diag_errors(d) == r.errors_before ? r.graph : NULL;
+    return diag_errors(d) == r.errors_before ? graph_tidy(r.graph) : NULL;
 }

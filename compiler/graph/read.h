@@ -22,7 +22,7 @@ typedef struct Name {
 typedef struct Decl {
     const Json *json;
     const char *name, *value_name; /* "": missing, reported */
-    uint64_t    first_param;       /* position of its first param among those of the model */
+    uint64_t    first_param;       /* position of its first constant among those of the model */
     NodeId      node;              /* 0: its op is unknown, reported */
     size_t      n_refs;            /* what its inputs refer to; NO_ITEM where that is an error */
     ItemId     *refs;

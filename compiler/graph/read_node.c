@@ -3,8 +3,10 @@
 
 #include <string.h>
 
-/* What a node's inputs are, slot by slot; refs[i] is behind in[i] unless that is a constant. */
+/* What a node's inputs are, slot by slot; refs[i] is behind in[i] unless that is a constant. `place` is
+ * the position of the next constant under "inputs" among those of the model. */
 typedef struct Inputs {
+    uint64_t place;
     size_t   n;
     ValueId *constants; /* 0: not a constant */
     ItemId  *refs;      /* NO_ITEM: absent, a constant, or an error */
@@ -66,24 +68,31 @@ static bool check_count(Reader *r, const Json *at, const OpInfo *op, const Json 
                       many ? " or more" : "", n);
 }
 
-/* add_param - the constant for `slot`, where the node gives it. */
-static void add_param(Reader *r, const Decl *decl, const Json *params, const Slot *slot, Inputs *in)
+/* add_missing - an absent param, which only an optional one may be. */
+static void add_missing(Reader *r, const Decl *decl, const Json *params, const Slot *slot,
+                        Inputs *in)
 {
-    const Json *j = json_get(params, slot->name);
-    if (!j) {
-        if (!slot->optional)
-            read_error(r, params ? params : decl->json, "the param '%s' is missing", slot->name);
-        in->n++;
-        return;
-    }
-    const Tensor *t = read_param(r, j, slot, decl->first_param + j->index);
-    if (t) {
-        const char *name = arena_printf(r->arena, "%s.%s", decl->name, slot->name);
-        while (names_find(r, name))
-            name = graph_fresh_name(r->graph, name);
-        in->constants[in->n] = graph_add_constant(r->graph, name, t);
-    }
+    if (!slot->optional)
+        read_error(r, params ? params : decl->json, "the param '%s' is missing", slot->name);
     in->n++;
+}
+
+/* add_constant - what `j` gives to `slot`. */
+static void add_constant(Reader *r, const Json *j, const Slot *slot, uint64_t place, Inputs *in)
+{
+    const Tensor *t = read_param(r, j, slot, place);
+    if (t)
+        in->constants[in->n] = graph_add_constant(r->graph, slot->name, t);
+    in->n++;
+}
+
+/* add_input - the value or the constant that entry `j` of "inputs" gives to `slot`. */
+static void add_input(Reader *r, const Json *j, const Slot *slot, Inputs *in)
+{
+    if (j->kind == JSON_OBJECT)
+        add_constant(r, j, slot, in->place++, in);
+    else
+        in->refs[in->n++] = names_resolve(r, j, "an input");
 }
 
 static void read_node_inputs(Reader *r, Decl *decl, const OpInfo *op, Inputs *in)
@@ -91,23 +100,29 @@ static void read_node_inputs(Reader *r, Decl *decl, const OpInfo *op, Inputs *in
     const Json *inputs = read_member(r, decl->json, "inputs", JSON_ARRAY, true);
     const Json *params = read_member(r, decl->json, "params", JSON_OBJECT, false);
     size_t      n = inputs ? inputs->n_items : 0, next = 0;
+    uint64_t    first_param = decl->first_param;
+    in->place = decl->first_param;
     in->constants = arena_array(r->arena, ValueId, n + MAX_SLOTS);
     in->refs = arena_array(r->arena, ItemId, n + MAX_SLOTS);
     for (size_t i = 0; i < n + MAX_SLOTS; i++)
         in->refs[i] = NO_ITEM;
+    for (size_t i = 0; i < n; i++)
+        first_param += inputs->items[i].kind == JSON_OBJECT;
 
     check_params(r, params, op);
     if (inputs)
         check_count(r, inputs, op, params, n);
     for (int s = 0; s < op->n_slots; s++) {
         const Slot *slot = &op->slots[s];
-        if (slot->is_param || (slot->either && json_get(params, slot->name))) {
-            add_param(r, decl, params, slot, in);
-            continue;
-        }
-        size_t stop = slot->many ? n : next + 1;
+        const Json *param = json_get(params, slot->name);
+        bool        as_param = slot->is_param || (slot->either && param);
+        if (as_param && param)
+            add_constant(r, param, slot, first_param + param->index, in);
+        else if (as_param)
+            add_missing(r, decl, params, slot, in);
+        size_t stop = as_param ? next : slot->many ? n : next + 1;
         for (; next < stop && next < n; next++)
-            in->refs[in->n++] = names_resolve(r, &inputs->items[next], "an input");
+            add_input(r, &inputs->items[next], slot, in);
     }
 }
 

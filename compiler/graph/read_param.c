@@ -242,10 +242,21 @@ static const Tensor *find_tensor(Reader *r, const Json *j)
     return NULL;
 }
 
+/* read_named - {"tensor": "conv1.weight"}. */
+static const Tensor *read_named(Reader *r, const Json *object)
+{
+    static const char *const keys[] = {"tensor", NULL};
+    const Json              *name = read_member(r, object, "tensor", JSON_STRING, true);
+    read_keys(r, object, "a named constant", keys);
+    return name ? find_tensor(r, name) : NULL;
+}
+
 const Tensor *read_param(Reader *r, const Json *j, const Slot *slot, uint64_t place)
 {
     if (j->kind == JSON_STRING)
         return find_tensor(r, j);
+    if (json_get(j, "tensor"))
+        return read_named(r, j);
     if (j->kind == JSON_OBJECT)
         return read_formula(r, j, slot, place);
     read_error(r, j, "a param must be the name of a tensor or a formula, got %s",

@@ -344,5 +344,5 @@ Graph *onnx_read(Arena *a, Diag *d, const char *path, const ReadOptions *options
     im.fold = fold_budget(im.graph);
     if (im.model)
         read_model(&im);
-    return diag_errors(d) == errors_before ? im.graph : NULL;
+    return diag_errors(d) == errors_before ? graph_tidy(im.graph) : NULL;
 }
