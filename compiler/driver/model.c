@@ -115,9 +115,13 @@ bool model_emit(Compilation *c, const Options *o, const char *path)
 
 int64_t model_macs(const Graph *g, const Node *n)
 {
-    if (n->op != OP_conv2d && n->op != OP_linear)
-        return 0;
-    const Type *weight = &graph_input(g, n, 1)->type;
-    const Type *out = &value_get(g, n->out)->type;
-    return type_count(out) * (type_count(weight) / weight->dims[0]);
+    const Type *out = &value_get(g, n->out)->type, *x, *weight;
+    switch (n->op) {
+    case OP_conv2d:
+    case OP_linear:
+        weight = &graph_input(g, n, 1)->type;
+        return type_count(out) * (type_count(weight) / weight->dims[0]);
+    case OP_matmul: x = &graph_input(g, n, 0)->type; return type_count(out) * x->dims[x->rank - 1];
+    default: return 0;
+    }
 }

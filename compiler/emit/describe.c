@@ -50,6 +50,8 @@ const char *describe_node(const Graph *g, NodeId id, Arena *a)
                     y->dims[1], y->dims[2], y->dims[3]);
     else if (n->op == OP_linear && w)
         text_printf(&s, " %" PRId64 " -> %" PRId64, w->type.dims[1], w->type.dims[0]);
+    else if (n->op == OP_matmul && x && w)
+        text_printf(&s, " %s by %s", describe_dims(&x->type, a), describe_dims(&w->type, a));
     else
         text_printf(&s, ", %s", describe_dims(y, a));
     for (int i = 0; i < n->epilogue.n_steps; i++)

@@ -105,14 +105,16 @@ static const Expr *plain_epilogue(Graph *g, Kernel *k, const Node *n, const Expr
     return acc;
 }
 
+Stmt *element_write(Graph *g, Kernel *k, const Node *n, const Element *e, const Expr *value)
+{
+    if (e->is_nchw)
+        return lower_store(g, k, n->out, &e->at, lower_epilogue(g, k, n, value, &e->at));
+    return lower_store_plain(g, k, n->out, e->index, plain_epilogue(g, k, n, value, e));
+}
+
 void element_store(Graph *g, Kernel *k, const Node *n, const Element *e, const Expr *value)
 {
-    Stmt *store;
-    if (e->is_nchw) {
+    if (e->is_nchw)
         lower_zero_halo(g, k, n->out);
-        store = lower_store(g, k, n->out, &e->at, lower_epilogue(g, k, n, value, &e->at));
-    } else {
-        store = lower_store_plain(g, k, n->out, e->index, plain_epilogue(g, k, n, value, e));
-    }
-    st_add(k, k->body, lower_nest(k, e->loops, e->n_loops, store));
+    st_add(k, k->body, lower_nest(k, e->loops, e->n_loops, element_write(g, k, n, e, value)));
 }

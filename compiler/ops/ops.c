@@ -48,6 +48,7 @@ static unsigned op_flags(Op op)
     case OP_global_max_pool:
     case OP_adaptive_avg_pool:
     case OP_upsample: return OPF_EPILOGUE | OPF_BLOCKED;
+    case OP_matmul: return OPF_EPILOGUE;
     case OP_concat:
     case OP_pad: return OPF_BLOCKED;
     case OP_flatten:

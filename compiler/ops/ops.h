@@ -11,6 +11,7 @@
  *   conv.c         conv2d, linear: attributes, shapes, evaluators
  *   conv_lower.c   conv2d, linear: their loops
  *   winograd.c     conv2d by Winograd's minimal filtering
+ *   matmul.c       matmul
  *   norm.c         batch_norm, lrn
  *   activation.c   relu ... prelu
  *   arith.c        add, sub, mul, div, max, min, pow
@@ -221,6 +222,8 @@ const Expr *element_load_along(Graph *g, Kernel *k, ValueId v, const Type *shape
 /* element_vector - the same of numbers made by the lowering: one per index along `axis`. */
 const Expr *element_vector(Kernel *k, const char *name, const Tensor *t, const Type *shape,
                            int axis, const Element *e);
+/* element_write - the store of `value`, with the epilogue of `n` applied, as the element of n->out. */
+Stmt *element_write(Graph *g, Kernel *k, const Node *n, const Element *e, const Expr *value);
 /* element_store - append the nest that stores `value`, with the epilogue of `n` applied, as the element of
  * n->out; its halo is zeroed first. */
 void element_store(Graph *g, Kernel *k, const Node *n, const Element *e, const Expr *value);

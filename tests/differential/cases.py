@@ -89,6 +89,18 @@ class Maker:
         return Case(name, {name + "_x": xa},
                     lambda m: m.node(name, "linear", [m.input(name + "_x", xa)], params), ref, sum_bound(mag, i))
 
+    def matmul(self, name, a, b, param=False):
+        xa, xb = self.array(*a), self.array(*b)
+        inputs = {name + "_a": xa} if param else {name + "_a": xa, name + "_b": xb}
+
+        def add(m):
+            x = m.input(name + "_a", xa)
+            if param:
+                return m.node(name, "matmul", [x], {"b": xb})
+            return m.node(name, "matmul", [x, m.input(name + "_b", xb)])
+        return Case(name, inputs, add, np.matmul(xa.astype(np.float64), xb.astype(np.float64)),
+                    sum_bound(np.matmul(np.abs(xa.astype(np.float64)), np.abs(xb.astype(np.float64))), a[-1]))
+
     def batch_norm(self, name, x):
         c = x[1]
         xa, s, b, mean = self.array(*x), self.array(c), self.array(c), self.array(c)

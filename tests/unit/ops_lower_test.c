@@ -285,6 +285,15 @@ static void test_elementwise(void)
     CHECK(lowers(OP_prelu, slopes[random_below(COUNT_OF(slopes))], (OpAttrs){0}));
 }
 
+static void test_matmul(void)
+{
+    static const char *const pairs[] = {
+        "3 7, 7 5",       "1 4, 4 37",     "9 3, 3 8",           "2 3 4 5, 5 6",
+        "2 3 4 5, 3 5 9", "4 5, 2 3 5 17", "2 1 4 5, 3 5 2",     "5, 5",
+        "5, 2 5 3",       "3 2 5, 5",      "2 3 2 3 4, 3 1 4 9", "1 1, 1 1"};
+    CHECK(lowers(OP_matmul, pairs[random_below(COUNT_OF(pairs))], (OpAttrs){0}));
+}
+
 static void test_norm(void)
 {
     static const char *const norms[] = {"2 5 3 4, 5, 5, 5, 5", "3 7, 7, 7, 7, 7",
@@ -408,6 +417,7 @@ int main(void)
     test_wide_pool();
     for (int i = 0; i < 40; i++) {
         test_elementwise();
+        test_matmul();
         test_norm();
         test_pool();
         test_axis();
