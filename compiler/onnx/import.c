@@ -291,13 +291,14 @@ static void read_output(Importer *im, size_t i)
     }
     if (v->is_broken)
         return;
-    ValueId value = output_value(im, &n, v);
-    if (!value)
-        return;
-    if (value_get(g, value)->is_output) {
+    if (v->is_output) {
         diag_error(im->diag, n.where, "'%s' is an output already", shown(im, name));
         return;
     }
+    v->is_output = true;
+    ValueId value = output_value(im, &n, v);
+    if (!value)
+        return;
     value_at(g, value)->is_output = true;
     g->outputs[g->n_outputs++] =
         (Port){.value = value, .name = value_get(g, value)->name, .where = n.where};

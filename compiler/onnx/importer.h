@@ -29,6 +29,7 @@ typedef struct OnnxValue {
     const Known *known;     /* NULL: computed at run time */
     int          node;      /* which makes it, or one of BY_... */
     bool         is_used;   /* by a node or as an output of the model */
+    bool         is_output; /* was added to the graph's outputs */
     bool         is_broken; /* what should make it was complained about: neither of the two is there */
 } OnnxValue;
 
