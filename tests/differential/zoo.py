@@ -158,7 +158,7 @@ def main():
             wrong = str(error)
         shutil.rmtree(folder)
         if wrong:
-            print(f"FAIL zoo/{what}: {wrong}")
+            print(f"FAIL zoo/{what}: {wrong}", flush=True)
             failed += 1
         else:
             passed += 1
