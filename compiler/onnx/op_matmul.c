@@ -101,15 +101,6 @@ static ValueId gemm_linear(Importer *im, OnnxNode *n, ValueId a, const Tensor *b
     return bias || beta == 0 || !arg_present(n, 2) ? y : add_summand(im, n, y, beta);
 }
 
-/* product - of two matrices that are both computed when the network runs. */
-static ValueId product(Importer *im, OnnxNode *n, ValueId a, ValueId b)
-{
-    (void)a;
-    if (b)
-        node_error(im, n, "B must be a constant matrix");
-    return 0;
-}
-
 static ValueId gemm_product(Importer *im, OnnxNode *n, ValueId a, double alpha, double beta)
 {
     ValueId b = arg_value(im, n, 1, "B");
@@ -121,7 +112,7 @@ static ValueId gemm_product(Importer *im, OnnxNode *n, ValueId a, double alpha, 
     }
     if (attr_int(n, "transB", 0))
         b = matrix_transposed(im, n, b);
-    ValueId y = product(im, n, a, b);
+    ValueId y = make_binary(im, n, OP_matmul, a, b);
     if (alpha != 1)
         y = make_scalar(im, n, OP_mul, y, alpha);
     return beta == 0 || !arg_present(n, 2) ? y : add_summand(im, n, y, beta);
@@ -168,5 +159,6 @@ ONNX_IMPORT(matmul)
     ValueId       x = arg_value(im, n, 0, "A"), y = b || !x ? 0 : arg_value(im, n, 1, "B");
     if (!x || (!b && !y))
         return false;
-    return node_result(im, n, 0, b ? matmul_linear(im, n, x, b) : product(im, n, x, y));
+    return node_result(im, n, 0,
+                       b ? matmul_linear(im, n, x, b) : make_binary(im, n, OP_matmul, x, y));
 }
