@@ -76,6 +76,33 @@ ValueId make_slice(Importer *im, OnnxNode *n, ValueId x, int axis, int64_t start
     return node_add(im, n, OP_slice, 1, &x, &a);
 }
 
+/* Whether the indices are start, start + step, ... */
+static bool is_progression(int64_t count, const int64_t *indices, int64_t *step)
+{
+    *step = count > 1 ? indices[1] - indices[0] : 1;
+    for (int64_t i = 1; i < count; i++)
+        if (indices[i] - indices[i - 1] != *step)
+            return false;
+    return *step != 0;
+}
+
+ValueId make_gather(Importer *im, OnnxNode *n, ValueId x, int axis, int64_t count,
+                    const int64_t *indices)
+{
+    int64_t step;
+    if (!x)
+        return 0;
+    if (is_progression(count, indices, &step))
+        return make_slice(im, n, x, axis, indices[0], count, step);
+    Tensor *t = tensor_new(im->arena, I32, 1, &count);
+    for (int64_t i = 0; i < count; i++)
+        tensor_set(t, i, (double)indices[i]);
+    OpAttrs a = attrs_default(OP_gather);
+    a.axis = axis;
+    ValueId in[2] = {x, node_constant(im, n, "indices", t)};
+    return node_add(im, n, OP_gather, 2, in, &a);
+}
+
 /* ---- axes and numbers ------------------------------------------------------------------- */
 
 int node_axis(Importer *im, OnnxNode *n, int64_t axis, int rank)

@@ -22,7 +22,10 @@
  *   op_binary.c    arithmetic with broadcasting
  *   op_shape.c     Reshape, Flatten, Transpose, Squeeze, Unsqueeze, DepthToSpace, SpaceToDepth
  *   op_slice.c     Slice, Split, Concat
+ *   op_gather.c    Gather, Expand, Tile
  *   op_pad.c       Pad
+ *   op_resize.c    Resize, Upsample
+ *   op_reduce.c    reductions, ArgMax, ArgMin
  *   op_constant.c  Constant, ConstantOfShape, Shape, Range, Cast: what is folded
  *
  * Nodes are imported in the file's order, which ONNX requires to be an order of execution. Every graph

@@ -101,65 +101,30 @@ ONNX_IMPORT(unsqueeze)
 
 /* ---- blocks of pixels and channels ------------------------------------------------------ */
 
-static bool read_blocks(Importer *im, OnnxNode *n, ValueId *x, int64_t *block)
+static bool make_blocks(Importer *im, OnnxNode *n, Op op, bool channels_first)
 {
-    *x = arg_value(im, n, 0, "input");
-    *block = attr_int(n, "blocksize", 0);
-    if (!*x)
-        return false;
-    Type t = node_type(im, *x);
-    if (t.rank != 4)
-        return node_error(im, n, "input is %s, expected rank 4: [N, C, H, W]",
-                          type_text(im->arena, &t));
-    if (*block < 1 || *block > INT32_MAX)
-        return node_error(im, n, "blocksize is %" PRId64 ", expected 1 to %d", *block, INT32_MAX);
-    return true;
+    OpAttrs a = attrs_default(op);
+    ValueId x = arg_value(im, n, 0, "input");
+    if (!attr_given(n, "blocksize"))
+        return node_error(im, n, "the attribute blocksize is missing");
+    a.block = attr_int(n, "blocksize", 1);
+    a.channels_first = channels_first;
+    return node_result(im, n, 0, node_add(im, n, op, 1, &x, &a));
 }
 
-/* DCR: channel (i * b + j) * C + c, CRD: channel (c * b + i) * b + j, becomes channel c at row i and column
- * j of each block of b x b pixels. */
 ONNX_IMPORT(depth_to_space)
 {
-    ValueId x;
-    int64_t b;
-    if (!read_blocks(im, n, &x, &b))
-        return false;
     const char *mode = attr_string(im, n, "mode", "DCR");
-    bool        is_crd = mode && strcmp(mode, "CRD") == 0;
-    Type        t = node_type(im, x);
     if (!mode)
         return false;
+    bool is_crd = strcmp(mode, "CRD") == 0;
     if (!is_crd && strcmp(mode, "DCR") != 0)
         return node_error(im, n, "mode is '%s', expected 'DCR' or 'CRD'",
                           text_printable(im->arena, mode));
-    if (t.dims[1] % (b * b) != 0)
-        return node_error(
-            im, n, "%" PRId64 " channels do not divide into blocks of %" PRId64 " x %" PRId64,
-            t.dims[1], b, b);
-    int64_t c = t.dims[1] / (b * b), h = t.dims[2], w = t.dims[3];
-    int64_t dcr[6] = {t.dims[0], b, b, c, h, w}, crd[6] = {t.dims[0], c, b, b, h, w};
-    IntList from_dcr = {6, {0, 3, 4, 1, 5, 2}}, from_crd = {6, {0, 1, 4, 2, 5, 3}};
-    ValueId y = make_reshape(im, n, x, 6, is_crd ? crd : dcr);
-    y = make_transpose(im, n, y, is_crd ? &from_crd : &from_dcr);
-    return node_result(im, n, 0,
-                       make_reshape(im, n, y, 4, (int64_t[]){t.dims[0], c, h * b, w * b}));
+    return make_blocks(im, n, OP_depth_to_space, is_crd);
 }
 
-/* Row i and column j of each block of b x b pixels become channels (i * b + j) * C + c. */
 ONNX_IMPORT(space_to_depth)
 {
-    ValueId x;
-    int64_t b;
-    if (!read_blocks(im, n, &x, &b))
-        return false;
-    Type t = node_type(im, x);
-    if (t.dims[2] % b != 0 || t.dims[3] % b != 0)
-        return node_error(im, n, "%s does not divide into blocks of %" PRId64 " x %" PRId64,
-                          type_text(im->arena, &t), b, b);
-    int64_t c = t.dims[1], h = t.dims[2] / b, w = t.dims[3] / b;
-    IntList perm = {6, {0, 3, 5, 1, 2, 4}};
-    ValueId y = make_reshape(im, n, x, 6, (int64_t[]){t.dims[0], c, h, b, w, b});
-    y = make_transpose(im, n, y, &perm);
-    return node_result(im, n, 0,
-                       make_reshape(im, n, y, 4, (int64_t[]){t.dims[0], c * b * b, h, w}));
+    return make_blocks(im, n, OP_space_to_depth, false);
 }
