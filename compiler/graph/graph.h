@@ -11,7 +11,7 @@
  *   read_param.c   constants: from the weights file, random, by formula
  *   safetensors.c  the weights file
  *   random.c       the seeded generator of "weights": {"random": N}
- *   tidy.c         ids in the order of execution, constants named by use: what readers return
+ *   tidy.c         ids in the order of execution, constants all named: what readers return
  *   write.c        Graph -> the JSON model format
  *   safetensors_write.c   its weights file
  *   print.c        a graph as text (--emit graph) and as a drawing (--emit dot)
@@ -265,8 +265,8 @@ void input_shapes_check(const Graph *g, Span where, const ReadOptions *o);
 Graph *graph_read(Arena *a, Diag *d, const char *path, const ReadOptions *options);
 
 /* graph_tidy - a copy with ids in the order of execution and without what is not used any more: readers
- * end with it. Nodes that read one tensor share a value. Constants are called NODE.SLOT after the first
- * node that reads them, with a number behind it in lists and where the name is taken. */
+ * end with it. Nodes that read one tensor share a value. A constant without a name is called NODE.SLOT
+ * after the first node that reads it, with a number behind it in lists and where the name is taken. */
 Graph *graph_tidy(const Graph *g);
 
 /* graph_write - the graph as kiln JSON at `path` and its constants beside it, as a safetensors file

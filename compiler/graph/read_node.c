@@ -77,12 +77,19 @@ static void add_missing(Reader *r, const Decl *decl, const Json *params, const S
     in->n++;
 }
 
+/* constant_name - what the weights file calls it; "": a formula. */
+static const char *constant_name(const Json *j)
+{
+    const Json *name = j->kind == JSON_STRING ? j : json_get(j, "tensor");
+    return name && name->kind == JSON_STRING ? name->string : "";
+}
+
 /* add_constant - what `j` gives to `slot`. */
 static void add_constant(Reader *r, const Json *j, const Slot *slot, uint64_t place, Inputs *in)
 {
     const Tensor *t = read_param(r, j, slot, place);
     if (t)
-        in->constants[in->n] = graph_add_constant(r->graph, slot->name, t);
+        in->constants[in->n] = graph_add_constant(r->graph, constant_name(j), t);
     in->n++;
 }
 

@@ -1,4 +1,4 @@
-/* tidy.c - the graph as readers hand it over: ids in the order of execution, constants named by use.
+/* tidy.c - the graph as readers hand it over: ids in the order of execution, every constant named.
  *
  * Passes break ties by id, and made-up names count on from the largest there is. So that a model means
  * the same bytes of C whichever format it is read from, nothing may depend on how it was read. */
@@ -37,14 +37,15 @@ static void copy_inputs(Tidy *t)
     }
 }
 
-static ValueId constant_for(Tidy *t, const Tensor *tensor)
+static ValueId constant_for(Tidy *t, const Value *old)
 {
-    size_t at = ((uintptr_t)tensor >> 4) & (t->n_slots - 1);
+    const Tensor *tensor = old->constant;
+    size_t        at = ((uintptr_t)tensor >> 4) & (t->n_slots - 1);
     while (t->constants[at].tensor && t->constants[at].tensor != tensor)
         at = (at + 1) & (t->n_slots - 1);
     Slotted *s = &t->constants[at];
     if (!s->tensor)
-        *s = (Slotted){tensor, graph_add_constant(t->to, "", tensor)};
+        *s = (Slotted){tensor, graph_add_constant(t->to, old->name, tensor)};
     return s->value;
 }
 
@@ -56,7 +57,7 @@ static void copy_node(Tidy *t, const Node *n)
     for (int i = 0; i < n->n_in; i++) {
         const Value *v = graph_input(t->from, n, i);
         if (v)
-            in[i] = v->constant ? constant_for(t, v->constant) : t->value[n->in[i]];
+            in[i] = v->constant ? constant_for(t, v) : t->value[n->in[i]];
     }
     const Value *out = value_get(t->from, n->out);
     NodeId       id = graph_add(t->to, n->op, out->name, n->where, n_in, in, &n->attrs, 0);
@@ -87,18 +88,27 @@ static int by_text(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* names_of - the names of inputs, nodes and their values, sorted; their number in *n. */
+/* names_of - the names of values, nodes and, as far as they have any, constants, sorted; their number
+ * in *n. */
 static const char **names_of(const Graph *g, size_t *n)
 {
     const char **names = arena_array(g->arena, const char *, (size_t)g->n_values + g->n_nodes);
     *n = 0;
     for (ValueId v = 1; v < g->n_values; v++)
-        if (!value_get(g, v)->constant)
-            names[(*n)++] = value_get(g, v)->name;
+        names[(*n)++] = value_get(g, v)->name;
     for (NodeId id = graph_first(g); id; id = graph_next(g, id))
         names[(*n)++] = node_get(g, id)->name;
     qsort(names, *n, sizeof *names, by_text);
     return names;
+}
+
+/* is_there - whether `name` is among the sorted names, more than once if `twice`. */
+static bool is_there(const char **names, size_t n, const char *name, bool twice)
+{
+    const char **at = bsearch(&name, names, n, sizeof *names, by_text);
+    if (!at || !twice)
+        return at;
+    return (at > names && !strcmp(at[-1], name)) || (at + 1 < names + n && !strcmp(at[1], name));
 }
 
 /* constant_name - NODE.SLOT; the second and further entries of a list have their number behind it. */
@@ -111,6 +121,7 @@ static const char *constant_name(const Graph *g, const Node *n, int i)
     return arena_printf(g->arena, "%s.%s%d", n->name, op->slots[s].name, i - s + 1);
 }
 
+/* name_constants - by use where they have no name; apart from all others where they share theirs. */
 static void name_constants(Graph *g)
 {
     size_t       n_names;
@@ -119,12 +130,14 @@ static void name_constants(Graph *g)
         const Node *n = node_get(g, id);
         for (int i = 0; i < n->n_in; i++) {
             const Value *v = graph_input(g, n, i);
-            if (!v || !v->constant || v->name[0])
+            if (!v || !v->constant)
                 continue;
-            const char *name = constant_name(g, n, i);
-            while (bsearch(&name, names, n_names, sizeof *names, by_text))
+            bool        is_named = v->name[0];
+            const char *name = is_named ? v->name : constant_name(g, n, i);
+            while (is_there(names, n_names, name, is_named && name == v->name))
                 name = graph_fresh_name(g, name);
-            graph_rename_value(g, n->in[i], name);
+            if (name != v->name)
+                graph_rename_value(g, n->in[i], name);
         }
     }
 }
