@@ -207,12 +207,30 @@ static void profile_c(Writer *w, const Program *p, const Names *names)
     w_blank(w);
 }
 
+/* is_read - whether a step or an output needs what the caller passes as `input`. */
+static bool is_read(const Program *p, ValueId input)
+{
+    const Graph *g = p->graph;
+    int64_t      at;
+    for (int i = 0; i < p->n_steps; i++)
+        for (int j = 0; j < p->steps[i].n_args; j++)
+            if (value_home(g, p->steps[i].args[j], &at) == input)
+                return true;
+    for (int i = 0; i < g->n_outputs; i++)
+        if (value_home(g, g->outputs[i].value, &at) == input)
+            return true;
+    return false;
+}
+
 /* one_thread_c - the function that calls the kernels one after the other. */
 static void one_thread_c(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
 {
     w_open(w, "void %s_infer%s(%s)", names->lower, o->arena_by_caller ? "_in" : "",
            infer_params(p, o, names, w->text.arena));
     infer_locals(w, p, o, names);
+    for (int i = 0; i < p->graph->n_inputs; i++)
+        if (!is_read(p, p->graph->inputs[i].value))
+            w_line(w, "(void)%s;", names->inputs[i]);
     if (o->profile)
         w_line(w, "uint64_t begin_ns = kiln_clock();");
     for (int i = 0; i < p->n_steps; i++) {
