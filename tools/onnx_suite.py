@@ -22,7 +22,7 @@ import numpy as np
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "differential"))
 import onnx_cases  # noqa: E402
-from kiln_model import KILN  # noqa: E402
+from kiln_model import KILN, run  # noqa: E402
 
 PAGE = os.path.join(ROOT, "docs", "onnx.md")
 BEGIN, END = "<!-- make onnx-suite -->\n", "<!-- end -->\n"
@@ -61,7 +61,7 @@ class Build:
         if p.returncode == 1 and "error: " in text:
             self.refusal = text.split("error: ", 1)[1].splitlines()[0]
         elif p.returncode != 0:
-            raise Failure(f"kiln ended with status {p.returncode}: {text.strip()[-500:]}")
+            raise Failure(f"kiln ended with status {p.returncode}: {text.strip()[:300]}")
 
     def read_header(self):
         """Ports as (name, shape, numpy type), inputs first."""
@@ -142,15 +142,27 @@ def flags_of(source):
     return [w for w in line.replace("*", " ").split() if not w.startswith("-O")]
 
 
+def compile_headers(source, folder, flags):
+    """What the emitted files include from the system, compiled once: the vector headers are long. The
+    options that use it."""
+    with open(source) as f:
+        names = re.findall(r"^#include <(.*)>$", f.read(), re.M)
+    header = os.path.join(folder, "system.h")
+    with open(header, "w") as f:
+        f.write("".join(f"#include <{name}>\n" for name in names))
+    run([CC, *flags, "-x", "c-header", header, "-o", header + ".gch"])
+    return ["-include", header]
+
+
 def link(builds, folder, flags):
     driver, program = os.path.join(folder, "driver.c"), os.path.join(folder, "program")
     with open(driver, "w") as f:
         f.write(driver_text(builds))
-    command = [CC, *flags_of(builds[0].source), *flags, "-I", builds[0].folder, "-o", program, driver,
-               *[b.source for b in builds]]
+    command = [CC, *flags, "-I", builds[0].folder, "-o", program, driver, *[b.source for b in builds]]
     p = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if p.returncode != 0:
-        raise Failure(f"the C compiler: {p.stdout.strip()[:1500]}")
+        said = p.stdout.strip().splitlines()
+        raise Failure("the C compiler: " + next((line for line in said if "error:" in line), said[-1]))
     return program
 
 
@@ -160,7 +172,7 @@ def execute(program, builds):
     p = subprocess.run([program, *[b.ident for b in builds]], input=data, stdout=subprocess.PIPE,
                        stderr=subprocess.PIPE, timeout=300)
     if p.returncode != 0 or len(p.stdout) != sum(b.output_bytes() for b in builds):
-        raise Failure(f"the program ended with status {p.returncode}: {p.stderr.decode()[-1500:]}")
+        raise Failure(f"the program ended with status {p.returncode}: {p.stderr.decode().strip()[:300]}")
     outputs, offset = [], 0
     for b in builds:
         outputs.append(p.stdout[offset:offset + b.output_bytes()])
@@ -208,7 +220,9 @@ def run_target(cases, target, fp, folder, pool):
             results[b.case.name] = ("refused", b.refusal)
     ready = [b for b in builds if b.case.name not in results]
     batches = [ready[i:i + BATCH] for i in range(0, len(ready), BATCH)]
-    flags = CHECKED if target == "c99" and fp == "strict" else STRICT
+    if ready:
+        flags = flags_of(ready[0].source) + (CHECKED if (target, fp) == ("c99", "strict") else STRICT)
+        flags += compile_headers(ready[0].source, folder, flags)
     jobs = [pool.submit(run_batch, batch, os.path.join(folder, f"batch{i}"), flags) for i, batch in enumerate(batches)]
     for build, got in (pair for job in jobs for pair in job.result()):
         try:
