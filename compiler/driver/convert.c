@@ -36,6 +36,21 @@ static bool shapes_fit(Compilation *c, const Options *o)
     return ok;
 }
 
+static void describe_result(const Graph *g, const char *out)
+{
+    int64_t bytes = 0;
+    int     n = 0;
+    for (ValueId v = 1; v < g->n_values; v++) {
+        const Type *type = &value_get(g, v)->type;
+        if (!value_get(g, v)->constant)
+            continue;
+        bytes += type_count(type) * (int64_t)elem_bytes(type->elem);
+        n++;
+    }
+    fprintf(stderr, "%s: nodes: %u, constants: %d of %lld bytes\n", out, g->n_nodes - 1, n,
+            (long long)bytes);
+}
+
 int command_convert(Compilation *c, const Options *o)
 {
     if (!out_name_fits(o->out))
@@ -46,6 +61,6 @@ int command_convert(Compilation *c, const Options *o)
     bool ok = graph_write(c->graph, o->out);
     signals_hold(false);
     if (ok && o->verbose)
-        fprintf(stderr, "%s: %u nodes\n", o->out, c->graph->n_nodes - 1);
+        describe_result(c->graph, o->out);
     return diag_status(c->diag);
 }
