@@ -77,6 +77,7 @@ typedef struct Compilation {
 
 Graph *model_read(Compilation *c, const Options *o); /* NULL: reported */
 bool   model_passes(Compilation *c, const Options *o);
+bool   model_program(Compilation *c, const Options *o); /* of a graph with a memory plan */
 bool   model_compile(Compilation *c, const Options *o); /* read, passes, program */
 /* model_emit_options - what the emitter is to know; `stem` names the files beside each other. */
 void model_emit_options(Compilation *c, const Options *o, const char *stem, EmitOptions *e);

@@ -4,7 +4,7 @@
 #include "ops/ops.h"
 
 typedef struct Totals {
-    int64_t params, macs, bytes;
+    int64_t params, macs, weight_bytes, output_bytes;
 } Totals;
 
 static const char *shape_text(Arena *a, const Type *t)
@@ -44,50 +44,66 @@ static void count_constants(const Graph *g, const Node *n, Totals *t)
         Elem    e = elem_is_float(v->type.elem) ? F32 : v->type.elem;
         if (n->op != OP_batch_norm || i < 3)
             t->params += count;
-        t->bytes += count * (int64_t)elem_bytes(e);
+        t->weight_bytes += count * (int64_t)elem_bytes(e);
     }
 }
 
-static void add_row(Arena *a, Table *table, const Graph *g, const Node *n, Totals *sum)
+static int64_t type_bytes(const Type *t)
 {
-    const Type *out = &value_get(g, n->out)->type;
-    Totals      t = {.macs = model_macs(g, n)};
+    return type_count(t) * (int64_t)elem_bytes(t->elem);
+}
+
+static void add_totals(Arena *a, Table *table, const Totals *t)
+{
+    table_cell(table, "%s", grouped_or_blank(a, t->params));
+    table_cell(table, "%s", grouped_or_blank(a, t->macs));
+    table_cell(table, "%s", grouped_or_blank(a, t->weight_bytes));
+    table_cell(table, "%s", grouped(a, t->output_bytes));
+}
+
+static void add_row(Arena *a, Table *table, const char *layer, const char *op, const Type *output,
+                    const Totals *t)
+{
+    table_cell(table, "%s", text_printable(a, layer));
+    table_cell(table, "%s", op);
+    table_cell(table, "%s", shape_text(a, output));
+    add_totals(a, table, t);
+}
+
+/* layer_totals - what one node has and makes; added to `sum`. */
+static Totals layer_totals(const Graph *g, const Node *n, Totals *sum)
+{
+    Totals t = {.macs = model_macs(g, n), .output_bytes = type_bytes(&value_get(g, n->out)->type)};
     count_constants(g, n, &t);
-    table_cell(table, "%s", text_printable(a, n->name));
-    table_cell(table, "%s", op_info(n->op)->name);
-    table_cell(table, "%s", shape_text(a, out));
-    table_cell(table, "%s", grouped_or_blank(a, t.params));
-    table_cell(table, "%s", grouped_or_blank(a, t.macs));
-    table_cell(table, "%s", grouped_or_blank(a, t.bytes));
     sum->params += t.params;
     sum->macs += t.macs;
-    sum->bytes += t.bytes;
+    sum->weight_bytes += t.weight_bytes;
+    sum->output_bytes += t.output_bytes;
+    return t;
 }
 
 static Table *layer_table(Compilation *c)
 {
-    static const char *const titles[] = {"layer",   "op",    "output",
-                                         ">params", ">MACs", ">weight bytes"};
-    const Graph             *g = c->graph;
-    Table                   *table = table_new(c->arena, titles, COUNT_OF(titles));
-    Totals                   sum = {0};
+    static const char *const titles[] = {
+        "layer", "op", "output", ">params", ">MACs", ">weight bytes", ">output bytes"};
+    const Graph *g = c->graph;
+    Table       *table = table_new(c->arena, titles, COUNT_OF(titles));
+    Totals       sum = {0};
     for (int i = 0; i < g->n_inputs; i++) {
-        Type t = port_type(g, &g->inputs[i]);
-        table_cell(table, "%s", text_printable(c->arena, g->inputs[i].name));
-        table_cell(table, "input");
-        table_cell(table, "%s", shape_text(c->arena, &t));
-        for (int k = 0; k < 3; k++)
-            table_cell(table, "%s", "");
+        Type   type = port_type(g, &g->inputs[i]);
+        Totals t = {.output_bytes = type_bytes(&type)};
+        add_row(c->arena, table, g->inputs[i].name, "input", &type, &t);
     }
-    for (NodeId n = graph_first(g); n; n = graph_next(g, n))
-        add_row(c->arena, table, g, node_get(g, n), &sum);
+    for (NodeId id = graph_first(g); id; id = graph_next(g, id)) {
+        const Node *n = node_get(g, id);
+        Totals      t = layer_totals(g, n, &sum);
+        add_row(c->arena, table, n->name, op_info(n->op)->name, &value_get(g, n->out)->type, &t);
+    }
     table_rule(table);
     table_cell(table, "total");
     table_cell(table, "%s", "");
     table_cell(table, "%s", "");
-    table_cell(table, "%s", grouped(c->arena, sum.params));
-    table_cell(table, "%s", grouped(c->arena, sum.macs));
-    table_cell(table, "%s", grouped(c->arena, sum.bytes));
+    add_totals(c->arena, table, &sum);
     return table;
 }
 
@@ -107,6 +123,32 @@ static const char *proof_text(Arena *a, const MemoryPlan *p)
                         100.0 * (double)(p->bytes - p->lower_bound) / (double)p->lower_bound);
 }
 
+/* ports_bytes - the memory of inputs and outputs, which is the caller's. */
+static int64_t ports_bytes(const Graph *g)
+{
+    int64_t bytes = 0;
+    for (int i = 0; i < g->n_inputs; i++)
+        bytes += type_bytes(&value_get(g, g->inputs[i].value)->type);
+    for (int i = 0; i < g->n_outputs; i++)
+        bytes += type_bytes(&value_get(g, g->outputs[i].value)->type);
+    return bytes;
+}
+
+/* print_memory - what a prediction needs on the target, as the emitted C will state it. */
+static void print_memory(Compilation *c, const Options *o)
+{
+    EmitOptions e;
+    model_emit_options(c, o, "", &e);
+    const MemoryPlan *plan = c->graph->plan;
+    int64_t           weights = weights_bytes(c->program, &e), ports = ports_bytes(c->graph);
+    const char       *target = o->target->name;
+    printf("arena on %s: %s bytes, %s\n", target, grouped(c->arena, plan->bytes),
+           proof_text(c->arena, plan));
+    printf("weights on %s: %s bytes\n", target, grouped(c->arena, weights));
+    printf("inputs and outputs: %s bytes\n", grouped(c->arena, ports));
+    printf("memory for prediction: %s bytes\n", grouped(c->arena, plan->bytes + weights + ports));
+}
+
 int command_inspect(Compilation *c, const Options *o)
 {
     Options shapes = *o;
@@ -114,12 +156,10 @@ int command_inspect(Compilation *c, const Options *o)
     if (!model_read(c, o) || !model_passes(c, &shapes))
         return diag_status(c->diag);
     Table *table = layer_table(c);
-    if (!model_passes(c, o))
+    if (!model_passes(c, o) || (c->graph->plan && !model_program(c, o)))
         return diag_status(c->diag);
     table_print(table, stdout);
-    const MemoryPlan *plan = c->graph->plan;
-    if (plan)
-        printf("arena on %s: %s bytes, %s\n", o->target->name, grouped(c->arena, plan->bytes),
-               proof_text(c->arena, plan));
+    if (c->graph->plan)
+        print_memory(c, o);
     return EXIT_DONE;
 }

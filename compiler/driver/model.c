@@ -82,11 +82,14 @@ void model_emit_options(Compilation *c, const Options *o, const char *stem, Emit
 
 bool model_compile(Compilation *c, const Options *o)
 {
-    EmitOptions e;
     if (o->schedule && !(c->schedules = schedule_read(c->arena, c->diag, o->schedule)))
         return false;
-    if (!model_read(c, o) || !model_passes(c, o))
-        return false;
+    return model_read(c, o) && model_passes(c, o) && model_program(c, o);
+}
+
+bool model_program(Compilation *c, const Options *o)
+{
+    EmitOptions e;
     if (!c->graph->plan) {
         diag_error(c->diag, (Span){0},
                    "without the pass plan-memory there is no code to emit; "

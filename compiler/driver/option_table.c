@@ -38,8 +38,9 @@ const Command commands[] = {
      "Builds the program and times it: median and minimum in ms, and multiply-accumulates a second.",
      command_bench},
     {"inspect", "MODEL", "list the layers of a model",
-     "One row a layer: op, output shape, parameters, multiply-accumulates, bytes of weights; then\n"
-     "totals, and the arena of the chosen target with the proof that no smaller one will do.",
+     "One row a layer: op, output shape, parameters, multiply-accumulates, bytes of weights and of the\n"
+     "output; totals; then the memory a prediction needs on the target: the arena, with the proof that\n"
+     "no smaller one will do, weights as they are stored there, inputs and outputs.",
      command_inspect},
     {"convert", "MODEL -o OUT.json", "any model as kiln JSON and safetensors",
      "Writes OUT.json and OUT.safetensors. Compiling them gives the same bytes of C as compiling MODEL.",
