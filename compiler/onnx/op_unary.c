@@ -268,7 +268,8 @@ ONNX_IMPORT(prelu)
     const Tensor *t = arg_tensor(im, n, 1, "slope");
     if (!t)
         return false;
-    Tensor  vector = {type_plain(F32, 1, &count), t->data};
-    ValueId in[2] = {x, node_constant(im, n, "slope", &vector)};
+    Tensor *vector = arena_struct(im->arena, Tensor);
+    *vector = (Tensor){type_plain(F32, 1, &count), t->data};
+    ValueId in[2] = {x, node_constant(im, n, "slope", vector)};
     return node_result(im, n, 0, node_add(im, n, OP_prelu, 2, in, NULL));
 }
