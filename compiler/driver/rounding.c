@@ -40,6 +40,7 @@ static double sum_length(const Graph *g, const Node *n)
     const Type  *in = first ? &first->type : out;
     switch (n->op) {
     case OP_conv2d:
+    case OP_conv_transpose:
     case OP_linear:
     case OP_matmul: return (double)model_macs(g, n) / (double)type_count(out) + 1;
     case OP_avg_pool: return (double)(n->attrs.kernel[0] * n->attrs.kernel[1]);
@@ -94,7 +95,9 @@ static double rms(const Array *a)
 static double sum_size(const Node *n, const Array *const in[], const Array *out, double length)
 {
     double size = rms(out);
-    if (n->op == OP_conv2d || n->op == OP_linear || n->op == OP_matmul)
+    bool   is_product = n->op == OP_conv2d || n->op == OP_conv_transpose || n->op == OP_linear ||
+                      n->op == OP_matmul;
+    if (is_product)
         size = fmax(size, sqrt(length) * rms(in[0]) * rms(in[1]));
     else if (length > 1 && n->n_own == 1)
         size = fmax(size, rms(in[0]) / sqrt(length));

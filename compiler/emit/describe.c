@@ -29,7 +29,7 @@ static void add_window(Text *s, const Node *n, const int64_t kernel[2])
         add_pair(s, " stride ", n->attrs.strides);
     if (n->attrs.dilations[0] > 1 || n->attrs.dilations[1] > 1)
         add_pair(s, " dilation ", n->attrs.dilations);
-    if (n->op == OP_conv2d && n->attrs.groups > 1)
+    if (n->attrs.groups > 1)
         text_printf(s, " in %" PRId64 " groups", n->attrs.groups);
 }
 
@@ -41,11 +41,12 @@ const char *describe_node(const Graph *g, NodeId id, Arena *a)
     const Type *y = &value_get(g, n->out)->type;
     Text        s = text_new(a);
     text_add(&s, op_info(n->op)->name);
-    if (n->op == OP_conv2d && w)
+    bool is_conv = n->op == OP_conv2d || n->op == OP_conv_transpose;
+    if (is_conv && w)
         add_window(&s, n, w->type.dims + 2);
     if (n->op == OP_max_pool || n->op == OP_avg_pool)
         add_window(&s, n, n->attrs.kernel);
-    if (n->op == OP_conv2d && x)
+    if (is_conv && x)
         text_printf(&s, ", %" PRId64 " -> %" PRId64 ", %" PRId64 "x%" PRId64, x->type.dims[1],
                     y->dims[1], y->dims[2], y->dims[3]);
     else if (n->op == OP_linear && w)

@@ -111,6 +111,7 @@ typedef enum { PAD_MODE_CONSTANT, PAD_MODE_REFLECT, PAD_MODE_EDGE } PadMode;
 typedef struct OpAttrs {
     int64_t kernel[2], strides[2], padding[4], dilations[2]; /* padding: top, left, bottom, right */
     PadRule pad_rule; /* PAD_EXPLICIT once shapes are inferred */
+    int64_t output_padding[2]; /* conv_transpose */
     int64_t groups, axis, size;
     bool    ceil_mode, count_include_pad, keepdims, has_axis, tanh_form;
     double  epsilon, alpha, beta, bias, min, max, value;

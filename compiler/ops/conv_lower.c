@@ -1,6 +1,6 @@
-/* conv_lower.c - conv2d and linear as loops.
+/* conv_lower.c - conv2d, linear and the parts of conv_transpose as loops.
  *
- * One nest serves every case: output channels in blocks of `by` lanes, input channels in blocks of
+ * One nest serves every convolution: output channels in blocks of `by` lanes, input channels in blocks of
  * `bx`, both 1 on a target without vectors.
  *
  *     for n, g, ocb, oh, ow, ocl
@@ -8,6 +8,9 @@
  *         for icb, kh, kw, icl
  *             acc += x[n, ic, oh*stride + kh*dilation - pad, ..] * w[oc, ic, kh, kw]
  *         y[n, oc, oh, ow] = epilogue(acc)
+ *
+ * A part of a transposed convolution (conv_transpose.c) differs in where y is written, and may have a
+ * loop over phases beside oh.
  *
  * Groups: with whole blocks a group (or without blocks) g is a loop of its own. Narrow groups that
  * share a block are made dense: within one block of L channels the weights between groups are zero, so
@@ -47,13 +50,12 @@ static const Tensor *dense_groups(Arena *a, const Tensor *w, int64_t lanes)
     return t;
 }
 
-static Cut conv_cut(const Graph *g, const Node *n, Arena *a)
+static Cut conv_cut(const Graph *g, const Node *n, const Tensor *w, Arena *a)
 {
-    const Type   *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
-    const Tensor *w = value_get(g, n->in[1])->constant;
-    int64_t       groups = n->attrs.groups, ocg = y->dims[1] / groups, icg = x->dims[1] / groups;
-    int64_t       by = y->layout.block, bx = x->layout.block;
-    Cut           c = {groups, ocg, icg, by, bx, false, w};
+    const Type *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
+    int64_t     groups = n->attrs.groups, ocg = y->dims[1] / groups, icg = x->dims[1] / groups;
+    int64_t     by = y->layout.block, bx = x->layout.block;
+    Cut         c = {groups, ocg, icg, by, bx, false, w};
     if (by == 1)
         return c;
     if (groups > 1 && ocg == 1 && icg == 1) {
@@ -62,7 +64,7 @@ static Cut conv_cut(const Graph *g, const Node *n, Arena *a)
         c.oc = by;
         c.ic = 1;
     } else if (groups > 1 && icg % bx != 0) {
-        c.weight = dense_groups(a, w, by);
+        c.weight = w ? dense_groups(a, w, by) : NULL;
         c.groups = y->dims[1] / by;
         c.oc = c.ic = by;
     } else {
@@ -73,42 +75,61 @@ static Cut conv_cut(const Graph *g, const Node *n, Arena *a)
 }
 
 typedef struct ConvLoops {
-    LoopId n, g, ocb, oh, ow, ocl; /* parallel */
-    LoopId icb, kh, kw, icl;       /* reduce   */
+    LoopId n, g, ocb, rh, oh, rw, ow, ocl; /* parallel */
+    LoopId icb, kh, kw, icl;               /* reduce   */
 } ConvLoops;
 
-static ConvLoops conv_loops(Kernel *k, const Cut *c, const Type *y, const int64_t kernel[2])
+static ConvLoops conv_loops(Kernel *k, const Cut *c, int64_t images, const ConvAxis axis[2])
 {
     ConvLoops l;
     /* Without vectors or input blocks the taps are innermost; unroll_k is about the innermost loop. */
     LoopAxis kw_axis = c->bx == 1 ? AXIS_K : AXIS_NONE;
-    l.n = kernel_loop_if(k, "n", y->dims[0], PARALLEL, AXIS_NONE);
+    l.n = kernel_loop_if(k, "n", images, PARALLEL, AXIS_NONE);
     l.g = kernel_loop_if(k, "g", c->groups, PARALLEL, AXIS_NONE);
     l.ocb = kernel_loop_if(k, "oc", c->oc / c->by, PARALLEL, AXIS_N);
-    l.oh = kernel_loop_if(k, "oh", y->dims[2], PARALLEL, AXIS_NONE);
-    l.ow = kernel_loop_if(k, "ow", y->dims[3], PARALLEL, AXIS_M);
+    l.rh = kernel_loop_if(k, "rh", axis[0].phases, PARALLEL, AXIS_NONE);
+    l.oh = kernel_loop_if(k, "oh", axis[0].count, PARALLEL, AXIS_NONE);
+    l.rw = kernel_loop_if(k, "rw", axis[1].phases, PARALLEL, AXIS_NONE);
+    l.ow = kernel_loop_if(k, "ow", axis[1].count, PARALLEL, AXIS_M);
     l.ocl = kernel_loop_if(k, "ol", c->by, PARALLEL, AXIS_LANE);
     l.icb = kernel_loop_if(k, "ic", c->depthwise ? 1 : c->ic / c->bx, REDUCE, AXIS_NONE);
-    l.kh = kernel_loop_if(k, "kh", kernel[0], REDUCE, AXIS_NONE);
-    l.kw = kernel_loop_if(k, "kw", kernel[1], REDUCE, kw_axis);
+    l.kh = kernel_loop_if(k, "kh", axis[0].taps ? axis[0].taps : 1, REDUCE, AXIS_NONE);
+    l.kw = kernel_loop_if(k, "kw", axis[1].taps ? axis[1].taps : 1, REDUCE, kw_axis);
     l.icl = c->depthwise ? 0 : kernel_loop_if(k, "il", c->bx, REDUCE, AXIS_K);
     return l;
 }
 
-/* Where the step reads x; and the tests that keep it off the padding, where the halo does not. */
-static At conv_x_at(const Node *n, const Cut *c, const ConvLoops *l)
+/* The row (or column) of x that output `o` of an axis reads with tap `tap`. */
+static Affine axis_reads(const ConvAxis *a, LoopId o, LoopId tap)
 {
-    const OpAttrs *a = &n->attrs;
-    At             at = {.block = c->bx, .n = affine_loop(l->n)};
+    Affine at = affine_add(affine_scale(affine_loop(o), a->stride),
+                           affine_scale(affine_loop(tap), a->dilation));
+    return affine_offset(at, a->offset);
+}
+
+static Affine axis_writes(const ConvAxis *a, LoopId o, LoopId phase)
+{
+    Affine at = affine_add(affine_scale(affine_loop(o), a->out_stride), affine_loop(phase));
+    return affine_offset(at, a->out_offset);
+}
+
+static At conv_x_at(const ConvAxis axis[2], const Cut *c, const ConvLoops *l)
+{
+    At at = {.block = c->bx, .n = affine_loop(l->n)};
     at.cb = affine_add(affine_scale(affine_loop(l->g), c->depthwise ? 1 : c->ic / c->bx),
                        affine_loop(l->icb));
     at.cl = affine_loop(c->depthwise ? l->ocl : l->icl);
-    at.h = affine_add(affine_scale(affine_loop(l->oh), a->strides[0]),
-                      affine_scale(affine_loop(l->kh), a->dilations[0]));
-    at.w = affine_add(affine_scale(affine_loop(l->ow), a->strides[1]),
-                      affine_scale(affine_loop(l->kw), a->dilations[1]));
-    at.h = affine_offset(at.h, -a->padding[0]);
-    at.w = affine_offset(at.w, -a->padding[1]);
+    at.h = axis_reads(&axis[0], l->oh, l->kh);
+    at.w = axis_reads(&axis[1], l->ow, l->kw);
+    return at;
+}
+
+static At conv_y_at(const ConvAxis axis[2], const Cut *c, const ConvLoops *l)
+{
+    At at = {.block = c->by, .n = affine_loop(l->n), .cl = affine_loop(l->ocl)};
+    at.cb = affine_add(affine_scale(affine_loop(l->g), c->oc / c->by), affine_loop(l->ocb));
+    at.h = axis_writes(&axis[0], l->oh, l->rh);
+    at.w = axis_writes(&axis[1], l->ow, l->rw);
     return at;
 }
 
@@ -122,8 +143,15 @@ static Stmt *conv_guard(Kernel *k, Affine index, int64_t bound, int64_t before, 
     return st_guard(k, &(Test){index, bound}, 1, body);
 }
 
+/* The entry of the weight's row (or column) dimension. */
+static Affine weight_tap(const ConvAxis *a, LoopId tap, LoopId phase)
+{
+    return affine_add(affine_scale(affine_loop(tap), a->phases), affine_loop(phase));
+}
+
 /* The weight of one step: row-major over the padded [O, I/groups, KH, KW]. */
-static const Expr *conv_weight(Kernel *k, ValueId v, const Cut *c, const ConvLoops *l)
+static const Expr *conv_weight(Kernel *k, ValueId v, const Cut *c, const ConvAxis axis[2],
+                               const ConvLoops *l)
 {
     const int64_t *d = c->weight->type.dims;
     int64_t        padded[4] = {c->groups * c->oc, c->depthwise ? 1 : c->ic, d[2], d[3]};
@@ -134,8 +162,8 @@ static const Expr *conv_weight(Kernel *k, ValueId v, const Cut *c, const ConvLoo
                    affine_add(affine_scale(affine_loop(l->ocb), c->by), affine_loop(l->ocl)));
     Affine i = affine_add(affine_scale(affine_loop(l->icb), c->bx), affine_loop(l->icl));
     Affine at = affine_add(affine_scale(o, padded[1]), i);
-    at = affine_add(affine_scale(at, d[2]), affine_loop(l->kh));
-    return ex_load(k, w, affine_add(affine_scale(at, d[3]), affine_loop(l->kw)));
+    at = affine_add(affine_scale(at, d[2]), weight_tap(&axis[0], l->kh, l->rh));
+    return ex_load(k, w, affine_add(affine_scale(at, d[3]), weight_tap(&axis[1], l->kw, l->rw)));
 }
 
 /* The reduce loops around the step. Padding is tested outside the loops over channels that the tests
@@ -173,34 +201,50 @@ static Stmt *init_bias(Kernel *k, Graph *g, const Node *n, TempId acc, const At 
     return st_set(k, acc, ASSIGN, bias ? bias : ex_const(k, 0.0));
 }
 
+void lower_conv_part(Graph *g, Kernel *k, const Node *n, const ConvAxis axis[2],
+                     const Tensor *weight)
+{
+    const Type *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
+    Cut         c = conv_cut(g, n, weight, k->arena);
+    ConvLoops   l = conv_loops(k, &c, y->dims[0], axis);
+    At          xa = conv_x_at(axis, &c, &l), ya = conv_y_at(axis, &c, &l);
+    TempId      acc = kernel_temp(k, "acc", (VType){F32, 1});
+    Stmt       *leaf = st_block(k);
+    st_add(k, leaf, init_bias(k, g, n, acc, &ya));
+    if (axis[0].taps && axis[1].taps) {
+        const Expr *in = lower_load(g, k, n->in[0], x, &xa);
+        const Expr *product = ex_binary(k, B_MUL, in, conv_weight(k, n->in[1], &c, axis, &l));
+        st_add(k, leaf, conv_reduce(k, g, n, &l, &xa, st_set(k, acc, ASSIGN_ADD, product)));
+    }
+    Stmt *store = lower_store(g, k, n->out, &ya, lower_epilogue(g, k, n, ex_temp(k, acc), &ya));
+    store = conv_guard(k, ya.w, y->dims[3], 0, 0, store);
+    st_add(k, leaf, conv_guard(k, ya.h, y->dims[2], 0, 0, store));
+    const LoopId parallel[] = {l.n, l.g, l.ocb, l.rh, l.oh, l.rw, l.ow, l.ocl};
+    st_add(k, k->body, lower_nest(k, parallel, (int)COUNT_OF(parallel), leaf));
+}
+
 void lower_conv2d(Graph *g, NodeId id, Kernel *k)
 {
-    const Node *n = node_get(g, id);
+    const Node    *n = node_get(g, id);
+    const OpAttrs *a = &n->attrs;
     if (n->winograd) {
         lower_winograd(g, id, k);
         return;
     }
-    const Type *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
-    Cut         c = conv_cut(g, n, k->arena);
-    ConvLoops   l = conv_loops(k, &c, y, c.weight->type.dims + 2);
-    At          xa = conv_x_at(n, &c, &l);
-    At          ya = {.block = c.by, .n = affine_loop(l.n), .cl = affine_loop(l.ocl)};
-    ya.cb = affine_add(affine_scale(affine_loop(l.g), c.oc / c.by), affine_loop(l.ocb));
-    ya.h = affine_loop(l.oh);
-    ya.w = affine_loop(l.ow);
-    k->macs = type_count(y) * (x->dims[1] / n->attrs.groups) * c.weight->type.dims[2] *
-              c.weight->type.dims[3];
-
+    const Type   *y = &value_get(g, n->out)->type;
+    const Tensor *w = value_get(g, n->in[1])->constant;
+    ConvAxis      axis[2];
+    for (int i = 0; i < 2; i++)
+        axis[i] = (ConvAxis){.count = y->dims[2 + i],
+                             .phases = 1,
+                             .taps = w->type.dims[2 + i],
+                             .stride = a->strides[i],
+                             .dilation = a->dilations[i],
+                             .offset = -a->padding[i],
+                             .out_stride = 1};
+    k->macs = type_count(y) * w->type.dims[1] * w->type.dims[2] * w->type.dims[3];
     lower_zero_halo(g, k, n->out);
-    TempId      acc = kernel_temp(k, "acc", (VType){F32, 1});
-    const Expr *product =
-        ex_binary(k, B_MUL, lower_load(g, k, n->in[0], x, &xa), conv_weight(k, n->in[1], &c, &l));
-    Stmt *leaf = st_block(k);
-    st_add(k, leaf, init_bias(k, g, n, acc, &ya));
-    st_add(k, leaf, conv_reduce(k, g, n, &l, &xa, st_set(k, acc, ASSIGN_ADD, product)));
-    st_add(k, leaf, lower_store(g, k, n->out, &ya, lower_epilogue(g, k, n, ex_temp(k, acc), &ya)));
-    const LoopId parallel[] = {l.n, l.g, l.ocb, l.oh, l.ow, l.ocl};
-    st_add(k, k->body, lower_nest(k, parallel, 6, leaf));
+    lower_conv_part(g, k, n, axis, w);
 }
 
 /* linear reads x in the order of its memory: x may be [N, I] or a stored [N, C, H, W] whose flattened

@@ -39,6 +39,7 @@ static unsigned op_flags(Op op)
     case OP_div:
     case OP_pow: return OPF_BINARY | OPF_EPILOGUE | OPF_UNBOUNDED;
     case OP_conv2d:
+    case OP_conv_transpose:
     case OP_linear:
     case OP_batch_norm:
     case OP_prelu:

@@ -10,6 +10,7 @@
  *   math.c         exp, log, tanh, erf as expressions of adds and multiplies
  *   conv.c         conv2d, linear: attributes, shapes, evaluators
  *   conv_lower.c   conv2d, linear: their loops
+ *   conv_transpose.c  conv_transpose: its phases, each a convolution
  *   winograd.c     conv2d by Winograd's minimal filtering
  *   matmul.c       matmul
  *   norm.c         batch_norm, lrn
@@ -248,6 +249,23 @@ void box_copy(Graph *g, Kernel *k, ValueId x, ValueId y, const Box *box);
 void box_fill(Graph *g, Kernel *k, ValueId y, const Box *box, double value);
 /* box_zero_channels - zero the channels past C in the last block of `y`, if there are any. */
 void box_zero_channels(Graph *g, Kernel *k, ValueId y);
+
+/* ---- conv_lower.c ----------------------------------------------------------------------- */
+
+/* Rows (or columns) of a convolution, or of a part of a transposed one. Output `o` of `count`, phase `r`
+ * of `phases` is row  o * out_stride + r + out_offset  of y; those outside y are left out. Its tap `t` of
+ * `taps` (0: the bias alone) reads row  o * stride + t * dilation + offset  of x, where there is one, and
+ * entry  t * phases + r  of the weight. */
+typedef struct ConvAxis {
+    int64_t count, phases, taps;
+    int64_t stride, dilation, offset;
+    int64_t out_stride, out_offset;
+} ConvAxis;
+
+/* lower_conv_part - a nest for conv2d-like `n` with weights [O, I/groups, entries, entries]; NULL where
+ * there are no taps. */
+void lower_conv_part(Graph *g, Kernel *k, const Node *n, const ConvAxis axis[2],
+                     const Tensor *weight);
 
 /* ---- winograd.c ------------------------------------------------------------------------- */
 

@@ -89,6 +89,27 @@ class Maker:
         return Case(name, {name + "_x": xa},
                     lambda m: m.node(name, "linear", [m.input(name + "_x", xa)], params), ref, sum_bound(mag, i))
 
+    def conv_transpose(self, name, x, o, kernel, stride=1, pad=0, dil=1, groups=1, out=0, bias=True, then=()):
+        pair = [list(v) if isinstance(v, tuple) else [v, v] for v in (stride, pad, dil, out)]
+        stride, pad, dil, out = pair
+        fan_in = x[1] // groups * kernel[0] * kernel[1]
+        xa, wa = self.array(*x), self.array(x[1], o // groups, *kernel, scale=(2 / fan_in) ** 0.5)
+        ba, sa = self.array(o), self.array(1, o, 1, 1)
+        ref, mag = [F.conv_transpose2d(f(d(xa)), f(d(wa)), f(d(ba)) if bias else None, stride, pad, out, groups, dil)
+                    for f in (lambda t: t, torch.abs)]
+        for step in then:
+            ref = ref * d(sa) if step == "scale" else ref.relu()
+            mag = mag * d(sa).abs() if step == "scale" else mag
+
+        def add(m):
+            params = {"weight": wa, **({"bias": ba} if bias else {})}
+            last = m.node(name, "conv_transpose", [m.input(name + "_x", xa)], params, strides=stride,
+                          padding=pad + pad, dilations=dil, groups=groups, output_padding=out)
+            for i, step in enumerate(then):
+                last = m.node(f"{name}_s{i}", *(("mul", [last], {"b": sa}) if step == "scale" else (step, [last])))
+            return last
+        return Case(name, {name + "_x": xa}, add, ref, sum_bound(mag, fan_in + 4))
+
     def matmul(self, name, a, b, param=False):
         xa, xb = self.array(*a), self.array(*b)
         inputs = {name + "_a": xa} if param else {name + "_a": xa, name + "_b": xb}

@@ -56,6 +56,25 @@ def sums(k):
     yield k.batch_norm("bn2", (2, 16))
 
 
+def transposed(k):
+    yield k.conv_transpose("plain", (1, 3, 5, 7), 5, (3, 3))
+    yield k.conv_transpose("double", (1, 16, 7, 7), 32, (2, 2), 2, then=("relu",))
+    yield k.conv_transpose("gan", (1, 33, 4, 4), 17, (4, 4), 2, 1, then=("scale", "relu"))
+    yield k.conv_transpose("odd", (1, 8, 5, 6), 16, (3, 3), 2, 1, out=1)
+    yield k.conv_transpose("gaps", (2, 4, 3, 5), 16, (2, 1), 3)
+    yield k.conv_transpose("stride7", (1, 5, 3, 4), 16, (14, 9), 7, 3, out=2)
+    yield k.conv_transpose("wide_gaps", (1, 3, 2, 3), 19, (3, 2), 6)
+    yield k.conv_transpose("one_pixel", (1, 32, 1, 1), 16, (4, 4))
+    yield k.conv_transpose("one_row", (1, 3, 1, 9), 4, (3, 3), 2, (0, 1), out=1)
+    yield k.conv_transpose("dilated", (1, 16, 5, 5), 16, (3, 3), 2, 2, 3, out=1)
+    yield k.conv_transpose("dilated2", (1, 4, 6, 5), 7, (3, 2), (4, 2), 1, 2, out=1)
+    yield k.conv_transpose("depthwise", (1, 32, 6, 6), 32, (4, 4), 2, 1, groups=32)
+    yield k.conv_transpose("groups", (1, 32, 4, 5), 16, (3, 3), 2, 1, groups=2, bias=False)
+    yield k.conv_transpose("groups_odd", (1, 9, 4, 5), 15, (3, 3), 2, 0, groups=3)
+    yield k.conv_transpose("batch", (3, 16, 4, 3), 16, (3, 3), 1, 1)
+    yield k.conv_transpose("cropped", (1, 2, 3, 3), 3, (5, 5), 2, 4)
+
+
 def pools(k):
     yield k.max_pool("mp", (1, 16, 8, 8), 2, 2)
     yield k.max_pool("mp_pad", (1, 32, 9, 7), 3, 2, 1)
@@ -197,7 +216,7 @@ def movement(k):
     yield k.exact("identity", "identity", x, lambda a: a)
 
 
-GROUPS = {"sums": sums, "pools": pools, "activations": activations, "functions": functions,
+GROUPS = {"sums": sums, "transposed": transposed, "pools": pools, "activations": activations, "functions": functions,
           "arithmetic": arithmetic, "movement": movement}
 
 

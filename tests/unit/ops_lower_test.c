@@ -294,6 +294,37 @@ static void test_matmul(void)
     CHECK(lowers(OP_matmul, pairs[random_below(COUNT_OF(pairs))], (OpAttrs){0}));
 }
 
+/* Group sizes as they may meet blocks of 4: none, single channels, whole blocks. */
+static void test_conv(void)
+{
+    static const int groups[] = {1, 1, 5, 2}, in[] = {3, 8, 5, 8}, out[] = {5, 4, 5, 16};
+    OpAttrs          a = {0};
+    int64_t          pick = random_below(COUNT_OF(groups)), kernel[2];
+    a.groups = groups[pick];
+    for (int i = 0; i < 2; i++) {
+        kernel[i] = random_between(1, 4);
+        a.strides[i] = random_between(1, random_below(4) ? 3 : 7);
+        a.dilations[i] = a.strides[i] > 4 ? 1 : random_between(1, 3);
+    }
+    for (int i = 0; i < 4; i++)
+        a.padding[i] = random_below(kernel[i % 2]);
+    char types[100];
+    snprintf(types, sizeof types, "2 %d 9 10, %d %d %d %d, %d", in[pick], out[pick],
+             in[pick] / groups[pick], (int)kernel[0], (int)kernel[1], out[pick]);
+    OpAttrs plain = a;
+    for (int i = 0; i < 2; i++)
+        plain.dilations[i] = random_between(1, 2);
+    CHECK(lowers(OP_conv2d, types, plain));
+    for (int i = 0; i < 2; i++)
+        a.output_padding[i] = random_below(a.strides[i]);
+    snprintf(types, sizeof types, "2 %d %d %d, %d %d %d %d, %d", in[pick],
+             (int)random_between(1, 6), (int)random_between(4, 6), in[pick],
+             out[pick] / groups[pick], (int)kernel[0], (int)kernel[1], out[pick]);
+    for (int i = 0; i < 4; i += 2)
+        a.padding[i] = 0; /* rows may be one */
+    CHECK(lowers(OP_conv_transpose, types, a));
+}
+
 static void test_norm(void)
 {
     static const char *const norms[] = {"2 5 3 4, 5, 5, 5, 5", "3 7, 7, 7, 7, 7",
@@ -417,6 +448,7 @@ int main(void)
     test_wide_pool();
     for (int i = 0; i < 40; i++) {
         test_elementwise();
+        test_conv();
         test_matmul();
         test_norm();
         test_pool();
