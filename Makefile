@@ -33,7 +33,7 @@ UNITS    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*_test.c
 C_FILES  := $(SOURCES) $(wildcard tests/unit/*.c tests/*/Inputs/*.c) $(filter %.c,$(RUNTIME))
 SCRIPTS  := $(wildcard tools/*.sh tests/*/*.sh) .ci/run tests/run-all
 
-.PHONY: all test sanitize units demo bench generated check-format format lint install clean deps help
+.PHONY: all test sanitize units demo bench onnx-suite onnx-networks generated check-format format lint install clean deps help
 .DELETE_ON_ERROR:
 
 all: $(B)/kiln
@@ -68,7 +68,8 @@ $(B)/protobuf/onnx.pb-c.c: $(B)/protobuf/onnx.pb-c.h ;
 $(B)/protobuf/onnx.pb-c.o: $(B)/protobuf/onnx.pb-c.c
 	$(call SAY,CC  )$(CC) -std=c11 $(CFLAGS) -I$(B)/protobuf -c -o $@ $<
 
-$(filter $(B)/compiler/onnx/%.o,$(OBJECTS)): | $(B)/protobuf/onnx.pb-c.h
+$(filter $(B)/compiler/onnx/%.o,$(OBJECTS)) $(B)/tests/unit/onnx_hostile_test.o: \
+    | $(B)/protobuf/onnx.pb-c.h
 
 $(B)/unit/%: $(B)/tests/unit/%.o $(PARTS)
 	@mkdir -p $(@D)
@@ -94,6 +95,18 @@ bench:
 	tools/install-deps.sh build bench
 	$(MAKE) all
 	B=$(B) tools/bench.sh
+
+# The tables of docs/onnx.md come from these two.
+onnx-suite:
+	tools/install-deps.sh build test
+	$(MAKE) all
+	B=$(B) $(PYTHON) tools/onnx_suite.py --write
+
+onnx-networks:
+	tools/install-deps.sh build bench
+	$(MAKE) all
+	tools/install-ort.sh $(B)/bench/node
+	B=$(B) $(PYTHON) tests/differential/onnx_networks.py --full --write
 
 # The emitted C of one small network, kept for readers; a test checks that it is up to date.
 generated: all
@@ -133,6 +146,8 @@ help:
 	@echo 'make test            all tests, with sanitizers; ends with N passed, N failed'
 	@echo 'make demo            a trained network as C, on 10,000 images'
 	@echo 'make bench           emitted code against other runtimes'
+	@echo "make onnx-suite      ONNX's backend tests; renews their table in docs/onnx.md"
+	@echo 'make onnx-networks   torchvision through ONNX, against PyTorch and ONNX Runtime'
 	@echo 'make generated       renew generated/'
 	@echo 'make format          clang-format over the sources (check-format only looks)'
 	@echo 'make lint            cppcheck and clang-tidy'
