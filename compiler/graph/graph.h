@@ -113,7 +113,7 @@ typedef struct OpAttrs {
     PadRule pad_rule; /* PAD_EXPLICIT once shapes are inferred */
     int64_t output_padding[2]; /* conv_transpose */
     int64_t groups, axis, size;
-    bool    ceil_mode, count_include_pad, keepdims, has_axis, tanh_form;
+    bool    ceil_mode, count_include_pad, keepdims, has_axis, tanh_form, select_last_index;
     double  epsilon, alpha, beta, bias, min, max, value;
     PadMode mode;
     IntList list; /* reshape shape, transpose perm, reduce axes, adaptive output */

@@ -126,22 +126,19 @@ ONNX_IMPORT(reduce_terms)
 
 /* ---- ArgMax, ArgMin --------------------------------------------------------------------- */
 
-/* ArgMin is the first place where -x is largest. */
+/* ArgMin is where -x is largest. */
 ONNX_IMPORT(arg_max)
 {
     Reduction r = {.x = arg_value(im, n, 0, "data"), .keeps = attr_int(n, "keepdims", 1) != 0};
     OpAttrs   a = attrs_default(OP_arg_max);
     if (!r.x)
         return false;
-    if (attr_int(n, "select_last_index", 0) != 0)
-        return node_error(im, n,
-                          "select_last_index is 1, which is not supported; expected 0, the "
-                          "first of equals");
     int axis = node_axis(im, n, attr_int(n, "axis", 0), node_type(im, r.x).rank);
     if (axis < 0)
         return false;
     a.axis = axis;
     a.keepdims = true;
+    a.select_last_index = attr_int(n, "select_last_index", 0) != 0;
     r.axes = (IntList){1, {axis}};
     if (strcmp(n->row->name, "ArgMin") == 0)
         r.x = make_unary(im, n, OP_neg, r.x);

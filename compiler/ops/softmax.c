@@ -162,7 +162,11 @@ void lower_log_softmax(Graph *g, NodeId n, Kernel *k)
 
 /* ---- arg_max ---------------------------------------------------------------------------- */
 
-const AttrSpec attrs_arg_max[] = {AXIS(1), ATTR(keepdims, ATTR_BOOL, .fallback = 0)};
+const AttrSpec attrs_arg_max[] = {
+    AXIS(1),
+    ATTR(keepdims, ATTR_BOOL, .fallback = 0),
+    ATTR(select_last_index, ATTR_BOOL, .fallback = 0),
+};
 ATTRS_END(arg_max);
 
 #define MAX_ARG_MAX ((int64_t)1 << 24) /* indices up to here are exact in f32 */
@@ -196,15 +200,17 @@ void eval_arg_max(const Node *n, const Array *const in[], Array *out)
         for (int64_t i = 0; i < inner; i++) {
             const double *line = x + o * extent * inner + i;
             int64_t       best = 0;
-            for (int64_t a = 1; a < extent; a++)
-                if (line[a * inner] > line[best * inner])
+            for (int64_t a = 1; a < extent; a++) {
+                double x_a = line[a * inner], largest = line[best * inner];
+                if (n->attrs.select_last_index ? x_a >= largest : x_a > largest)
                     best = a;
+            }
             out->data[o * inner + i] = (double)best;
         }
 }
 
 /* The first place of the maximum, without a branch: of all places c where x is the maximum, the one
- * with the largest extent - c. */
+ * with the largest extent - c. The last: the one with the largest c + 1. */
 void lower_arg_max(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
@@ -213,12 +219,16 @@ void lower_arg_max(Graph *g, NodeId id, Kernel *k)
     TempId      m = largest_of_line(k, &l, body);
     TempId      best = kernel_temp(k, "best", (VType){F32, 1});
     LoopId      c = along(k, &l);
-    Affine      from_end = affine_offset(affine_scale(affine_loop(c), -1), l.extent);
+    bool        is_last = n->attrs.select_last_index;
+    Affine      rank = is_last ? affine_offset(affine_loop(c), 1)
+                               : affine_offset(affine_scale(affine_loop(c), -1), l.extent);
     const Expr *is_max = ex_binary(k, B_EQ, ex_load(k, l.x, line_index(&l, c)), ex_temp(k, m));
-    Stmt *step = st_set(k, best, ASSIGN_MAX, ex_binary(k, B_MUL, is_max, ex_index(k, from_end)));
+    Stmt       *step = st_set(k, best, ASSIGN_MAX, ex_binary(k, B_MUL, is_max, ex_index(k, rank)));
     st_add(k, body, st_set(k, best, ASSIGN, ex_const(k, 1)));
     st_add(k, body, st_for(k, c, step));
-    const Expr *place = ex_binary(k, B_SUB, ex_const(k, (double)l.extent), ex_temp(k, best));
+    const Expr *place = is_last
+                            ? ex_binary(k, B_SUB, ex_temp(k, best), ex_const(k, 1))
+                            : ex_binary(k, B_SUB, ex_const(k, (double)l.extent), ex_temp(k, best));
     Affine      at = affine_add(affine_scale(affine_loop(l.o), l.inner), affine_loop(l.i));
     st_add(k, body, st_store(k, lower_buffer(g, k, n->out), at, ASSIGN, ex_cast(k, I32, place)));
     st_add(k, k->body, lower_nest(k, (LoopId[]){l.o, l.i}, 2, body));

@@ -414,6 +414,7 @@ def reductions():
         yield Case(f"{op}_flat", 13, op, [x], fn(x, 3), axis=-1, keepdims=0)
         few = RANDOM.integers(0, 3, (4, 9)).astype(np.float32)
         yield Case(f"{op}_first", 12, op, [few], fn(few, 1), axis=1, keepdims=0)
+        yield Case(f"{op}_last", 13, op, [few], 8 - fn(few[:, ::-1], 1), axis=1, keepdims=0, select_last_index=1)
         line = random(7)
         yield Case(f"{op}_number", 13, op, [line], np.asarray(fn(line)), keepdims=0)
 

@@ -212,6 +212,10 @@ def movement(k):
     yield k.exact("shuffle", "channel_shuffle", x, lambda a: a.reshape(1, 3, 2, 5, 7).swapaxes(1, 2).reshape(a.shape),
                   groups=3)
     yield k.exact("argmax", "arg_max", (2, 7, 3), lambda a: a.argmax(1).astype(np.int32), axis=1)
+    equals = np.array([[0, 2, 1, 2], [3, 3, 0, 1], [1, 1, 1, 1]], np.float32)
+    yield k.exact("argmax_first", "arg_max", None, lambda a: a.argmax(1).astype(np.int32), [equals], axis=1)
+    yield k.exact("argmax_last", "arg_max", None, lambda a: (3 - a[:, ::-1].argmax(1)).astype(np.int32), [equals], axis=1,
+                  select_last_index=True)
     yield k.exact("argmax_keep", "arg_max", (1, 10), lambda a: a.argmax(1)[:, None].astype(np.int32), axis=1, keepdims=True)
     yield k.exact("identity", "identity", x, lambda a: a)
 

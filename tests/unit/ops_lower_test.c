@@ -371,7 +371,9 @@ static void test_axis(void)
     static const Op          ops[] = {OP_softmax, OP_log_softmax, OP_arg_max};
     for (size_t i = 0; i < COUNT_OF(ops); i++) {
         int64_t s = random_below(COUNT_OF(shapes));
-        OpAttrs a = {.axis = random_between(-ranks[s], ranks[s] - 1), .keepdims = random_below(2)};
+        OpAttrs a = {.axis = random_between(-ranks[s], ranks[s] - 1),
+                     .keepdims = random_below(2),
+                     .select_last_index = random_below(2)};
         CHECK(lowers(ops[i], shapes[s], a));
     }
     int64_t s = random_below(COUNT_OF(shapes));
