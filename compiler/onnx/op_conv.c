@@ -89,3 +89,80 @@ ONNX_IMPORT(conv)
     return read_conv(im, n, &c) && window_pad(im, n, &c.in.dims[6 - c.rank], &c.window) &&
            add_conv(im, n, OP_conv2d, &c);
 }
+
+/* ---- ConvTranspose --------------------------------------------------------------------------- */
+
+/* read_extents - the extents that auto_pad or output_shape ask for; false: reported. *has says whether
+ * anything does. output_shape may repeat the batch and the channels. */
+static bool read_extents(Importer *im, const OnnxNode *n, const Conv *c, WindowPads rule,
+                         int64_t *out, bool *has)
+{
+    int64_t given[WINDOW_MAX + 2], spatial = c->window.spatial;
+    int     count = attr_ints(im, n, "output_shape", given, WINDOW_MAX + 2);
+    if (count < 0 || rule == PADS_WRONG)
+        return false;
+    if (count && count != spatial && count != spatial + 2)
+        return node_error(im, n, "output_shape has %d entries, expected %d", count, (int)spatial);
+    *has = count || rule == PADS_SAME_UPPER || rule == PADS_SAME_LOWER;
+    for (int i = 0; i < spatial; i++) {
+        int64_t in = c->in.dims[4 - spatial + i];
+        if (!count && !mul_ok(in, c->window.strides[i], &out[i]))
+            return node_error(im, n, "the output is too large");
+        if (count)
+            out[i] = given[count - spatial + i];
+        if (*has && (out[i] < 1 || out[i] > KNOWN_MAX_DIM))
+            return node_error(im, n, "the output has extent %" PRId64 ", expected 1 to 2^40",
+                              out[i]);
+    }
+    return true;
+}
+
+/* settle_extents - padding, and rows at the end, so that the output has these extents. */
+static bool settle_extents(Importer *im, const OnnxNode *n, Conv *c, const int64_t *out,
+                           bool more_at_end)
+{
+    Window *w = &c->window;
+    for (int i = 0; i < w->spatial; i++) {
+        int     attr = 2 - w->spatial + i;
+        int64_t steps, in = c->in.dims[2 + attr];
+        if (!mul_ok(in - 1, w->strides[i], &steps) || steps > KNOWN_MAX_DIM)
+            return node_error(im, n, "the output is too large");
+        int64_t total = steps + c->attrs.output_padding[attr] + window_reach(w, i) - out[i];
+        window_split(w, i, total > 0 ? total : 0, more_at_end);
+        if (total < 0)
+            c->attrs.output_padding[attr] -= total;
+    }
+    return true;
+}
+
+static bool read_output_padding(Importer *im, const OnnxNode *n, Conv *c)
+{
+    int64_t given[WINDOW_MAX];
+    int     spatial = c->window.spatial, count = attr_ints(im, n, "output_padding", given, spatial);
+    if (count < 0)
+        return false;
+    if (count && count != spatial)
+        return node_error(im, n, "output_padding has %d entries, expected %d", count, spatial);
+    for (int i = 0; i < count; i++)
+        c->attrs.output_padding[2 - spatial + i] = given[i];
+    const char *fault = attrs_fault(im->arena, OP_conv_transpose, &c->attrs);
+    return !fault || node_error(im, n, "%s", fault);
+}
+
+ONNX_IMPORT(conv_transpose)
+{
+    Conv    c = {.attrs = attrs_default(OP_conv_transpose)};
+    int64_t out[WINDOW_MAX];
+    bool    has_extents = false;
+    if (!read_conv(im, n, &c) || !read_output_padding(im, n, &c))
+        return false;
+    WindowPads rule = window_auto_pad(im, n);
+    if (!read_extents(im, n, &c, rule, out, &has_extents))
+        return false;
+    if (has_extents && !settle_extents(im, n, &c, out, rule == PADS_SAME_UPPER))
+        return false;
+    if (!has_extents && rule == PADS_VALID)
+        for (int i = 0; i < c.window.spatial; i++)
+            window_split(&c.window, i, 0, false);
+    return add_conv(im, n, OP_conv_transpose, &c);
+}
