@@ -2,6 +2,8 @@
  *
  *   option_table.c  the commands and the options, which command takes which
  *   options.c   the command line
+ *   option_checks.c   what options demand of each other
+ *   how.c       the command that emits the same C
  *   help.c      --help
  *   model.c     read, run the passes, compile: what all commands share
  *   compile.c   kiln compile
@@ -64,6 +66,12 @@ typedef struct Options {
 /* options_parse - 0 and *o filled; or an exit code after printing help or a complaint. When there
  * is nothing more to do (--help) it is EXIT_DONE and o->command is NULL. */
 int options_parse(int argc, char **argv, Arena *a, Options *o);
+/* options_fault - what is wrong with them as a whole, or NULL; `usage` is the command's. */
+const char *options_fault(Arena *a, const Options *o, const char *usage);
+/* options_how - Options.how: the options the emitted C depends on, in the table's order, the target by its
+ * real name. given[i]: the argument of option_specs[i], NULL where it is not given. The model goes without
+ * its file's name: the same one in another format means the same C. */
+const char *options_how(Arena *a, const Options *o, const char *const *given);
 
 /* A model taken as far as a command needs it. */
 typedef struct Compilation {

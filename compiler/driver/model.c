@@ -2,6 +2,7 @@
 #include "driver/driver.h"
 #include "onnx/onnx.h"
 
+#include <assert.h>
 #include <string.h>
 
 /* Each exact search of a pass ends after this long on a slow machine; see PassContext. */
@@ -90,12 +91,7 @@ bool model_compile(Compilation *c, const Options *o)
 bool model_program(Compilation *c, const Options *o)
 {
     EmitOptions e;
-    if (!c->graph->plan) {
-        diag_error(c->diag, (Span){0},
-                   "without the pass plan-memory there is no code to emit; "
-                   "--emit graph shows what the passes made");
-        return false;
-    }
+    assert(c->graph->plan);
     model_emit_options(c, o, "", &e);
     c->program = program_compile(c->graph, &e);
     show_printed(c);

@@ -54,18 +54,6 @@ static const char *nth_target(int i)
     return i < target_count() ? target_nth(i)->name : NULL;
 }
 
-static const char *nth_graph_pass(int i)
-{
-    return i < n_passes ? passes[i].name : NULL;
-}
-
-static const char *nth_pass(int i)
-{
-    if (i < n_passes)
-        return passes[i].name;
-    return i < n_passes + n_kernel_passes ? kernel_passes[i - n_passes].name : NULL;
-}
-
 /* ---- arguments -------------------------------------------------------------------------- */
 
 static bool set_choice(Parse *p, const OptionSpec *s, const char *value, void *at)
@@ -288,12 +276,6 @@ static bool take_word(Parse *p, const char *word)
 
 /* ---- what follows from the options ------------------------------------------------------- */
 
-static const char *last_part(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? slash + 1 : path;
-}
-
 /* board_target - portable code, in the byte order of the boards' cores. */
 static const Target *board_target(Arena *a)
 {
@@ -303,115 +285,20 @@ static const Target *board_target(Arena *a)
     return t;
 }
 
-/* quoted - a word as a shell would want it, safe in a C comment. */
-static const char *quoted(Arena *a, const char *word)
-{
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                "._-,+=";
-    word = text_printable(a, word);
-    return word[strspn(word, plain)] ? arena_printf(a, "'%s'", word) : word;
-}
-
-static void describe_shapes(Parse *p, const OptionSpec *s, Text *t)
-{
-    for (int i = 0; i < p->o->n_shapes; i++) {
-        const InputShape *shape = &p->o->shapes[i];
-        Text              word = text_new(p->arena);
-        text_printf(&word, "%s=", shape->name);
-        for (int d = 0; d < shape->rank; d++)
-            text_printf(&word, "%s%lld", d ? "x" : "", (long long)shape->dims[d]);
-        text_printf(t, " --%s %s", s->name, quoted(p->arena, word.data));
-    }
-}
-
-/* describe - Options.how: the options the emitted C depends on, in the table's order, the target by its
- * real name. The model goes without its file's name: the same one in another format means the same C. */
-static const char *describe(Parse *p)
-{
-    const Options *o = p->o;
-    Text           t = text_new(p->arena);
-    text_printf(&t, "kiln %s MODEL", o->board ? "build" : "compile");
-    for (int i = 0; i < n_option_specs; i++) {
-        const OptionSpec *s = &option_specs[i];
-        if (s->kind == OPT_TARGET && !o->board)
-            text_printf(&t, " --target %s", o->target->name);
-        else if (s->kind == OPT_DISABLE)
-            for (int k = 0; k < o->passes.n_disabled; k++)
-                text_printf(&t, " --%s %s", s->name, quoted(p->arena, o->passes.disabled[k]));
-        else if (s->kind == OPT_SHAPE)
-            describe_shapes(p, s, &t);
-        else if (s->in_how && p->given[i])
-            text_printf(&t, " --%s%s%s", s->name, s->arg ? " " : "",
-                        s->arg ? quoted(p->arena, last_part(p->given[i])) : "");
-    }
-    return t.data;
-}
-
-/* check_pass - that `name` is one of those; `option` is for the message. */
-static bool check_pass(Parse *p, const char *option, const char *name, const char *(*names)(int i))
-{
-    Text        all = text_new(p->arena);
-    const char *known;
-    for (int i = 0; (known = names(i)) != NULL; i++) {
-        if (!strcmp(known, name))
-            return true;
-        text_printf(&all, "%s%s", i ? ", " : "", known);
-    }
-    return complain(p, "--%s: there is no pass '%s'; the passes are %s", option, name, all.data);
-}
-
-static bool check_passes(Parse *p)
-{
-    const PassOptions *o = &p->o->passes;
-    if (o->print_after && strcmp(o->print_after, "all") != 0 &&
-        !check_pass(p, "print-after", o->print_after, nth_pass))
-        return false;
-    for (int i = 0; i < o->n_disabled; i++)
-        if (!check_pass(p, "disable-pass", o->disabled[i], nth_pass))
-            return false;
-    for (const char *s = o->only; s; s = strchr(s, ',')) {
-        s += *s == ',';
-        if (!check_pass(p, "passes", arena_strndup(p->arena, s, strcspn(s, ",")), nth_graph_pass))
-            return false;
-    }
-    return true;
-}
-
-/* out_missing - the option for the output that the command cannot do without; NULL: given, or none. */
-static const char *out_missing(const Options *o)
-{
-    static const struct {
-        const char *command, *option;
-    } needs[] = {{"build", "-o PROGRAM"}, {"run", "--out DIR"}, {"convert", "-o OUT.json"}};
-    for (size_t i = 0; i < COUNT_OF(needs) && !o->out; i++)
-        if (!strcmp(o->command, needs[i].command))
-            return needs[i].option;
-    return NULL;
-}
-
 /* check - what only the whole command line shows; fills defaults. */
 static bool check(Parse *p)
 {
     Options    *o = p->o;
-    const char *takes = commands[p->command].usage;
-    if (*takes && !o->model)
-        return complain(p, "a model is missing: kiln %s %s", o->command, takes);
-    if (out_missing(o))
-        return complain(p, "%s is missing: kiln %s %s", out_missing(o), o->command, takes);
-    if (o->board && !board_by_name(o->board))
-        return complain(p, "unknown board '%s'%s", o->board, or_nearest(p, o->board, board_name));
-    if (o->board && (o->threads || o->weights == WEIGHTS_FILE || o->profile))
-        return complain(p, "--board goes without --threads, --profile and --weights file");
-    if (o->board && o->target && strcmp(o->target->name, "c99") != 0)
-        return complain(p, "--board makes an image from the code of target c99");
+    const char *usage = commands[p->command].usage;
+    const char *fault = options_fault(p->arena, o, usage);
+    if (fault)
+        return complain(p, "%s", fault);
     if (o->board)
         o->target = board_target(p->arena);
     if (!o->target)
         o->target = target_by_name("native");
-    if (!check_passes(p))
-        return false;
-    if (*takes)
-        o->how = describe(p);
+    if (*usage)
+        o->how = options_how(p->arena, o, p->given);
     return true;
 }
 

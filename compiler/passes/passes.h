@@ -63,6 +63,10 @@ typedef struct PassOptions {
     Text       *printed;     /* where --print-after writes */
 } PassOptions;
 
+/* passes_lack - which pass that is to run needs one that is not, as a message; NULL: none. */
+const char *passes_lack(Arena *a, const PassOptions *o);
+/* passes_include - whether the pass of that name is to run. */
+bool passes_include(const char *name, const PassOptions *o);
 /* passes_run - the pipeline. Checks names and needs (diag errors), runs each pass, runs the verifier
  * after it: a failure is our bug and is reported as such, naming the pass. False when there were
  * errors. */

@@ -131,24 +131,36 @@ static bool is_selected(const Pass *p, const PassOptions *o)
     return true;
 }
 
-/* check_needs - whether each selected pass finds the facts it needs. */
-static bool check_needs(Graph *g, const PassOptions *o)
+const char *passes_lack(Arena *a, const PassOptions *o)
 {
     unsigned facts = 0;
     for (int i = 0; i < n_passes; i++) {
         if (!is_selected(&passes[i], o))
             continue;
         unsigned missing = passes[i].needs & ~facts;
-        for (int j = 0; missing && j < i; j++) {
-            if (!(passes[j].gives & missing))
-                continue;
-            diag_error(g->diag, (Span){0}, "pass %s needs pass %s before it, which is not to run",
-                       passes[i].name, passes[j].name);
-            return false;
-        }
+        for (int j = 0; missing && j < i; j++)
+            if (passes[j].gives & missing)
+                return arena_printf(a, "pass %s needs pass %s before it, which is not to run",
+                                    passes[i].name, passes[j].name);
         facts |= passes[i].gives;
     }
-    return true;
+    return NULL;
+}
+
+bool passes_include(const char *name, const PassOptions *o)
+{
+    for (int i = 0; i < n_passes; i++)
+        if (strcmp(passes[i].name, name) == 0)
+            return is_selected(&passes[i], o);
+    return false;
+}
+
+static bool check_needs(Graph *g, const PassOptions *o)
+{
+    const char *lack = passes_lack(g->arena, o);
+    if (lack)
+        diag_error(g->diag, (Span){0}, "%s", lack);
+    return !lack;
 }
 
 /* ---- running them ----------------------------------------------------------------------- */
