@@ -5,6 +5,8 @@
  *   fold_constants.c   nodes whose inputs are all constant
  *   remove_dead.c      identity, dropout, no-op pads and reshapes, nodes without users
  *   merge_common.c     common subexpressions
+ *   match_activations.c  silu, gelu and others that come in pieces
+ *   match_function.c   values as functions of others: what the pass before looks for
  *   merge_pad.c        pad into the convolution or pool behind it
  *   fold_norm.c        batch_norm into conv2d and linear, before or behind it
  *   split_norm.c       a batch_norm left over becomes mul and add per channel
@@ -76,6 +78,7 @@ bool pass_infer_shapes(Graph *g, const PassContext *c);
 bool pass_fold_constants(Graph *g, const PassContext *c);
 bool pass_remove_dead(Graph *g, const PassContext *c);
 bool pass_merge_common(Graph *g, const PassContext *c);
+bool pass_match_activations(Graph *g, const PassContext *c);
 bool pass_merge_pad(Graph *g, const PassContext *c);
 bool pass_fold_norm(Graph *g, const PassContext *c);
 bool pass_split_norm(Graph *g, const PassContext *c);
@@ -135,6 +138,34 @@ void plan_print(const Graph *g, const MemoryPlan *p, Text *out);
 bool sink_movement(Graph *g, NodeId n);
 /* sink_into_weights - a transpose and flatten before the linear node `n` go into its weights. */
 bool sink_into_weights(Graph *g, NodeId n);
+
+/* ---- inside pass_match_activations ------------------------------------------------------- */
+
+/* match_number - whether `v` is one finite number. */
+bool match_number(const Graph *g, ValueId v, double *out);
+/* match_maker - the node that makes `v`; NULL where there is none, or fused steps follow in it. */
+const Node *match_maker(const Graph *g, ValueId v);
+/* match_own_maker - ... and makes it for one reader alone. */
+const Node *match_own_maker(const Graph *g, ValueId v);
+/* match_affine_step - whether `n` computes a * inner + b. */
+bool match_affine_step(const Graph *g, const Node *n, ValueId *inner, double *a, double *b);
+
+/* A value as a * t + b. */
+typedef struct MatchScaled {
+    ValueId t;
+    double  a, b;
+} MatchScaled;
+
+/* match_scaled - with t as far back as it goes through nodes nobody else reads. */
+MatchScaled match_scaled(const Graph *g, ValueId v);
+
+/* c[0] + c[1] x + c[2] x^2 + c[3] x^3 */
+typedef struct Polynomial {
+    double c[4];
+} Polynomial;
+
+/* match_polynomial - whether `v` is one of `x`, through at most `depth` nodes in a row. */
+bool match_polynomial(const Graph *g, ValueId v, ValueId x, int depth, Polynomial *out);
 
 /* ---- inside pass_choose_layout ----------------------------------------------------------- */
 

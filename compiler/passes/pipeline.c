@@ -18,6 +18,10 @@ const Pass passes[] = {
      "away"},
     {"merge-common", pass_merge_common, HAS_SHAPES, 0, "compute equal nodes once",
      "after fold-movement, which makes nodes equal; before only users count"},
+    {"match-activations", pass_match_activations, HAS_SHAPES, 0,
+     "name activations that come in pieces",
+     "after merge-common: the pieces then read one value; before fold-norm, which takes their "
+     "constants into weights"},
     {"merge-pad", pass_merge_pad, HAS_SHAPES, 0, "let convolutions and poolings do the padding",
      "before fold-norm, which must know the padding of a convolution"},
     {"fold-norm", pass_fold_norm, HAS_SHAPES, 0,
