@@ -37,8 +37,10 @@ const char *c_name(KernelPrinter *p, const char *stem)
 const char *c_type(const Target *t, VType type)
 {
     if (type.lanes > 1)
-        return t->vector_type;
+        return elem_is_half(type.elem) ? t->half_type : t->vector_type;
     switch (type.elem) {
+    case F16:
+    case BF16: return "uint16_t";
     case I32: return "int32_t";
     case I8: return "int8_t";
     case U8: return "uint8_t";
@@ -138,10 +140,11 @@ static const char *operand(KernelPrinter *p, const ValueText *v, const Expr *e, 
     return t.binds >= binding ? t.text : arena_printf(p->arena, "(%s)", t.text);
 }
 
-const char *c_instr(KernelPrinter *p, InstrKind kind, int lanes, const char *a, const char *b,
-                    const char *c)
+/* row_text - the text of a row with its operands; NULL: the target has no such instruction. */
+static const char *row_text(KernelPrinter *p, InstrKind kind, VType type, const char *a,
+                            const char *b, const char *c)
 {
-    const Instr *row = target_find(p->k->target, kind, F32, lanes);
+    const Instr *row = target_find(p->k->target, kind, type.elem, type.lanes);
     if (!row)
         return NULL;
     Text t = text_new(p->arena);
@@ -152,6 +155,12 @@ const char *c_instr(KernelPrinter *p, InstrKind kind, int lanes, const char *a, 
             text_add_bytes(&t, s, 1);
     }
     return t.data;
+}
+
+const char *c_instr(KernelPrinter *p, InstrKind kind, int lanes, const char *a, const char *b,
+                    const char *c)
+{
+    return row_text(p, kind, (VType){F32, lanes}, a, b, c);
 }
 
 /* What an operator is called: its row, its helper function, its C operator. */
@@ -202,9 +211,20 @@ static CText operation(KernelPrinter *p, const ValueText *v, const Expr *e)
     return (CText){call, BIND_PRIMARY};
 }
 
+/* widen - a vector by its row, a scalar by a helper. */
+static CText widen(KernelPrinter *p, const ValueText *v, const Expr *e)
+{
+    const char *a = operand(p, v, e->a, BIND_ANY);
+    const char *helper = e->a->type.elem == F16 ? "f16_to_f32" : "bf16_to_f32";
+    const char *t = row_text(p, I_WIDEN, e->a->type, a, NULL, NULL);
+    return (CText){t ? t : arena_printf(p->arena, "%s(%s)", helper, a), BIND_PRIMARY};
+}
+
 /* cast - to float, or to a wider integer, C's own; else rounded and saturated by a helper. */
 static CText cast(KernelPrinter *p, const ValueText *v, const Expr *e)
 {
+    if (elem_is_half(e->a->type.elem))
+        return widen(p, v, e);
     Elem        to = e->type.elem, from = e->a->type.elem;
     const char *a = operand(p, v, e->a, BIND_UNARY);
     if (to == F32 || (to == I32 && from != F32))
@@ -232,7 +252,7 @@ static CText node_text(KernelPrinter *p, const ValueText *v, const Expr *e)
     case E_LOAD:
         t = e->type.lanes == 1
                 ? c_place(p, e->buffer, &e->index)
-                : c_instr(p, I_LOAD, e->type.lanes, c_address(p, e->buffer, &e->index), NULL, NULL);
+                : row_text(p, I_LOAD, e->type, c_address(p, e->buffer, &e->index), NULL, NULL);
         return (CText){t, BIND_PRIMARY};
     case E_SPLAT:
         t = c_instr(p, I_SPLAT, e->type.lanes, operand(p, v, e->a, BIND_ANY), NULL, NULL);

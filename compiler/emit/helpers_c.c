@@ -25,6 +25,27 @@ static const Helper helpers[] = {
                 "#include <math.h>\n"
                 "#define NAN_F32 NAN\n"
                 "#endif\n"},
+    {"f16_to_f32",
+     "/* The exponent moves from a bias of 15 to one of 127; below 2^-14 it is no exponent. */\n"
+     "static inline float f16_to_f32(uint16_t h)\n"
+     "{\n"
+     "    const uint32_t size = h & 0x7fffu;\n"
+     "    union { uint32_t bits; float f; } u;\n"
+     "    if (size >= 0x7c00u)\n"
+     "        u.bits = 0x7f800000u | size << 13;\n"
+     "    else if (size >= 0x400u)\n"
+     "        u.bits = (size << 13) + 0x38000000u;\n"
+     "    else\n"
+     "        u.f = (float)size * 5.9604645e-8f;\n"
+     "    u.bits |= (h & 0x8000u) << 16;\n"
+     "    return u.f;\n"
+     "}\n"},
+    {"bf16_to_f32", "/* The upper half of a float. */\n"
+                    "static inline float bf16_to_f32(uint16_t h)\n"
+                    "{\n"
+                    "    const union { uint32_t bits; float f; } u = {(uint32_t)h << 16};\n"
+                    "    return u.f;\n"
+                    "}\n"},
     {"max_f32", "static inline float max_f32(float a, float b)\n"
                 "{\n"
                 "    return a > b ? a : b;\n"

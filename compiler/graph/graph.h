@@ -66,6 +66,7 @@ size_t      elem_bytes(Elem e);
 const char *elem_name(Elem e);                        /* "f32" ... */
 bool        elem_from_name(const char *s, Elem *out); /* accepts "f32" and "F32" */
 bool        elem_is_float(Elem e);
+bool        elem_is_half(Elem e); /* F16 or BF16 */
 
 Type    type_plain(Elem e, int rank, const int64_t *dims); /* row-major, no halo */
 int64_t type_count(const Type *t); /* logical elements; dims were checked to fit */

@@ -43,6 +43,11 @@ bool elem_is_float(Elem e)
     return elems[e].is_float;
 }
 
+bool elem_is_half(Elem e)
+{
+    return e == F16 || e == BF16;
+}
+
 /* ---- types ------------------------------------------------------------------------------ */
 
 Type type_plain(Elem e, int rank, const int64_t *dims)

@@ -2,7 +2,7 @@
  *
  * Statements are first resolved: each value becomes a list of operations in the order expr_nodes
  * gives, with the results of all of them side by side in `values`. Lanes are held as doubles, which
- * represent every F32, I32, I8 and U8; F32 operations round to float one by one. */
+ * represent every F32, F16, BF16, I32, I8 and U8; F32 operations round to float one by one. */
 #include "kernel/kernel.h"
 
 #include <assert.h>
@@ -144,6 +144,8 @@ static void read_lanes(Elem e, const void *from, int lanes, double *out)
 {
     for (int i = 0; i < lanes; i++) {
         switch (e) {
+        case F16: out[i] = (double)f16_to_f32(((const uint16_t *)from)[i]); break;
+        case BF16: out[i] = (double)bf16_to_f32(((const uint16_t *)from)[i]); break;
         case I32: out[i] = ((const int32_t *)from)[i]; break;
         case I8: out[i] = ((const int8_t *)from)[i]; break;
         case U8: out[i] = ((const uint8_t *)from)[i]; break;

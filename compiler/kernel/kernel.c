@@ -67,6 +67,15 @@ BufferId kernel_constant(Kernel *k, const char *name, const Tensor *t, const int
     return b;
 }
 
+BufferId kernel_weight(Kernel *k, const char *name, const Tensor *t, const int64_t *padded,
+                       ValueId v)
+{
+    BufferId b = kernel_constant(k, name, t, padded);
+    k->buffers[b].elem = t->type.elem;
+    k->buffers[b].value = v;
+    return b;
+}
+
 /* ---- statements ------------------------------------------------------------------------- */
 
 static Stmt *stmt_new(Kernel *k, StmtKind kind)

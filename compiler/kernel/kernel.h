@@ -115,8 +115,11 @@ typedef struct View {
     int           n_dims;
     int64_t       extent[MAX_TERMS];
     int64_t       stride[MAX_TERMS];
+    const char   *name[MAX_TERMS]; /* of the loops that are the digits */
     int64_t       offset;
     double        fill;
+    int           winograd; /* > 0: `tensor` was made of the filters `plain`, for tiles of so many */
+    const Tensor *plain;    /* outputs a side; see winograd_filter in ops.h                        */
 } View;
 
 typedef enum { BUF_IN, BUF_OUT, BUF_CONST } BufferKind;
@@ -137,7 +140,8 @@ typedef enum {
     E_CONST,  /* number                                             */
     E_INDEX,  /* the value of `index` as a number                   */
     E_TEMP,   /* temp                                               */
-    E_LOAD,   /* buffer[index]; a vector: lanes consecutive ones    */
+    E_LOAD,   /* buffer[index]; a vector: lanes consecutive ones; F16 and BF16 are there for a
+                 CAST to F32 to take, and nowhere else             */
     E_SPLAT,  /* a in every lane                                    */
     E_CAST,   /* a as type.elem: f32 -> integer rounds half to even and saturates */
     E_UNARY,  /* op(a)                                              */
@@ -236,6 +240,9 @@ BufferId kernel_buffer(Kernel *k, const char *name, Elem e, BufferKind kind, int
 /* kernel_constant - a CONST buffer of `t` (F32, or I32/I8/U8), its dims grown to `padded` with zeros
  * (NULL: as they are), row-major. */
 BufferId kernel_constant(Kernel *k, const char *name, const Tensor *t, const int64_t *padded);
+/* kernel_weight - the same of the element type of `t`, also F16 and BF16; it came from value `v`. */
+BufferId kernel_weight(Kernel *k, const char *name, const Tensor *t, const int64_t *padded,
+                       ValueId v);
 
 Stmt *st_block(Kernel *k);
 void  st_add(Kernel *k, Stmt *block, Stmt *item); /* NULL items are skipped; blocks splice */
@@ -334,7 +341,7 @@ bool kpass_unroll(Kernel *k);
 
 /* vectorize_can - whether the LANE loop `l` around `body` can become vectors of the target: unit or
  * zero stride everywhere (constants excepted: pack gives them unit stride), no guard that depends on
- * it, f32 alone, an instruction for every operation. */
+ * it, f32 alone or widened to it, an instruction for every operation. */
 bool vectorize_can(const Kernel *k, const Stmt *body, LoopId l);
 
 typedef struct KernelPass {

@@ -127,6 +127,7 @@ static bool site_view(const Kernel *k, const Site *s, View *out)
     for (int i = s->n_order - 1; i >= 0; i--) {
         out->extent[i] = k->loops[s->order[i]].extent;
         out->stride[i] = affine_coef(&s->index, s->order[i]);
+        out->name[i] = k->loops[s->order[i]].name;
         if (out->stride[i] < 0)
             return false;
         same &= out->stride[i] == stride;

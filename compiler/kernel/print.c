@@ -18,16 +18,16 @@
 #include <string.h>
 
 typedef struct Printer {
-    const Kernel    *k;
-    Text            *out;
-    Arena           *arena;
-    int              depth;
-    const char     **used; /* names given so far */
-    size_t           n_used, cap_used;
-    const char     **loops, **temps, **buffers;
-    bool            *read;  /* by buffer */
-    ExprNodes        nodes; /* of the statement being printed */
-    uint32_t        *named; /* by position: number of the line that holds it, 0: printed in place */
+    const Kernel *k;
+    Text         *out;
+    Arena        *arena;
+    int           depth;
+    const char  **used; /* names given so far */
+    size_t        n_used, cap_used;
+    const char  **loops, **temps, **buffers;
+    bool         *read;  /* by buffer */
+    ExprNodes     nodes; /* of the statement being printed */
+    uint32_t     *named; /* by position: number of the line that holds it, 0: printed in place */
 } Printer;
 
 /* ---- names ------------------------------------------------------------------------------ */

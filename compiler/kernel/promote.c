@@ -65,14 +65,15 @@ static bool reads_temp(const Kernel *k, const Expr *e)
     return false;
 }
 
-/* A hint for the load `e` of a large constant; NULL where it needs none. */
+/* A hint for the load `e` of a large constant, widened or not; NULL where it needs none. */
 static Stmt *prefetch_for(Kernel *k, const Expr *e)
 {
+    e = e->kind == E_CAST ? e->a : e;
     const Buffer *b = &k->buffers[e->buffer];
     int64_t       bytes = b->count * (int64_t)elem_bytes(b->elem);
     if (e->kind != E_LOAD || b->kind != BUF_CONST || bytes <= k->target->l2_bytes / 2)
         return NULL;
-    if (!target_find(k->target, I_PREFETCH, b->elem, e->type.lanes))
+    if (!target_find(k->target, I_PREFETCH, F32, e->type.lanes))
         return NULL;
     int64_t ahead = PREFETCH_BYTES / (int64_t)elem_bytes(b->elem);
     return st_prefetch(k, e->buffer, affine_offset(e->index, ahead));

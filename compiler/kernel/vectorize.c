@@ -42,7 +42,9 @@ static const Expr *check_expr(Rewrite *r, const Expr *e)
     int64_t coef = affine_coef(&e->index, c->loop);
     switch (e->kind) {
     case E_LOAD:
-        c->ok &= e->type.elem == F32;
+        c->ok &= e->type.elem == F32 ||
+                 (elem_is_half(e->type.elem) &&
+                  target_find(k->target, I_WIDEN, e->type.elem, k->target->lanes));
         c->ok &= coef == 0 || coef == 1 || k->buffers[e->buffer].kind == BUF_CONST;
         break;
     case E_INDEX: c->ok &= coef == 0; break;
@@ -54,9 +56,9 @@ static const Expr *check_expr(Rewrite *r, const Expr *e)
     case E_CONST:
     case E_TEMP:
     case E_SPLAT: break;
-    case E_CAST: c->ok = false; break;
+    case E_CAST: c->ok &= e->type.elem == F32 && elem_is_half(e->a->type.elem); break;
     }
-    c->ok &= e->type.elem == F32 && e->type.lanes == 1;
+    c->ok &= (e->type.elem == F32 || e->kind == E_LOAD) && e->type.lanes == 1;
     return e;
 }
 

@@ -3,7 +3,7 @@
  * - Ids are in range; indices are canonical; every loop stands inside at most one FOR of itself, and
  *   is used only there.
  * - Operands have the types their operation needs; arithmetic is F32, and a scalar meets a vector only
- *   through SPLAT.
+ *   through SPLAT. F16 and BF16 are types of constants, loaded by a CAST to F32.
  * - A temporary is defined before it is read, by a LET or a plain SET that is certain to have run. The
  *   definition holds until the end of the innermost GUARD around it, or FOR it is not expanded over.
  * - Every access lies within its buffer. Where the plain range of an index is too wide, each guard test
@@ -79,7 +79,9 @@ static void verify_buffers(Verifier *v)
 {
     for (BufferId b = 1; b < v->k->n_buffers; b++) {
         const Buffer *buffer = &v->k->buffers[b];
-        if (!buffer->name || !type_ok((VType){buffer->elem, 1}) || buffer->count < 1)
+        bool          typed = type_ok((VType){buffer->elem, 1}) ||
+                     (elem_is_half(buffer->elem) && buffer->kind == BUF_CONST);
+        if (!buffer->name || !typed || buffer->count < 1)
             complain(v, "buffer %u has no name, type or elements", b);
         else if (buffer->kind == BUF_CONST)
             verify_view(v, buffer);
@@ -269,11 +271,17 @@ static void verify_expr(Verifier *v, const Expr *e)
         index_ok(v, &e->index);
         break;
     case E_TEMP: verify_read(v, e); break;
-    case E_LOAD: verify_access(v, e->buffer, &e->index, e->type); break;
+    case E_LOAD:
+        ok = e->type.lanes >= 1 && e->type.lanes <= MAX_LANES;
+        verify_access(v, e->buffer, &e->index, e->type);
+        break;
     case E_SPLAT:
         ok = ok && e->a && !e->b && e->a->type.lanes == 1 && e->a->type.elem == e->type.elem;
         break;
-    case E_CAST: ok = ok && e->a && !e->b && e->a->type.lanes == e->type.lanes; break;
+    case E_CAST:
+        ok = ok && e->a && !e->b && e->a->type.lanes == e->type.lanes &&
+             (e->type.elem == F32 || !elem_is_half(e->a->type.elem));
+        break;
     case E_UNARY: ok = ok && e->op <= U_EXPONENT && operands_are(e, 1); break;
     case E_BINARY:
         ok = ok && e->op >= B_ADD && e->op <= B_LDEXP && operands_are(e, 2) &&
@@ -361,6 +369,8 @@ static void verify_assign(Verifier *v, const Stmt *s)
 static void verify_store(Verifier *v, const Stmt *s)
 {
     verify_access(v, s->buffer, &s->index, s->value->type);
+    if (!type_ok(s->value->type))
+        complain(v, "a store of a type no output has");
     if (s->buffer < v->k->n_buffers && v->k->buffers[s->buffer].kind != BUF_OUT)
         complain(v, "a store to %s, which is no output", v->k->buffers[s->buffer].name);
     if (s->op != ASSIGN && s->value->type.elem != F32)

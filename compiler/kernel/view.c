@@ -13,6 +13,8 @@ static void put(Elem e, void *out, double v)
 {
     switch (e) {
     case F32: memcpy(out, &(float){(float)v}, sizeof(float)); break;
+    case F16: memcpy(out, &(uint16_t){f32_to_f16((float)v)}, sizeof(uint16_t)); break;
+    case BF16: memcpy(out, &(uint16_t){f32_to_bf16((float)v)}, sizeof(uint16_t)); break;
     case I32: memcpy(out, &(int32_t){(int32_t)v}, sizeof(int32_t)); break;
     case I8: *(int8_t *)out = (int8_t)v; break;
     case U8: *(uint8_t *)out = (uint8_t)v; break;
@@ -69,6 +71,9 @@ static void read_own(const Buffer *b, Run r, char *out)
     } else if (bytes == 4) {
         for (int64_t i = 0; i < r.n; i++)
             memcpy(out + 4 * i, from + 4 * i * r.stride, 4);
+    } else if (bytes == 2) {
+        for (int64_t i = 0; i < r.n; i++)
+            memcpy(out + 2 * i, from + 2 * i * r.stride, 2);
     } else {
         assert(bytes == 1);
         for (int64_t i = 0; i < r.n; i++)

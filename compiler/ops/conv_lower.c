@@ -39,13 +39,14 @@ static const Tensor *dense_groups(Arena *a, const Tensor *w, int64_t lanes)
 {
     const int64_t *d = w->type.dims;
     int64_t        cg = d[1], taps = d[2] * d[3];
-    Tensor        *t = tensor_new(a, F32, 4, (int64_t[]){d[0], lanes, d[2], d[3]});
-    const float   *from = w->data;
-    float         *to = (float *)(uintptr_t)t->data;
+    Tensor        *t = tensor_new(a, w->type.elem, 4, (int64_t[]){d[0], lanes, d[2], d[3]});
+    const size_t   size = elem_bytes(w->type.elem);
+    const char    *from = w->data;
+    char          *to = (char *)(uintptr_t)t->data;
     for (int64_t o = 0; o < d[0]; o++) {
         int64_t first = o % lanes / cg * cg; /* the group's first channel within the block */
-        memcpy(to + (o * lanes + first) * taps, from + o * cg * taps,
-               (size_t)(cg * taps) * sizeof *to);
+        memcpy(to + (size_t)((o * lanes + first) * taps) * size,
+               from + (size_t)(o * cg * taps) * size, (size_t)(cg * taps) * size);
     }
     return t;
 }
@@ -155,15 +156,15 @@ static const Expr *conv_weight(Kernel *k, ValueId v, const Cut *c, const ConvAxi
 {
     const int64_t *d = c->weight->type.dims;
     int64_t        padded[4] = {c->groups * c->oc, c->depthwise ? 1 : c->ic, d[2], d[3]};
-    BufferId       w = kernel_constant(k, "w", c->weight, padded);
-    k->buffers[w].value = v;
-    Affine o =
+    BufferId       w = kernel_weight(k, "w", c->weight, padded, v);
+    Affine         o =
         affine_add(affine_scale(affine_loop(l->g), c->oc),
                    affine_add(affine_scale(affine_loop(l->ocb), c->by), affine_loop(l->ocl)));
     Affine i = affine_add(affine_scale(affine_loop(l->icb), c->bx), affine_loop(l->icl));
     Affine at = affine_add(affine_scale(o, padded[1]), i);
     at = affine_add(affine_scale(at, d[2]), weight_tap(&axis[0], l->kh, l->rh));
-    return ex_load(k, w, affine_add(affine_scale(at, d[3]), weight_tap(&axis[1], l->kw, l->rw)));
+    at = affine_add(affine_scale(at, d[3]), weight_tap(&axis[1], l->kw, l->rw));
+    return ex_cast(k, F32, ex_load(k, w, at));
 }
 
 /* The reduce loops around the step. Padding is tested outside the loops over channels that the tests
@@ -271,21 +272,20 @@ void lower_linear(Graph *g, NodeId id, Kernel *k)
 
     /* The weight's columns as [C, H, W], so that whole channels can be padded to blocks. */
     Tensor *view = arena_struct(k->arena, Tensor);
-    *view =
-        (Tensor){type_plain(F32, 4, (int64_t[]){w->type.dims[0], xd[1], xd[2], xd[3]}), w->data};
+    *view = (Tensor){type_plain(w->type.elem, 4, (int64_t[]){w->type.dims[0], xd[1], xd[2], xd[3]}),
+                     w->data};
     int64_t  padded[4] = {round_up(y->dims[1], by), round_up(xd[1], bx), xd[2], xd[3]};
-    BufferId wb = kernel_constant(k, "w", view, padded);
-    k->buffers[wb].value = n->in[1];
-    Affine at = affine_add(affine_scale(affine_loop(ob), by), affine_loop(ol));
+    BufferId wb = kernel_weight(k, "w", view, padded, n->in[1]);
+    Affine   at = affine_add(affine_scale(affine_loop(ob), by), affine_loop(ol));
     at = affine_add(affine_scale(at, padded[1]),
                     affine_add(affine_scale(affine_loop(ic), bx), affine_loop(il)));
     at = affine_add(affine_scale(at, xd[2]), affine_loop(ih));
     at = affine_add(affine_scale(at, xd[3]), affine_loop(iw));
 
     TempId      acc = kernel_temp(k, "acc", (VType){F32, 1});
-    const Expr *product =
-        ex_binary(k, B_MUL, lower_load(g, k, n->in[0], x, &xa), ex_load(k, wb, at));
-    Stmt *reduce = st_set(k, acc, ASSIGN_ADD, product);
+    const Expr *weight = ex_cast(k, F32, ex_load(k, wb, at));
+    const Expr *product = ex_binary(k, B_MUL, lower_load(g, k, n->in[0], x, &xa), weight);
+    Stmt       *reduce = st_set(k, acc, ASSIGN_ADD, product);
     /* --fp exact: the row-major order of the flattened input, whatever its layout. */
     const LoopId by_memory[] = {ic, ih, iw, il}, by_shape[] = {ic, il, ih, iw};
     reduce = lower_nest(k, k->fp == FP_EXACT ? by_shape : by_memory, 4, reduce);

@@ -17,6 +17,7 @@
 typedef enum {
     I_NONE,
     I_LOAD,     /* %a: address                        unaligned               */
+    I_WIDEN,    /* %a: vector of F16 or BF16, the row's element type; to F32  */
     I_STORE,    /* %a: address, %b: vector            unaligned               */
     I_PREFETCH, /* %a: address                        a hint: it will be read */
     I_SPLAT,    /* %a: scalar in every lane                                   */
@@ -61,6 +62,7 @@ typedef struct Target {
     int         vector_regs; /* registers that hold them (lanes 1: scalar float registers) */
     bool        has_fma;
     const char *vector_type; /* C type of an f32 vector; NULL where lanes is 1 */
+    const char *half_type;   /* C type of as many 16-bit numbers; NULL where lanes is 1 */
     const char *header;      /* to include for it; NULL: none */
     const char *guard;       /* preprocessor condition under which the code may compile; NULL */
     const char *guard_hint;  /* "compile with -mavx512f -mfma" */

@@ -7,6 +7,10 @@
 /* ---- SSE2 ------------------------------------------------------------------------------- */
 
 static const Support sse2_support[] = {
+    {"halves_4", "static inline __m128i halves_4(const uint16_t *p)\n"
+                 "{\n"
+                 "    return _mm_loadl_epi64((const __m128i *)(const void *)p);\n"
+                 "}\n"},
     {"negate_4", "static inline __m128 negate_4(__m128 a)\n"
                  "{\n"
                  "    return _mm_xor_ps(a, _mm_set1_ps(-0.0f));\n"
@@ -41,6 +45,25 @@ static const Support sse2_support[] = {
                    "    const __m128i biased = _mm_srli_epi32(_mm_castps_si128(a), 23);\n"
                    "    return _mm_cvtepi32_ps(_mm_sub_epi32(biased, _mm_set1_epi32(127)));\n"
                    "}\n"},
+    /* The exponent moves from a bias of 15 to one of 127, twice for infinities and NaN. Numbers too
+     * small to be normal get an exponent bit that is taken away again as a number. */
+    {"widen_f16_4",
+     "static inline __m128 widen_f16_4(__m128i a)\n"
+     "{\n"
+     "    const __m128i bits = _mm_unpacklo_epi16(a, _mm_setzero_si128());\n"
+     "    const __m128i size = _mm_slli_epi32(_mm_and_si128(bits, _mm_set1_epi32(0x7fff)), 13);\n"
+     "    const __m128i sign = _mm_slli_epi32(_mm_srli_epi32(bits, 15), 31);\n"
+     "    const __m128i bias = _mm_set1_epi32(112 << 23), tiny = _mm_set1_epi32(113 << 23);\n"
+     "    const __m128i is_odd = _mm_cmpgt_epi32(size, _mm_set1_epi32((31 << 23) - 1));\n"
+     "    const __m128i is_tiny = _mm_cmplt_epi32(size, _mm_set1_epi32(1 << 23));\n"
+     "    const __m128i shift = _mm_add_epi32(bias, _mm_and_si128(is_odd, bias));\n"
+     "    const __m128 normal = _mm_castsi128_ps(_mm_add_epi32(size, shift));\n"
+     "    const __m128 small = _mm_sub_ps(_mm_castsi128_ps(_mm_add_epi32(size, tiny)),\n"
+     "                                    _mm_castsi128_ps(tiny));\n"
+     "    const __m128 select = _mm_castsi128_ps(is_tiny);\n"
+     "    const __m128 value = _mm_or_ps(_mm_and_ps(select, small), _mm_andnot_ps(select, normal));\n"
+     "    return _mm_or_ps(value, _mm_castsi128_ps(sign));\n"
+     "}\n"},
 };
 
 /* clang-format off */
@@ -49,6 +72,10 @@ static const Instr sse2[] = {
     {I_PREFETCH, F32, 4, "_mm_prefetch((const char *)(%a), _MM_HINT_T0)"},
     {I_LOAD,     F32, 4, "_mm_loadu_ps(%a)"},
     {I_STORE,    F32, 4, "_mm_storeu_ps(%a, %b)"},
+    {I_LOAD,     F16, 4, "halves_4(%a)"},
+    {I_WIDEN,    F16, 4, "widen_f16_4(%a)"},
+    {I_LOAD,    BF16, 4, "halves_4(%a)"},
+    {I_WIDEN,   BF16, 4, "_mm_castsi128_ps(_mm_unpacklo_epi16(_mm_setzero_si128(), %a))"},
     {I_SPLAT,    F32, 4, "_mm_set1_ps(%a)"},
     {I_ADD,      F32, 4, "_mm_add_ps(%a, %b)"},
     {I_SUB,      F32, 4, "_mm_sub_ps(%a, %b)"},
@@ -75,6 +102,7 @@ const Target target_x86_64 = {
     .vector_regs = 16,
     .has_fma = false,
     .vector_type = "__m128",
+    .half_type = "__m128i",
     .header = "emmintrin.h",
     .guard = "defined(__SSE2__)",
     .guard_hint = "compile for x86-64, or with -msse2",
@@ -115,6 +143,22 @@ static bool has_avx512(void)
 /* ---- AVX2 ------------------------------------------------------------------------------- */
 
 static const Support avx2_support[] = {
+    {"halves_8", "static inline __m128i halves_8(const uint16_t *p)\n"
+                 "{\n"
+                 "    return _mm_loadu_si128((const __m128i *)(const void *)p);\n"
+                 "}\n"},
+    {"widen_f16_8", "#if !defined(__F16C__)\n"
+                    "#error \"this file has weights in f16: compile with -mavx2 -mfma -mf16c\"\n"
+                    "#endif\n"
+                    "static inline __m256 widen_f16_8(__m128i a)\n"
+                    "{\n"
+                    "    return _mm256_cvtph_ps(a);\n"
+                    "}\n"},
+    {"widen_bf16_8",
+     "static inline __m256 widen_bf16_8(__m128i a)\n"
+     "{\n"
+     "    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(a), 16));\n"
+     "}\n"},
     {"pow2_8", "static inline __m256 pow2_8(__m256 b)\n"
                "{\n"
                "    const __m256i n = _mm256_cvtps_epi32(b);\n"
@@ -146,6 +190,10 @@ static const Instr avx2[] = {
     {I_PREFETCH, F32, 8, "_mm_prefetch((const char *)(%a), _MM_HINT_T0)"},
     {I_LOAD,     F32, 8, "_mm256_loadu_ps(%a)"},
     {I_STORE,    F32, 8, "_mm256_storeu_ps(%a, %b)"},
+    {I_LOAD,     F16, 8, "halves_8(%a)"},
+    {I_WIDEN,    F16, 8, "widen_f16_8(%a)"},
+    {I_LOAD,    BF16, 8, "halves_8(%a)"},
+    {I_WIDEN,   BF16, 8, "widen_bf16_8(%a)"},
     {I_SPLAT,    F32, 8, "_mm256_set1_ps(%a)"},
     {I_ADD,      F32, 8, "_mm256_add_ps(%a, %b)"},
     {I_SUB,      F32, 8, "_mm256_sub_ps(%a, %b)"},
@@ -176,10 +224,11 @@ const Target target_x86_avx2 = {
     .vector_regs = 16,
     .has_fma = true,
     .vector_type = "__m256",
+    .half_type = "__m128i",
     .header = "immintrin.h",
     .guard = "defined(__AVX2__) && defined(__FMA__)",
     .guard_hint = "compile with -mavx2 -mfma",
-    .c_flags = "-O2 -mavx2 -mfma",
+    .c_flags = "-O2 -mavx2 -mfma -mf16c",
     .cross_cc = "x86_64-linux-gnu-gcc",
     .machine = "x86_64",
     .cpu_has = has_avx2,
@@ -203,6 +252,15 @@ const Target target_x86_avx2 = {
     "#pragma GCC diagnostic ignored \"-Wsign-conversion\"\n" text "#pragma GCC diagnostic pop\n"
 
 static const Support avx512_support[] = {
+    {"halves_16", "static inline __m256i halves_16(const uint16_t *p)\n"
+                  "{\n"
+                  "    return _mm256_loadu_si256((const __m256i *)(const void *)p);\n"
+                  "}\n"},
+    {"widen_bf16_16",
+     QUIET("static inline __m512 widen_bf16_16(__m256i a)\n"
+           "{\n"
+           "    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(a), 16));\n"
+           "}\n")},
     {"round_f326", QUIET("static inline __m512 round_f326(__m512 a)\n"
                          "{\n"
                          "    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT);\n"
@@ -229,6 +287,10 @@ static const Instr avx512[] = {
     {I_PREFETCH, F32, 16, "_mm_prefetch((const char *)(%a), _MM_HINT_T0)"},
     {I_LOAD,     F32, 16, "_mm512_loadu_ps(%a)"},
     {I_STORE,    F32, 16, "_mm512_storeu_ps(%a, %b)"},
+    {I_LOAD,     F16, 16, "halves_16(%a)"},
+    {I_WIDEN,    F16, 16, "_mm512_cvtph_ps(%a)"},
+    {I_LOAD,    BF16, 16, "halves_16(%a)"},
+    {I_WIDEN,   BF16, 16, "widen_bf16_16(%a)"},
     {I_SPLAT,    F32, 16, "_mm512_set1_ps(%a)"},
     {I_ADD,      F32, 16, "_mm512_add_ps(%a, %b)"},
     {I_SUB,      F32, 16, "_mm512_sub_ps(%a, %b)"},
@@ -260,6 +322,7 @@ const Target target_x86_avx512 = {
     .vector_regs = 32,
     .has_fma = true,
     .vector_type = "__m512",
+    .half_type = "__m256i",
     .header = "immintrin.h",
     .guard = "defined(__AVX512F__) && defined(__FMA__)",
     .guard_hint = "compile with -mavx512f -mfma",

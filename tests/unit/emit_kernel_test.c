@@ -53,7 +53,7 @@ static Kernel *random_kernel(Arena *a, const Target *t)
     Shape   s = random_shape(random_below(3) ? t->lanes : 1);
     int64_t which = random_below(3);
     if (which == 0) {
-        Tensor *w = random_tensor(a, 4, (int64_t[]){s.o, s.i, s.kh, s.kw});
+        Tensor *w = random_weights(a, 4, (int64_t[]){s.o, s.i, s.kh, s.kw});
         return conv_nest(a, &s, t, w, random_tensor(a, 1, (int64_t[]){s.o}));
     }
     if (which == 1) {
@@ -105,9 +105,13 @@ static void write_constant(FILE *f, const Case *c, int number, int i)
     const Buffer *b = &c->k->buffers[c->text.constants[i]];
     float        *data = arena_array(a, float, (size_t)b->count);
     view_read(b, 0, b->count, data);
-    fprintf(f, "static const float constant_%d_%d[] = {", number, i);
+    fprintf(f, "static const %s constant_%d_%d[] = {", c_type(NULL, (VType){b->elem, 1}), number,
+            i);
     for (int64_t k = 0; k < b->count; k++)
-        fprintf(f, "%s,\n", c_number(a, (double)data[k], F32));
+        if (elem_is_half(b->elem))
+            fprintf(f, "%d,\n", ((const uint16_t *)data)[k]);
+        else
+            fprintf(f, "%s,\n", c_number(a, (double)data[k], F32));
     fprintf(f, "};\n");
     arena_free(a);
 }
@@ -166,7 +170,7 @@ static void write_call(FILE *f, const Case *c, int number)
 static void write_main(const Case *cases)
 {
     FILE *f = open_here("main.c", "w");
-    fprintf(f, "#include <stdio.h>\n");
+    fprintf(f, "#include <stdint.h>\n#include <stdio.h>\n");
     for (int i = 0; i < KERNELS; i++) {
         fprintf(f, "void kernel_%d(%s);\n", i, cases[i].text.params);
         write_call(f, &cases[i], i);

@@ -4,7 +4,7 @@
  * target's flags; no undefined symbol may be left in the object (a row must not turn into a
  * library call); run on random numbers, NaN, infinities, zeros of both signs and denormals,
  * through the emulator where the machine is another one; compared bit for bit with plain scalar
- * C. */
+ * C. A row of 16-bit numbers is tried with the one that goes with it, to load and widen them. */
 #include "target/target.h"
 
 #include <math.h>
@@ -112,9 +112,20 @@ static float expected(InstrKind kind, float a, float b, float c)
     case I_SQRT: return sqrtf(a);
     case I_LDEXP: return ldexpf(a, (int)b);
     case I_EXPONENT: frexpf(a, &e); return (float)(e - 1);
+    case I_WIDEN: /* see widened */
     case I_NONE: break;
     }
     return NAN;
+}
+
+/* widened - what lane k of a row of halves becomes: they lie side by side where the lanes of a
+ * begin. */
+static float widened(const Instr *r, const float *a, int k)
+{
+    uint16_t half;
+    int      lane = k % r->lanes;
+    memcpy(&half, (const char *)(a + k - lane) + 2 * lane, sizeof half);
+    return r->elem == F16 ? f16_to_f32(half) : bf16_to_f32(half);
 }
 
 static bool same_bits(float x, float y)
@@ -134,6 +145,18 @@ static void write_text(FILE *f, const char *text, const char *a, const char *b, 
             fputc(*s, f);
 }
 
+/* write_halves - a vector of halves, loaded and widened. */
+static void write_halves(FILE *f, const Target *t, const Instr *r)
+{
+    fprintf(f, "const %s va = ", t->half_type);
+    write_text(f, target_find(t, I_LOAD, r->elem, r->lanes)->text,
+               "(const uint16_t *)(const void *)a", "", "");
+    fprintf(f, ";\n    const %s y = ", t->vector_type);
+    write_text(f, target_find(t, I_WIDEN, r->elem, r->lanes)->text, "va", "", "");
+    fprintf(f, ";\n    ");
+    write_text(f, target_find(t, I_STORE, F32, r->lanes)->text, "out", "y", "");
+}
+
 /* write_row - a function of pointers: operands come in through the LOAD row, unaligned, and the
  * result leaves through the STORE row. */
 static void write_row(FILE *f, const Target *t, int i)
@@ -142,7 +165,9 @@ static void write_row(FILE *f, const Target *t, int i)
     fprintf(f, "void row_%d(const float *a, const float *b, const float *c, float *out);\n", i);
     fprintf(f, "void row_%d(const float *a, const float *b, const float *c, float *out)\n{\n", i);
     fprintf(f, "    (void)a, (void)b, (void)c;\n    ");
-    if (r->lanes == 1) {
+    if (elem_is_half(r->elem)) {
+        write_halves(f, t, r);
+    } else if (r->lanes == 1) {
         fprintf(f, "*out = ");
         write_text(f, r->text, "*a", "*b", "*c");
     } else {
@@ -170,8 +195,8 @@ static void write_row(FILE *f, const Target *t, int i)
 static void write_rows(const Target *t)
 {
     FILE *f = open_here("rows.c", "w");
-    fprintf(f, "#if !(%s)\n#error \"%s\"\n#endif\n#include <%s>\n", t->guard, t->guard_hint,
-            t->header);
+    fprintf(f, "#if !(%s)\n#error \"%s\"\n#endif\n#include <stdint.h>\n#include <%s>\n", t->guard,
+            t->guard_hint, t->header);
     for (int i = 0; i < t->n_support; i++)
         fputs(t->support[i].text, f);
     for (int i = 0; i < t->n_instrs; i++)
@@ -214,7 +239,7 @@ static void check_row(const Target *t, int i, FILE *in, FILE *out, const char *c
     check(read, t->name, "the program's output is short");
     for (int k = 0; read && k < N; k++) {
         float x = r->kind == I_SPLAT ? a[k - k % r->lanes] : a[k];
-        float want = expected(r->kind, x, b[k], c[k]);
+        float want = elem_is_half(r->elem) ? widened(r, a, k) : expected(r->kind, x, b[k], c[k]);
         if (!same_bits(got[k], want)) {
             printf("%s: %s of (%a, %a, %a): got %a, expected %a\n", t->name, r->text, (double)x,
                    (double)b[k], (double)c[k], (double)got[k], (double)want);

@@ -47,6 +47,8 @@ static void test_constants(void)
     const Tensor *half = tensor_new(arena, F16, 0, NULL);
     BufferId      one = kernel_constant(k, "h", half, NULL);
     CHECK(k->buffers[one].count == 1 && k->buffers[one].elem == F32);
+    one = kernel_weight(k, "h", half, NULL, 7);
+    CHECK(k->buffers[one].elem == F16 && k->buffers[one].value == 7);
 }
 
 /* ---- folding ---------------------------------------------------------------------------- */

@@ -15,7 +15,7 @@ static bool verified(const Kernel *k, Arena *a)
 static void test_conv(Arena *a)
 {
     Shape   s = random_shape(random_below(2) ? 1 : 4);
-    Tensor *w = random_tensor(a, 4, (int64_t[]){s.o, s.i, s.kh, s.kw});
+    Tensor *w = random_weights(a, 4, (int64_t[]){s.o, s.i, s.kh, s.kw});
     Tensor *b = random_tensor(a, 1, (int64_t[]){s.o});
     Kernel *k = conv_nest(a, &s, NULL, w, b);
     void  **memory = fill_memory(a, k);
@@ -73,6 +73,18 @@ static void test_pool(Arena *a)
         agree &= ((float *)memory[2])[i] == best;
     }
     CHECK(agree);
+}
+
+/* value_of_bits - a number by the definition of IEEE 754: sign, exponent of that bias, `digits` bits
+ * behind the point. */
+static double value_of_bits(uint32_t bits, int digits, int bias)
+{
+    int    exponent = (int)(bits & 0x7fffu) >> digits;
+    double fraction = ldexp((double)(bits & ((1u << digits) - 1)), -digits);
+    double size = exponent == 2 * bias + 1 ? (fraction > 0 ? (double)NAN : (double)INFINITY)
+                  : exponent               ? ldexp(1 + fraction, exponent - bias)
+                                           : ldexp(fraction, 1 - bias);
+    return bits & 0x8000u ? -size : size;
 }
 
 /* ---- operators, vectors, types ---------------------------------------------------------- */
@@ -177,6 +189,36 @@ static void test_casts(Arena *a)
     CHECK(back[1] == 2 && back[2] == -128);
 }
 
+/* y[i] = f32(h[i]) for every bit pattern of a half, one by one and as vectors of 4. */
+static void test_halves(Arena *a)
+{
+    static const int64_t all = 1 << 16;
+    static const Elem    elems[] = {F16, BF16};
+    for (int n = 0; n < 4; n++) {
+        Elem    elem = elems[n % 2];
+        int     lanes = n < 2 ? 1 : 4;
+        Tensor *t = tensor_new(a, elem, 1, &all);
+        for (uint32_t bits = 0; bits < all; bits++)
+            ((uint16_t *)(uintptr_t)t->data)[bits] = (uint16_t)bits;
+        k = kernel_new(a, "test", NULL, FP_STRICT);
+        BufferId y = kernel_buffer(k, "y", F32, BUF_OUT, all, 0);
+        LoopId   i = kernel_loop(k, "i", all / lanes, PARALLEL, AXIS_NONE);
+        Affine   at = affine_scale(affine_loop(i), lanes);
+        Expr     load = *ex_load(k, kernel_weight(k, "h", t, NULL, 0), at);
+        load.type.lanes = lanes;
+        st_add(k, k->body, st_for(k, i, st_store(k, y, at, ASSIGN, ex_cast(k, F32, &load))));
+        CHECK(verified(k, a));
+        float *got = arena_array(a, float, (size_t)all);
+        bool   agree = true;
+        kernel_interp(k, (void *[]){NULL, got}, a);
+        for (uint32_t bits = 0; bits < all; bits++) {
+            double want = elem == BF16 ? value_of_bits(bits, 7, 127) : value_of_bits(bits, 10, 15);
+            agree &= (double)got[bits] == want || (isnan(got[bits]) && isnan(want));
+        }
+        CHECK(agree);
+    }
+}
+
 /* A lost initialization shows as NaN. */
 static void test_unset(Arena *a)
 {
@@ -202,6 +244,7 @@ int main(void)
     test_operators(a);
     test_vectors(a);
     test_casts(a);
+    test_halves(a);
     test_unset(a);
     arena_free(a);
     return check_end();

@@ -275,7 +275,7 @@ static Kernel *pad_nest(Arena *a, const Shape *s, const Target *t)
 static Kernel *random_kernel(Arena *a, const Target *t)
 {
     Shape   s = random_shape(random_below(4) ? t->lanes : 1);
-    Tensor *w = random_tensor(a, 4, (int64_t[]){s.o, s.i, s.kh, s.kw});
+    Tensor *w = random_weights(a, 4, (int64_t[]){s.o, s.i, s.kh, s.kw});
     Tensor *b = random_tensor(a, 1, (int64_t[]){s.o}),
            *scale = random_tensor(a, 1, (int64_t[]){s.i});
     switch (random_below(9)) {

@@ -332,6 +332,26 @@ static void test_types(void)
 }
 
 /* Many mistakes: few lines. */
+/* A half is loaded from a constant, for a cast to f32, and goes nowhere else. */
+static void test_halves(void)
+{
+    start();
+    BufferId    h = kernel_weight(k, "h", tensor_new(arena, F16, 1, (int64_t[]){12}), NULL, 0);
+    const Expr *load = ex_load(k, h, ij(3, 1, 0));
+    CHECK(accepts(in_loops(store(ij(3, 1, 0), ex_cast(k, F32, load)))));
+    CHECK(refuses(in_loops(store(ij(3, 1, 0), load)), "y holds f32"));
+    CHECK(refuses(in_loops(store(ij(3, 1, 0), ex_binary(k, B_ADD, load, load))), "wrong type"));
+    Expr *to_integer = altered(ex_cast(k, F32, load));
+    to_integer->type.elem = I32;
+    CHECK(refuses(in_loops(store(ij(3, 1, 0), to_integer)), "wrong type"));
+    CHECK(refuses(in_loops(store(ij(3, 1, 0), ex_splat(k, 4, load))), "wrong type"));
+    TempId half = kernel_temp(k, "half", (VType){F16, 1});
+    CHECK(refuses(in_loops(st_let(k, half, load)), "no name or type"));
+    start();
+    kernel_buffer(k, "z", BF16, BUF_OUT, 12, 0);
+    CHECK(refuses(st_note(k, "n"), "no name, type or elements"));
+}
+
 static void test_limit(void)
 {
     start();
@@ -358,6 +378,7 @@ int main(void)
     test_definitions();
     test_expanded();
     test_types();
+    test_halves();
     test_limit();
     arena_free(arena);
     return check_end();

@@ -59,6 +59,16 @@ static inline Tensor *random_tensor(Arena *a, int rank, const int64_t *dims)
     return t;
 }
 
+/* random_weights - the same of any type that weights are kept in. */
+static inline Tensor *random_weights(Arena *a, int rank, const int64_t *dims)
+{
+    static const Elem kept[] = {F32, F32, F16, BF16};
+    Tensor           *t = tensor_new(a, kept[random_below(COUNT_OF(kept))], rank, dims);
+    for (int64_t i = 0; i < type_count(&t->type); i++)
+        tensor_set(t, i, (double)random_float());
+    return t;
+}
+
 /* ---- convolution ------------------------------------------------------------------------ */
 
 static inline Affine affine_sum(LoopId a, int64_t by_a, LoopId b, int64_t by_b)
@@ -98,7 +108,7 @@ static inline Kernel *conv_nest(Arena *a, const Shape *s, const struct Target *t
     LoopId  il = kernel_loop_if(k, "il", L, REDUCE, AXIS_K);
 
     BufferId xb = kernel_buffer(k, "x", F32, BUF_IN, ib * L * s->h * s->w, 0);
-    BufferId wb = kernel_constant(k, "w", w, (int64_t[]){ob * L, ib * L, s->kh, s->kw});
+    BufferId wb = kernel_weight(k, "w", w, (int64_t[]){ob * L, ib * L, s->kh, s->kw}, 0);
     BufferId bb = kernel_constant(k, "b", b, (int64_t[]){ob * L});
     BufferId yb = kernel_buffer(k, "y", F32, BUF_OUT, ob * L * height * width, 0);
     TempId   acc = kernel_temp(k, "acc", (VType){F32, 1});
@@ -113,7 +123,8 @@ static inline Kernel *conv_nest(Arena *a, const Shape *s, const struct Target *t
     wi = affine_add(affine_scale(wi, s->kh), affine_loop(kh));
     wi = affine_add(affine_scale(wi, s->kw), affine_loop(kw));
 
-    const Expr *product = ex_binary(k, B_MUL, ex_load(k, xb, xi), ex_load(k, wb, wi));
+    const Expr *weight = ex_cast(k, F32, ex_load(k, wb, wi));
+    const Expr *product = ex_binary(k, B_MUL, ex_load(k, xb, xi), weight);
     Stmt       *step = st_for(k, il, st_set(k, acc, ASSIGN_ADD, product));
     step = st_for(k, kw, guarded(k, iw, s->w, step));
     step = st_for(k, ic, st_for(k, kh, guarded(k, ih, s->h, step)));
