@@ -188,8 +188,11 @@ static void print_info(void)
     printf("model     %s\nmade by   %s\n", MODEL->name, MODEL->how);
     print_ports("input", MODEL->inputs, MODEL->n_inputs);
     print_ports("output", MODEL->outputs, MODEL->n_outputs);
-    printf("weights   %zu bytes\narena     %zu bytes\nMACs      %llu\n", MODEL->weight_bytes,
-           MODEL->arena_bytes, (unsigned long long)MODEL->macs);
+    printf("weights   %zu bytes\n", MODEL->weight_bytes);
+    if (MODEL->packed_bytes)
+        printf("          %zu bytes laid out at start\n", MODEL->packed_bytes);
+    printf("arena     %zu bytes\nMACs      %llu\n", MODEL->arena_bytes,
+           (unsigned long long)MODEL->macs);
 }
 
 /* ---- main ------------------------------------------------------------------------------ */

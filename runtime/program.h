@@ -28,7 +28,7 @@ typedef struct kiln_model {
     const char      *how; /* the command that emits the same C */
     int              n_inputs, n_outputs;
     const kiln_port *inputs, *outputs;
-    size_t           arena_bytes, weight_bytes;
+    size_t           arena_bytes, weight_bytes, packed_bytes;
     uint64_t         macs; /* multiply-accumulates of one run */
     void (*run)(const void *const *in, void *const *out);
     /* NULL where the model has no such thing */

@@ -1,6 +1,7 @@
 /* compile.c - kiln compile. */
 #include "driver/driver.h"
 
+#include <math.h>
 #include <string.h>
 
 /* write_text - to the file of -o, or to standard output. */
@@ -38,6 +39,16 @@ static int compile_loops(Compilation *c, const Options *o)
     return write_text(c, o, &text);
 }
 
+/* describe_loss - what --store cost the weights; verify says what it costs the outputs. */
+static void describe_loss(const Compilation *c, const Options *o)
+{
+    const StoreLoss *loss = &c->loss;
+    if (loss->n_weights)
+        fprintf(stderr, "%lld weights kept in %s, off by %.2g of their size (root mean square)\n",
+                (long long)loss->n_weights, elem_name(store_elem(o)),
+                loss->squares > 0 ? sqrt(loss->error / loss->squares) : 0.0);
+}
+
 static void describe_result(Compilation *c, const char *path)
 {
     Text text = text_new(c->arena);
@@ -45,6 +56,9 @@ static void describe_result(Compilation *c, const char *path)
     fprintf(stderr, "%s%s: %d steps, %d kernels, %lld bytes of weights, %lld bytes of arena\n",
             text.data ? text.data : "", path, c->program->n_steps, c->program->n_kernels,
             (long long)blob_bytes(c->program->blob), (long long)c->graph->plan->bytes);
+    if (packs_bytes(c->program->packs))
+        fprintf(stderr, "%s: %lld bytes of weights laid out at start\n", path,
+                (long long)packs_bytes(c->program->packs));
 }
 
 static int compile_c(Compilation *c, const Options *o)
@@ -61,8 +75,10 @@ static int compile_c(Compilation *c, const Options *o)
     const char *path = o->out ? o->out : arena_printf(c->arena, "%s.c", name);
     if (!model_emit(c, o, path))
         return diag_status(c->diag);
-    if (o->verbose)
+    if (o->verbose) {
         describe_result(c, path);
+        describe_loss(c, o);
+    }
     return EXIT_DONE;
 }
 

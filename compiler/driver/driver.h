@@ -44,6 +44,8 @@ typedef struct Options {
     const Target *target;
     const char   *board; /* NULL: none */
     WeightsForm   weights;
+    int           store;   /* index into f32, f16, bf16 */
+    const char   *pack;    /* "build", "start"; NULL: whichever keeps OUT.c small */
     const char   *name;    /* --name; NULL: the model's */
     int64_t       batch;   /* 0: as the model says */
     InputShape   *shapes;  /* --shape */
@@ -81,11 +83,15 @@ typedef struct Compilation {
     Program      *program;
     Text          printed;   /* --print-after */
     ScheduleFile *schedules; /* NULL: none */
+    StoreLoss     loss;      /* of --store */
+    bool          packs_at_start;
 } Compilation;
 
 Graph *model_read(Compilation *c, const Options *o); /* NULL: reported */
 bool   model_passes(Compilation *c, const Options *o);
 bool   model_program(Compilation *c, const Options *o); /* of a graph with a memory plan */
+/* store_elem - the type of --store. */
+Elem   store_elem(const Options *o);
 bool   model_compile(Compilation *c, const Options *o); /* read, passes, program */
 /* model_emit_options - what the emitter is to know; `stem` names the files beside each other. */
 void model_emit_options(Compilation *c, const Options *o, const char *stem, EmitOptions *e);

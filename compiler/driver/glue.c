@@ -102,8 +102,12 @@ Text glue_text(Compilation *c, const EmitOptions *e)
                 "    .macs = %lldu,\n    .run = run,\n",
                 c_string(t.arena, text_printable(t.arena, g->name)), c_string(t.arena, e->command),
                 g->n_inputs, g->n_outputs, macro, macro, (long long)count_macs(c->program));
+    if (e->threads || packs_bytes(c->program->packs))
+        text_printf(&t, "    .init = %s_init,\n", name);
+    if (packs_bytes(c->program->packs))
+        text_printf(&t, "    .packed_bytes = %s_PACKED_BYTES,\n", macro);
     if (e->threads)
-        text_printf(&t, "    .init = %s_init,\n    .set_threads = %s_set_threads,\n", name, name);
+        text_printf(&t, "    .set_threads = %s_set_threads,\n", name);
     if (e->weights == WEIGHTS_FILE)
         text_printf(&t, "    .load_weights = %s_load_weights,\n", name);
     if (e->self_test)

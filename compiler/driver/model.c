@@ -39,11 +39,30 @@ static void show_printed(Compilation *c)
     c->printed = text_new(c->arena);
 }
 
+Elem store_elem(const Options *o)
+{
+    static const Elem stores[] = {F32, F16, BF16};
+    return stores[o->store];
+}
+
+static Pack pack_of(const Options *o)
+{
+    if (!o->pack)
+        return PACK_EITHER;
+    return strcmp(o->pack, "start") ? PACK_BUILD : PACK_START;
+}
+
 bool model_passes(Compilation *c, const Options *o)
 {
-    PassContext context = {o->target, o->arena_by_caller, SEARCH_SECONDS, o->fp == FP_EXACT,
-                           o->weights == WEIGHTS_INLINE};
-    PassOptions p = {.only = o->passes.only, .printed = &c->printed};
+    PassContext context = {.target = o->target,
+                           .arena_by_caller = o->arena_by_caller,
+                           .seconds = SEARCH_SECONDS,
+                           .exact = o->fp == FP_EXACT,
+                           .weights_inline = o->weights == WEIGHTS_INLINE,
+                           .pack = pack_of(o),
+                           .store = store_elem(o),
+                           .loss = &c->loss};
+    PassOptions p = {.only = o->passes.only, .last = o->passes.last, .printed = &c->printed};
     c->printed = text_new(c->arena);
     if (o->passes.print_after && !is_kernel_pass(o->passes.print_after))
         p.print_after = o->passes.print_after;
@@ -52,6 +71,7 @@ bool model_passes(Compilation *c, const Options *o)
             p.disabled[p.n_disabled++] = o->passes.disabled[i];
     bool ok = passes_run(c->graph, &context, &p);
     show_printed(c);
+    c->packs_at_start = ok && packs_at_start(c->graph, &context);
     return ok;
 }
 
@@ -62,6 +82,7 @@ void model_emit_options(Compilation *c, const Options *o, const char *stem, Emit
         .target = o->target,
         .fp = o->fp,
         .weights = o->weights,
+        .packs_at_start = c->packs_at_start,
         .arena_by_caller = o->arena_by_caller,
         .threads = (int)o->threads,
         .self_test = o->self_test,

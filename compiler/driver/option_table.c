@@ -32,7 +32,9 @@ const Command commands[] = {
     {"verify", "MODEL", "compare the built program with the evaluator",
      "Builds the program, runs both on seeded inputs and compares each output with a bound on the\n"
      "rounding errors of fp32. error/std is the error as a share of the output's standard deviation,\n"
-     "error/fp32 as a multiple of what direct fp32 sums may be off by. Exits 1 past the bound.",
+     "error/fp32 as a multiple of what direct fp32 sums may be off by. Exits 1 past the bound.\n"
+     "With --store f16 or bf16 the evaluator runs on the rounded weights; f16/std is how far that\n"
+     "takes it from f32 weights.",
      command_verify},
     {"bench", "MODEL", "time the built program",
      "Builds the program and times it: median and minimum in ms, and multiply-accumulates a second.",
@@ -51,6 +53,8 @@ const Command commands[] = {
 const int n_commands = COUNT_OF(commands);
 
 static const char *const weight_forms[] = {"inline", "file", "asm", NULL};
+static const char *const stores[] = {"f32", "f16", "bf16", NULL};
+static const char *const packs[] = {"build", "start", NULL};
 static const char *const arena_forms[] = {"static", "caller", NULL};
 static const char *const emit_forms[] = {"c", "graph", "loops", "dot", NULL};
 static const char *const fp_modes[] = {"strict", "exact", NULL};
@@ -72,6 +76,10 @@ const OptionSpec option_specs[] = {
      "code for up to N threads (default: one, and no thread code)"},
     {"weights", 0, "FORM", EMITTING, OPT_CHOICE, AT(weights), 0, 0, weight_forms, true,
      "inline (default), file: loaded at start, or asm: drawn in by .incbin"},
+    {"store", 0, "TYPE", EMITTING, OPT_CHOICE, AT(store), 0, 0, stores, true,
+     "keep weights in f32 (default), f16 or bf16; widened when they are read"},
+    {"pack", 0, "WHEN", EMITTING, OPT_WORD, AT(pack), 0, 0, packs, true,
+     "lay weights out at build, or at start, by NAME_init (default: what keeps OUT.c small)"},
     {"arena", 0, "FORM", EMITTING, OPT_CHOICE_BOOL, AT(arena_by_caller), 0, 0, arena_forms, true,
      "static (default), or caller: memory is passed in"},
     {"fp", 0, "MODE", EMITTING, OPT_CHOICE, AT(fp), 0, 0, fp_modes, true,

@@ -9,6 +9,8 @@ typedef struct Verify {
     const Options *o;
     const char    *program;
     Table         *table;
+    const Graph   *rounded; /* what the evaluator runs                           */
+    const Graph   *written; /* with f32 weights; NULL: the same, none are rounded */
     bool           past_bound;
 } Verify;
 
@@ -140,7 +142,7 @@ static double ratio(double a, double b)
 }
 
 static void add_row(Verify *v, int64_t run, const Port *port, const Difference *d,
-                    const Rounding *r)
+                    const Rounding *r, double cost)
 {
     bool past = !(d->absolute <= r->bound);
     table_cell(v->table, "%lld", (long long)run);
@@ -152,6 +154,8 @@ static void add_row(Verify *v, int64_t run, const Port *port, const Difference *
     table_cell(v->table, "%.2f", ratio(d->absolute, r->direct));
     table_cell(v->table, "%.2e", r->bound);
     table_cell(v->table, "%.3f", ratio(d->absolute, r->bound));
+    if (v->written)
+        table_cell(v->table, "%.2e", ratio(cost, d->deviation));
     table_cell(v->table, "%s", past ? "FAILED" : "ok");
     if (past)
         diag_error(v->c->diag, port->where,
@@ -161,7 +165,18 @@ static void add_row(Verify *v, int64_t run, const Port *port, const Difference *
     v->past_bound |= past;
 }
 
-static bool check_outputs(Verify *v, int64_t run, const char *dir, const Rounding *outputs)
+/* largest_difference - between two results of the evaluator. */
+static double largest_difference(const Array *a, const Array *b)
+{
+    double most = 0;
+    for (int64_t i = 0; i < type_count(&a->type); i++)
+        most = fmax(most, difference_of(a->data[i], b->data[i]));
+    return most;
+}
+
+/* check_outputs - `exact` are those of f32 weights, where the program's are rounded. */
+static bool check_outputs(Verify *v, int64_t run, const char *dir, const Rounding *outputs,
+                          const Array *exact)
 {
     Compilation *c = v->c;
     const Graph *g = c->graph;
@@ -181,27 +196,31 @@ static bool check_outputs(Verify *v, int64_t run, const char *dir, const Roundin
         }
         port_out(g, port, outputs[i].exact.data, want);
         Difference d = compare(&got, want, n);
-        add_row(v, run, port, &d, &outputs[i]);
+        double     cost = exact ? largest_difference(&exact[i], &outputs[i].exact) : 0;
+        add_row(v, run, port, &d, &outputs[i], cost);
     }
     return true;
 }
 
-static bool verify_run(Verify *v, const Graph *written, const char *dir, int64_t run)
+static bool verify_run(Verify *v, const char *dir, int64_t run)
 {
     Compilation *c = v->c;
-    const Graph *g = written;
+    const Graph *g = v->rounded;
     uint64_t     state = (uint64_t)(v->o->seed + run);
     Array       *in = arena_array(c->arena, Array, (size_t)g->n_inputs);
     Rounding    *outputs = arena_array(c->arena, Rounding, (size_t)g->n_outputs);
     const char **paths = arena_array(c->arena, const char *, (size_t)g->n_inputs);
+    Array       *exact = v->written ? arena_array(c->arena, Array, (size_t)g->n_outputs) : NULL;
     for (int i = 0; i < g->n_inputs; i++)
         if (!write_input(v, i, &state, &in[i], &paths[i]))
             return false;
     if (!run_program(v, dir, paths))
         return false;
     rounding_bounds(g, c->program->graph, in, state, outputs, c->arena, show_nodes);
+    if (exact)
+        graph_eval(v->written, in, exact, c->arena, show_nodes);
     progress_end();
-    return check_outputs(v, run, dir, outputs);
+    return check_outputs(v, run, dir, outputs, exact);
 }
 
 /* ---- the command ------------------------------------------------------------------------ */
@@ -214,21 +233,47 @@ static Graph *read_written(Compilation *c, const Options *o)
     return model_read(c, o) && model_passes(c, &shapes) ? c->graph : NULL;
 }
 
+/* read_rounded - the graph with its weights rounded as --store says, and no layouts: what the
+ * evaluator runs in place of the one above. */
+static Graph *read_rounded(Compilation *c, const Options *o)
+{
+    Options rounded = *o;
+    rounded.passes.last = "store-weights";
+    rounded.passes.print_after = NULL;
+    return model_read(c, o) && model_passes(c, &rounded) ? c->graph : NULL;
+}
+
 int command_verify(Compilation *c, const Options *o)
 {
-    static const char *const titles[] = {
-        ">run",       "output",      ">std",   ">max abs error", ">max rel error",
-        ">error/std", ">error/fp32", ">bound", ">error/bound",   ""};
+    const char *titles[] = {">run",
+                            "output",
+                            ">std",
+                            ">max abs error",
+                            ">max rel error",
+                            ">error/std",
+                            ">error/fp32",
+                            ">bound",
+                            ">error/bound",
+                            "",
+                            ""};
+    int         n_titles = COUNT_OF(titles) - 1;
     const char *dir = temp_folder(c->arena, c->diag);
     if (!dir || !model_compile(c, o))
         return diag_status(c->diag);
-    Verify v = {c, o, temp_file(c->arena, "program"), table_new(c->arena, titles, COUNT_OF(titles)),
-                false};
+    bool rounds = c->loss.n_weights > 0;
+    if (rounds)
+        titles[n_titles++ - 1] = arena_printf(c->arena, ">%s/std", elem_name(store_elem(o)));
+    Verify v = {.c = c, .o = o, .program = temp_file(c->arena, "program")};
+    v.table = table_new(c->arena, titles, n_titles);
     if (!build_program(c, o, dir, v.program))
         return diag_status(c->diag);
-    const Graph *written = read_written(c, o);
-    for (int64_t run = 0; written && run < (o->runs ? o->runs : 1); run++)
-        if (!verify_run(&v, written, dir, run))
+    v.rounded = read_written(c, o);
+    if (rounds) {
+        v.written = v.rounded;
+        v.rounded = read_rounded(c, o);
+    }
+    for (int64_t run = 0; v.rounded && run < (o->runs ? o->runs : 1); run++)
+        if (!verify_run(&v, dir, run))
             return diag_status(c->diag);
     if (!o->quiet)
         table_print(v.table, stdout);

@@ -115,6 +115,15 @@ static int64_t add_constant(Compiler *c, const Buffer *buffer)
     return offset;
 }
 
+/* add_weight - a constant as it is read; or plain, for NAME_init to make it from. */
+static Weight add_weight(Compiler *c, const Buffer *b)
+{
+    Buffer plain;
+    if (!c->o->packs_at_start || !pack_plain(b, &plain))
+        return (Weight){false, add_constant(c, b)};
+    return (Weight){true, packs_add(c->program->packs, b, &plain, add_constant(c, &plain))};
+}
+
 /* ---- kernels that come out alike ----------------------------------------------------------- */
 
 static size_t text_hash(const KernelText *t)
@@ -178,11 +187,11 @@ static void add_step(Compiler *c, NodeId n, const Kernel *k, const KernelText *t
     s->n_args = text->n_args;
     s->n_weights = text->n_constants;
     s->args = arena_array(c->arena, ValueId, (size_t)s->n_args);
-    s->weights = arena_array(c->arena, int64_t, (size_t)s->n_weights);
+    s->weights = arena_array(c->arena, Weight, (size_t)s->n_weights);
     for (int i = 0; i < s->n_args; i++)
         s->args[i] = k->buffers[text->args[i]].value;
     for (int i = 0; i < s->n_weights; i++)
-        s->weights[i] = add_constant(c, &k->buffers[text->constants[i]]);
+        s->weights[i] = add_weight(c, &k->buffers[text->constants[i]]);
 }
 
 /* ---- the program --------------------------------------------------------------------------- */
@@ -248,6 +257,7 @@ Program *program_compile(Graph *g, const EmitOptions *o)
     p->options = *o;
     p->options.print_after = NULL;
     p->blob = blob_new(g->arena, o->target->lanes > 1 ? VECTOR_ALIGN : SCALAR_ALIGN);
+    p->packs = packs_new(g->arena, o->target);
     bool ok = true;
     for (NodeId n = graph_first(g); n && !diag_full(g->diag); n = graph_next(g, n))
         ok &= compile_node(&c, n);

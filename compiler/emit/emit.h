@@ -8,6 +8,9 @@
  *   kernel_c.c   one kernel as a C function
  *   helpers_c.c  small functions a kernel may need where the target has no instruction
  *   blob.c       constants: one blob, equal contents once
+ *   pack.c       a constant laid out at start: its loops as C
+ *   filter_c.c   ... transformed at start: the function for one filter
+ *   packs_c.c    the weights laid out at start: memory, functions, NAME_pack
  *   literal.c    bytes as a string literal
  *   weights.c    the blob in the output: as numbers, string, file or .incbin
  *   describe.c   a node in one line, for comments
@@ -51,6 +54,7 @@ typedef struct EmitOptions {
     const Target      *target;
     FpMode             fp;
     WeightsForm        weights;
+    bool               packs_at_start; /* weights are laid out by NAME_init */
     bool               arena_by_caller;
     int                threads;     /* 0: the emitted code has no threads */
     bool               self_test;   /* embed a seeded test vector and its outputs */
@@ -175,13 +179,19 @@ const char *name_prefix(Arena *a, const char *name);
 
 /* ---- compile.c -------------------------------------------------------------------------- */
 
+/* Where a step finds a constant. */
+typedef struct Weight {
+    bool    is_packed; /* in the memory that NAME_init fills, else in the blob */
+    int64_t offset;    /* in bytes */
+} Weight;
+
 /* One call of the emitted infer function: a node and the kernel that computes it. */
 typedef struct Step {
     NodeId   node;
     int      kernel; /* index into Program.kernels */
     ValueId *args;   /* graph value of each input and output parameter, in order */
     int      n_args;
-    int64_t *weights; /* offset in the blob of each constant, in the kernel's order */
+    Weight  *weights; /* of each constant, in the kernel's order */
     int      n_weights;
     int64_t  macs;
 } Step;
@@ -195,6 +205,7 @@ typedef struct Program {
     Step        *steps;
     int          n_steps;
     struct Blob *blob;           /* the constants */
+    struct Packs *packs;         /* those made of them at start */
     int64_t     *output_weights; /* by output: blob offset of a constant; -1: it is computed */
 } Program;
 
@@ -231,6 +242,42 @@ uint64_t         blob_hash(const Blob *b);
 /* blob_each - hand out the contents in pieces, padding included, in order of offset. */
 void blob_each(const Blob *b, void (*piece)(void *ctx, const void *bytes, size_t n), void *ctx);
 
+/* ---- pack.c, filter_c.c ----------------------------------------------------------------- */
+
+/* A function that lays constants out, its name left out: (const T *restrict w, U *restrict packed). */
+typedef struct PackText {
+    const char *params, *body;
+} PackText;
+
+/* pack_plain - whether constant `b` was laid out or transformed in a way that loops can do at start;
+ * *plain is what they start from. */
+bool     pack_plain(const Buffer *b, Buffer *plain);
+PackText pack_text(const Buffer *b, const Buffer *plain, Arena *a);
+/* filter_c - a function, called filter_name, that transforms a k x k filter of type `e` for tiles of
+ * m x m outputs; see winograd_filter. */
+const char *filter_c(Arena *a, int m, int k, Elem e);
+const char *filter_name(Arena *a, int m, int k, Elem e);
+
+/* ---- packs_c.c -------------------------------------------------------------------------- */
+
+/* Constants made at start from those in the blob, and the functions that make them. */
+typedef struct Packs Packs;
+
+Packs *packs_new(Arena *a, const Target *t);
+/* packs_add - make `b` at start from the plain weights at `from` in the blob. Equal work is done
+ * once. Where it will lie, in bytes. */
+int64_t packs_add(Packs *p, const Buffer *b, const Buffer *plain, int64_t from);
+int64_t packs_bytes(const Packs *p); /* what NAME_PACKED_BYTES says; 0: nothing is made */
+bool    packs_use(const Packs *p, Elem e); /* whether any is made of this type */
+/* packs_read - whether any is made from constants of this type. */
+bool packs_read(const Packs *p, const Blob *b, Elem e);
+/* packs_pointer - C text for the one at `offset`, given the locals weights_locals declares. */
+const char *packs_pointer(const Packs *p, int64_t offset, Arena *a);
+void        packs_scan(const Packs *p, Needs *n); /* what their functions call */
+/* packs_memory_c, packs_c - the memory and its flag; the functions, and NAME_pack. */
+void packs_memory_c(Writer *w, const Program *p, const EmitOptions *o, const Names *n);
+void packs_c(Writer *w, const Program *p, const EmitOptions *o, const Names *n);
+
 /* ---- literal.c -------------------------------------------------------------------------- */
 
 typedef struct Literal Literal;
@@ -247,10 +294,18 @@ Held    weights_held(const Program *p, const EmitOptions *o);
 int64_t weights_bytes(const Program *p, const EmitOptions *o); /* what NAME_WEIGHT_BYTES says */
 /* weights_c - the definitions, written to `f`; what is in `w` goes first. */
 void weights_c(Writer *w, OutFile *f, const Program *p, const EmitOptions *o, const Names *n);
-/* weights_pointer - C text for the constant at `offset`, given the locals weights_locals
- * declares. */
-const char *weights_pointer(const Program *p, const EmitOptions *o, int64_t offset, Arena *a);
-void        weights_locals(Writer *w, const Program *p, const EmitOptions *o, const Names *n);
+/* weights_pointer - C text for a constant, given the locals weights_locals declares: for what infer
+ * reads, or for what NAME_pack does. */
+const char *weights_pointer(const Program *p, const EmitOptions *o, Weight at, Arena *a);
+void        weights_locals(Writer *w, const Program *p, const EmitOptions *o, const Names *n,
+                           bool packing);
+/* HeldType - the element types constants may have, with their names in C and in symbols. */
+typedef struct HeldType {
+    Elem        elem;
+    const char *c, *name;
+} HeldType;
+extern const HeldType held_types[];
+extern const int      n_held_types;
 /* weights_file - OUT.weights.bin: a head of 64 bytes, then the blob. */
 void weights_file(OutFile *f, const Program *p);
 
@@ -265,6 +320,8 @@ void header_c(Writer *w, const Program *p, const EmitOptions *o, const Names *n)
 void infer_c(Writer *w, const Program *p, const EmitOptions *o, const Names *n);
 /* infer_threads_c - the infer function of code for several threads. */
 void infer_threads_c(Writer *w, const Program *p, const EmitOptions *o, const Names *n);
+/* infer_start - what infer does first where NAME_init was not called. */
+void infer_start(Writer *w, const Program *p, const Names *n);
 /* Parts of the function: pointers it uses, one step, and copies of outputs that no step writes (a
  * constant, an input, the same value as another output); whether there are any. */
 void infer_locals(Writer *w, const Program *p, const EmitOptions *o, const Names *n);

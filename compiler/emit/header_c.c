@@ -31,6 +31,28 @@ static void load_weights(Writer *w, const EmitOptions *o, const Names *names)
     w_blank(w);
 }
 
+static void init(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
+{
+    Text t = text_new(w->text.arena);
+    bool packs = packs_bytes(p->packs) > 0;
+    if (!packs && !o->threads)
+        return;
+    if (packs)
+        text_printf(&t,
+                    "Lay the weights out as the kernels read them, in %s_PACKED_BYTES of static "
+                    "memory. Call it before calls that run at the same time; where nobody has, the "
+                    "first call of infer does that part itself. ",
+                    names->upper);
+    if (o->threads)
+        text_printf(&t, "Start %d threads. ", o->threads);
+    text_printf(&t, "0%s%s.",
+                packs && o->weights == WEIGHTS_FILE ? "; -1: the weights are not loaded" : "",
+                o->threads ? "; or an errno value" : "");
+    w_comment(w, t.data);
+    w_line(w, "int %s_init(void);", names->lower);
+    w_blank(w);
+}
+
 static void infer(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
 {
     const char *params = infer_params(p, o, names, w->text.arena);
@@ -57,9 +79,6 @@ static void extras(Writer *w, const Program *p, const EmitOptions *o, const Name
         w_comment(w,
                   "Run on `n` threads from now on, the caller's included. 0, or an errno value.");
         w_line(w, "int %s_set_threads(int n);", names->lower);
-        w_comment(
-            w, arena_printf(w->text.arena, "Start %d threads. 0, or an errno value.", o->threads));
-        w_line(w, "int %s_init(void);", names->lower);
         w_blank(w);
     }
     if (o->self_test) {
@@ -91,6 +110,9 @@ void header_c(Writer *w, const Program *p, const EmitOptions *o, const Names *na
     w_blank(w);
     w_line(w, "#define %s_ARENA_BYTES %" PRId64 " /* activations */", names->upper, arena_size(p));
     w_line(w, "#define %s_WEIGHT_BYTES %" PRId64, names->upper, weights_bytes(p, o));
+    if (packs_bytes(p->packs))
+        w_line(w, "#define %s_PACKED_BYTES %" PRId64 " /* weights as %s_init lays them out */",
+               names->upper, packs_bytes(p->packs), names->lower);
     port_macros(w, p, names);
     w_blank(w);
     w_line(w, "#ifdef __cplusplus");
@@ -98,6 +120,7 @@ void header_c(Writer *w, const Program *p, const EmitOptions *o, const Names *na
     w_line(w, "#endif");
     w_blank(w);
     load_weights(w, o, names);
+    init(w, p, o, names);
     infer(w, p, o, names);
     extras(w, p, o, names);
     w_line(w, "#ifdef __cplusplus");

@@ -134,7 +134,7 @@ void infer_locals(Writer *w, const Program *p, const EmitOptions *o, const Names
     }
     if (o->arena_by_caller && !arena_size(p))
         w_line(w, "(void)%sarena;", names->via);
-    weights_locals(w, p, o, names);
+    weights_locals(w, p, o, names, false);
 }
 
 /* step_args - inputs, constants, outputs, as kernel_c puts them. */
@@ -170,9 +170,10 @@ void infer_step(Writer *w, const Program *p, const EmitOptions *o, const Names *
 const char *output_source(const Program *p, const EmitOptions *o, const Names *names, int i,
                           Arena *a)
 {
-    ValueId     v = p->graph->outputs[i].value;
-    const char *from = p->output_weights[i] >= 0 ? weights_pointer(p, o, p->output_weights[i], a)
-                                                 : pointer(p, names, v, a);
+    ValueId      v = p->graph->outputs[i].value;
+    const Weight constant = {false, p->output_weights[i]};
+    const char  *from =
+        constant.offset >= 0 ? weights_pointer(p, o, constant, a) : pointer(p, names, v, a);
     const char *own = arena_printf(a, "%s%s", names->via, names->outputs[i]);
     return strcmp(from, own) ? from : NULL;
 }
@@ -222,11 +223,41 @@ static bool is_read(const Program *p, ValueId input)
     return false;
 }
 
+void infer_start(Writer *w, const Program *p, const Names *names)
+{
+    if (!packs_bytes(p->packs))
+        return;
+    w_line(w, "if (!%s_is_packed)", names->lower);
+    w_line(w, "    %s_pack();", names->lower);
+}
+
+/* init_c - what is done once, where there is anything. */
+static void init_c(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
+{
+    bool packs = packs_bytes(p->packs) > 0;
+    if (!packs && !o->threads)
+        return;
+    w_open(w, "int %s_init(void)", names->lower);
+    if (packs && weights_held(p, o) == HELD_FILE) {
+        w_line(w, "if (!%s_weights)", names->lower);
+        w_line(w, "    return -1;");
+    }
+    if (packs)
+        w_line(w, "%s_pack();", names->lower);
+    if (o->threads)
+        w_line(w, "return kiln_pool_start(%d);", o->threads);
+    else
+        w_line(w, "return 0;");
+    w_close(w, "");
+    w_blank(w);
+}
+
 /* one_thread_c - the function that calls the kernels one after the other. */
 static void one_thread_c(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
 {
     w_open(w, "void %s_infer%s(%s)", names->lower, o->arena_by_caller ? "_in" : "",
            infer_params(p, o, names, w->text.arena));
+    infer_start(w, p, names);
     infer_locals(w, p, o, names);
     for (int i = 0; i < p->graph->n_inputs; i++)
         if (!is_read(p, p->graph->inputs[i].value))
@@ -251,6 +282,8 @@ void infer_c(Writer *w, const Program *p, const EmitOptions *o, const Names *nam
         keep_order_c(w);
     if (o->profile)
         profile_c(w, p, names);
+    packs_c(w, p, o, names);
+    init_c(w, p, o, names);
     if (o->threads)
         infer_threads_c(w, p, o, &n);
     else

@@ -72,14 +72,10 @@ static void shared_table_c(Writer *w, const Program *p)
     w_line(w, "static const unsigned char is_shared[] = {%s0};", t.len ? t.data : "");
 }
 
-static void pool_functions_c(Writer *w, const EmitOptions *o, const Names *names)
+static void set_threads_c(Writer *w, const Names *names)
 {
     w_open(w, "int %s_set_threads(int n)", names->lower);
     w_line(w, "return kiln_pool_start(n);");
-    w_close(w, "");
-    w_blank(w);
-    w_open(w, "int %s_init(void)", names->lower);
-    w_line(w, "return kiln_pool_start(%d);", o->threads);
     w_close(w, "");
     w_blank(w);
 }
@@ -96,12 +92,13 @@ void infer_threads_c(Writer *w, const Program *p, const EmitOptions *o, const Na
         text_printf(&call, ", %s", names->outputs[i]);
     for (int i = 0; i < g->n_outputs; i++)
         copies |= output_source(p, o, names, i, w->text.arena) != NULL;
-    pool_functions_c(w, o, names);
+    set_threads_c(w, names);
     call_c(w, p, o, names);
     step_function_c(w, p, o, names);
     w_open(w, "void %s_infer%s(%s)", names->lower, o->arena_by_caller ? "_in" : "",
            infer_params(p, o, names, w->text.arena));
     shared_table_c(w, p);
+    infer_start(w, p, names);
     w_line(w, "%s_call call = {%s};", names->lower, call.data);
     if (o->profile)
         w_line(w, "uint64_t begin_ns = kiln_clock();");

@@ -37,6 +37,9 @@ static void head_c(Writer *w, const Program *p, const EmitOptions *o, const Name
                 p->n_steps, p->n_kernels);
     text_printf(&t, "%" PRId64 " bytes of activations, %s\n", arena_size(p),
                 o->arena_by_caller ? "from the caller" : "static");
+    if (packs_bytes(p->packs))
+        text_printf(&t, "%" PRId64 " bytes of weights laid out at start, static\n",
+                    packs_bytes(p->packs));
     text_printf(&t, "%" PRId64 " bytes of weights, %s", weights_bytes(p, o),
                 held_text(weights_held(p, o)));
     w_comment(w, t.data);
@@ -111,6 +114,7 @@ static void helpers(Writer *w, const Program *p, const EmitOptions *o)
     Needs n = needs_new(o->target, w->text.arena);
     for (int i = 0; i < p->n_kernels; i++)
         needs_scan(&n, o->target, p->texts[i].body);
+    packs_scan(p->packs, &n);
     if (weights_held(p, o) == HELD_NUMBERS && blob_has_odd_numbers(p->blob))
         needs_scan(&n, o->target, "INFINITY_F32 NAN_F32");
     helpers_c(w, o->target, &n);
@@ -175,6 +179,7 @@ static void model_c(OutFile *f, const Program *p, const EmitOptions *o, const Na
     gcc_guard_c(&w);
     includes_c(&w, p, o, names);
     helpers(&w, p, o);
+    packs_memory_c(&w, p, o, names);
     weights_c(&w, f, p, o, names);
     kernels_c(&w, f, p);
     infer_c(&w, p, o, names);

@@ -18,18 +18,11 @@
 
 enum { MOST_NUMBERS = 300000, FILE_HEAD = 64 };
 
-/* The element types a blob may hold, with their names in C and in symbols. */
-typedef struct HeldType {
-    Elem        elem;
-    const char *c, *name;
-} HeldType;
-
-static const HeldType held_types[] = {
-    {F32, "float", "f32"},
-    {I32, "int32_t", "i32"},
-    {I8, "int8_t", "i8"},
-    {U8, "uint8_t", "u8"},
+const HeldType held_types[] = {
+    {F32, "float", "f32"},   {F16, "uint16_t", "f16"}, {BF16, "uint16_t", "bf16"},
+    {I32, "int32_t", "i32"}, {I8, "int8_t", "i8"},     {U8, "uint8_t", "u8"},
 };
+const int n_held_types = (int)COUNT_OF(held_types);
 
 Held weights_held(const Program *p, const EmitOptions *o)
 {
@@ -83,6 +76,8 @@ static void put_number(NumberLine *l, const char *text)
 static double number_at(const void *piece, Elem e, int64_t i)
 {
     switch (e) {
+    case F16:
+    case BF16: return ((const uint16_t *)piece)[i]; /* their bits: C has no such numbers */
     case I32: return ((const int32_t *)piece)[i];
     case I8: return ((const int8_t *)piece)[i];
     case U8: return ((const uint8_t *)piece)[i];
@@ -255,6 +250,8 @@ static void load_c(Writer *w, const Program *p, const Names *names)
     w_line(w, "    return 3;");
     w_close(w, "");
     w_line(w, "%s_weights = given + %d;", names->lower, FILE_HEAD);
+    if (packs_bytes(p->packs))
+        w_line(w, "%s_is_packed = 0;", names->lower);
     w_line(w, "return 0;");
     w_close(w, "");
     w_blank(w);
@@ -311,12 +308,33 @@ void weights_c(Writer *w, OutFile *f, const Program *p, const EmitOptions *o, co
     }
 }
 
-void weights_locals(Writer *w, const Program *p, const EmitOptions *o, const Names *names)
+/* is_read - whether the code (NAME_pack, or infer) takes constants of type `e` out of the blob. */
+static bool is_read(const Program *p, Elem e, bool packing)
+{
+    if (packing)
+        return packs_read(p->packs, p->blob, e);
+    for (int i = 0; i < p->n_steps; i++)
+        for (int k = 0; k < p->steps[i].n_weights; k++) {
+            const Weight *at = &p->steps[i].weights[k];
+            if (!at->is_packed && blob_at(p->blob, at->offset)->buffer.elem == e)
+                return true;
+        }
+    for (int i = 0; i < p->graph->n_outputs; i++)
+        if (p->output_weights[i] >= 0 && blob_at(p->blob, p->output_weights[i])->buffer.elem == e)
+            return true;
+    return false;
+}
+
+void weights_locals(Writer *w, const Program *p, const EmitOptions *o, const Names *names,
+                    bool packing)
 {
     Held held = weights_held(p, o);
     for (size_t i = 0; i < COUNT_OF(held_types); i++) {
         const HeldType *t = &held_types[i];
-        if (!blob_count(p->blob, t->elem))
+        if (packs_use(p->packs, t->elem))
+            w_line(w, "%s%s *const packed_%s = %s_packed.%s;", packing ? "" : "const ", t->c,
+                   t->name, names->lower, t->name);
+        if (!is_read(p, t->elem, packing))
             continue;
         if (held == HELD_NUMBERS)
             w_line(w, "const %s *const weights_%s = %s_weights_%s;", t->c, t->name, names->lower,
@@ -330,10 +348,12 @@ void weights_locals(Writer *w, const Program *p, const EmitOptions *o, const Nam
     }
 }
 
-const char *weights_pointer(const Program *p, const EmitOptions *o, int64_t offset, Arena *a)
+const char *weights_pointer(const Program *p, const EmitOptions *o, Weight weight, Arena *a)
 {
-    const BlobEntry *e = blob_at(p->blob, offset);
-    int64_t          at = offset / (int64_t)elem_bytes(e->buffer.elem);
+    if (weight.is_packed)
+        return packs_pointer(p->packs, weight.offset, a);
+    const BlobEntry *e = blob_at(p->blob, weight.offset);
+    int64_t          at = weight.offset / (int64_t)elem_bytes(e->buffer.elem);
     if (weights_held(p, o) == HELD_NUMBERS)
         at = e->index;
     for (size_t i = 0; i < COUNT_OF(held_types); i++)

@@ -226,7 +226,7 @@ static const Tensor *part_weight(Arena *a, const Tensor *w, int64_t groups, cons
     int64_t        icg = d[0] / groups, ocg = d[1], at = 0;
     int64_t        kh = rows->axis.taps * rows->axis.phases,
             kw = columns->axis.taps * columns->axis.phases;
-    Tensor *t = tensor_new(a, F32, 4, (int64_t[]){ocg * groups, icg, kh, kw});
+    Tensor *t = tensor_new(a, w->type.elem, 4, (int64_t[]){ocg * groups, icg, kh, kw});
     for (int64_t o = 0; o < ocg * groups; o++)
         for (int64_t i = 0; i < icg; i++) {
             int64_t plane = ((o / ocg * icg + i) * ocg + o % ocg) * d[2];

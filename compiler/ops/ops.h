@@ -269,6 +269,18 @@ void lower_conv_part(Graph *g, Kernel *k, const Node *n, const ConvAxis axis[2],
 
 /* ---- winograd.c ------------------------------------------------------------------------- */
 
+#define WINOGRAD_EDGE 8 /* of an input tile, at most: m + k - 1 */
+
+/* How a k x k filter g is transformed for tiles of m x m outputs, U = G g G^T: each row of G is the
+ * powers of a point, times a factor; the last row is the last coefficient alone. Points are 0 or
+ * plus or minus a power of two, so that no product by one is rounded: evaluated by Horner's rule in
+ * double, with the factors at the end, U has the same bits whether or not a compiler contracts. */
+typedef struct FilterTransform {
+    int    edge, k; /* edge = m + k - 1 rows */
+    double point[WINOGRAD_EDGE], factor[WINOGRAD_EDGE];
+} FilterTransform;
+FilterTransform winograd_filter(int m, int k);
+
 /* lower_winograd - conv2d with n->winograd > 0, stride and dilation 1, one group, square kernel; x and y
  * in blocks of the target's lanes, x with a halo for whole tiles (winograd_halo), n->scratch large enough
  * for winograd_scratch(g, n, winograd_block_rows(g, n, target)) elements. */

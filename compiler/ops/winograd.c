@@ -20,7 +20,7 @@
 
 #include <math.h>
 
-#define MAX_EDGE 8 /* input tile: m + k - 1 */
+#define MAX_EDGE WINOGRAD_EDGE
 
 /* ---- the matrices ------------------------------------------------------------------------ */
 
@@ -30,7 +30,7 @@ typedef struct Matrix {
 } Matrix;
 
 typedef struct Transform {
-    Matrix b, g, a; /* B^T, G, A^T */
+    Matrix b, a; /* B^T, A^T */
 } Transform;
 
 static const double points[MAX_EDGE - 1] = {0, 1, -1, 2, -2, 0.5, -0.5};
@@ -52,44 +52,58 @@ static void polynomial(int n, int skip, double *out)
 static Transform make_transform(int m, int k)
 {
     int       n = m + k - 1;
-    Transform t = {.b = {n, n, {{0}}}, .g = {n, k, {{0}}}, .a = {m, n, {{0}}}};
+    Transform t = {.b = {n, n, {{0}}}, .a = {m, n, {{0}}}};
     for (int j = 0; j < n - 1; j++) {
-        double norm = 1;
-        for (int l = 0; l < n - 1; l++)
-            norm *= l == j ? 1 : points[j] - points[l];
-        for (int i = 0; i < k; i++)
-            t.g.at[j][i] = pow(points[j], i) / norm;
         for (int i = 0; i < m; i++)
             t.a.at[i][j] = pow(points[j], i);
         polynomial(n - 1, j, t.b.at[j]);
     }
-    t.g.at[n - 1][k - 1] = 1; /* the point at infinity */
-    t.a.at[m - 1][n - 1] = 1;
+    t.a.at[m - 1][n - 1] = 1; /* the point at infinity */
     polynomial(n - 1, -1, t.b.at[n - 1]);
     return t;
 }
 
+FilterTransform winograd_filter(int m, int k)
+{
+    FilterTransform t = {.edge = m + k - 1, .k = k};
+    for (int j = 0; j < t.edge - 1; j++) {
+        double norm = 1;
+        for (int l = 0; l < t.edge - 1; l++)
+            norm *= l == j ? 1 : points[j] - points[l];
+        t.point[j] = points[j];
+        t.factor[j] = 1 / norm;
+    }
+    t.factor[t.edge - 1] = 1;
+    return t;
+}
+
+/* The polynomial with coefficients c[0], c[step] ... at a point; at infinity, the last of them. */
+static double at_point(const FilterTransform *t, int row, const double *c, int step)
+{
+    double sum = c[(t->k - 1) * step];
+    for (int i = t->k - 2; i >= 0 && row < t->edge - 1; i--)
+        sum = c[i * step] + t->point[row] * sum;
+    return sum;
+}
+
 /* U[f][o][i] = (G g G^T)[f] for every filter g[o][i], f = row * edge + column. */
-static const Tensor *transform_weights(Arena *a, const Tensor *w, const Transform *t)
+static const Tensor *transform_weights(Arena *a, const Tensor *w, const FilterTransform *t)
 {
     const int64_t *d = w->type.dims;
-    int64_t        n = t->g.rows, filters = d[0] * d[1], k = d[2];
+    int64_t        n = t->edge, filters = d[0] * d[1], k = d[2];
     Tensor        *u = tensor_new(a, F32, 3, (int64_t[]){n * n, d[0], d[1]});
-    const float   *from = w->data;
     float         *to = (float *)(uintptr_t)u->data;
     for (int64_t q = 0; q < filters; q++) {
-        double half[MAX_EDGE][MAX_EDGE] = {{0}};
+        double g[WINOGRAD_EDGE * WINOGRAD_EDGE], half[WINOGRAD_EDGE * WINOGRAD_EDGE];
+        for (int64_t i = 0; i < k * k; i++)
+            g[i] = tensor_get(w, q * k * k + i);
         for (int r = 0; r < n; r++)
             for (int c = 0; c < k; c++)
-                for (int i = 0; i < k; i++)
-                    half[r][c] += t->g.at[r][i] * from[(q * k + i) * k + c];
+                half[r * k + c] = at_point(t, r, g + c, (int)k);
         for (int r = 0; r < n; r++)
-            for (int c = 0; c < n; c++) {
-                double sum = 0;
-                for (int i = 0; i < k; i++)
-                    sum += half[r][i] * t->g.at[c][i];
-                to[(r * n + c) * filters + q] = (float)sum;
-            }
+            for (int c = 0; c < n; c++)
+                to[(r * n + c) * filters + q] =
+                    (float)(at_point(t, c, half + r * k, 1) * t->factor[r] * t->factor[c]);
     }
     return u;
 }
@@ -414,8 +428,12 @@ void lower_winograd(Graph *g, NodeId id, Kernel *k)
     w.tile_rows = (y->dims[2] + w.m - 1) / w.m;
     w.tile_columns = (y->dims[3] + w.m - 1) / w.m;
     w.batch = kernel_loop_if(k, "n", y->dims[0], PARALLEL, AXIS_NONE);
-    int64_t padded[3] = {(int64_t)w.edge * w.edge, w.ocb * w.lanes, w.icb * w.lanes};
-    w.u = kernel_constant(k, "u", transform_weights(k->arena, weight, &w.t), padded);
+    int64_t         padded[3] = {(int64_t)w.edge * w.edge, w.ocb * w.lanes, w.icb * w.lanes};
+    FilterTransform filter = winograd_filter(w.m, (int)wd[2]);
+    w.u = kernel_constant(k, "u", transform_weights(k->arena, weight, &filter), padded);
+    k->buffers[w.u].value = n->in[1];
+    k->buffers[w.u].view.winograd = w.m;
+    k->buffers[w.u].view.plain = weight;
     k->macs = type_count(y) * x->dims[1] * wd[2] * wd[3];
     text_printf(&k->notes, "winograd: tiles of %dx%d outputs, %d products each\n", w.m, w.m,
                 w.edge * w.edge);

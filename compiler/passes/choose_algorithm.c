@@ -20,7 +20,8 @@
 /* Weights that are text in the C file make it large and slow to compile: gcc takes 5 s for 48 MB of
  * them. So there transformed weights may add a mebibyte; and none where there is that much text
  * already, for a mebibyte serves too small a part of so large a network to be worth the second that
- * each kernel of transforms takes to compile. Beside the file they may grow as they like. */
+ * each kernel of transforms takes to compile. Beside the file they may grow as they like, and so
+ * they may where they are made at start. */
 #define INLINE_GROWTH (1 << 20)
 #define INLINE_FULL   (16 << 20)
 
@@ -29,6 +30,7 @@ typedef struct Layer {
     int64_t images, rows, columns; /* of the output */
     int64_t ic, oc;                /* padded to blocks */
     int64_t k, lanes;
+    int64_t weight_bytes;    /* of one, as kept */
     double  bytes_per_cycle; /* of the weights */
 } Layer;
 
@@ -46,7 +48,7 @@ static double overlapped(double sums, double stream)
 static double direct_cycles(const Layer *l)
 {
     double pixels = (double)(l->images * l->rows * l->columns), taps = (double)(l->k * l->k);
-    double bytes = taps * (double)(l->ic * l->oc) * 4;
+    double bytes = taps * (double)(l->ic * l->oc * l->weight_bytes);
     return overlapped(vector_sums(l, pixels * taps) / DIRECT_SHARE, bytes / l->bytes_per_cycle);
 }
 
@@ -74,17 +76,22 @@ static int64_t constant_bytes(const Graph *g)
     int64_t total = 0;
     for (ValueId v = 1; v < g->n_values; v++)
         if (value_get(g, v)->constant && value_get(g, v)->n_users)
-            total += type_count(&value_get(g, v)->type) * 4;
+            total += type_count(&value_get(g, v)->type) *
+                     (int64_t)elem_bytes(value_get(g, v)->type.elem);
     return total;
 }
 
-static bool winograd_applies(const Graph *g, const Node *n, const Target *t)
+static bool winograd_applies(const Graph *g, const Node *n, const PassContext *c)
 {
+    const Target *t = c->target;
+    bool may_start = c->pack == PACK_START || (c->pack == PACK_EITHER && c->weights_inline);
     const OpAttrs *a = &n->attrs;
     if (n->op != OP_conv2d || a->groups != 1 || a->strides[0] != 1 || a->strides[1] != 1)
         return false;
     const Type *w = &graph_input(g, n, 1)->type, *x = &graph_input(g, n, 0)->type;
-    bool        square = w->dims[2] == w->dims[3] && (w->dims[2] == 3 || w->dims[2] == 5);
+    if (elem_is_half(w->elem) && !may_start)
+        return false;
+    bool square = w->dims[2] == w->dims[3] && (w->dims[2] == 3 || w->dims[2] == 5);
     return square && a->dilations[0] == 1 && a->dilations[1] == 1 &&
            !graph_input(g, n, 0)->constant && x->dims[1] >= t->lanes && w->dims[0] >= t->lanes;
 }
@@ -114,6 +121,7 @@ static Gain best_tile(const Graph *g, NodeId id, const Target *t, double bytes_p
                      round_up(y->dims[1], t->lanes),
                      graph_input(g, n, 1)->type.dims[2],
                      t->lanes,
+                     (int64_t)elem_bytes(graph_input(g, n, 1)->type.elem),
                      bytes_per_cycle};
     double      direct = direct_cycles(&l);
     Gain        best = {.node = id};
@@ -139,16 +147,38 @@ static int by_gain_per_byte(const void *a, const void *b)
 /* growth_allowed - bytes that transformed weights may add to the `total` that the network has. */
 static double growth_allowed(int64_t total, const PassContext *c)
 {
-    if (!c->weights_inline)
+    if (!c->weights_inline || c->pack == PACK_START)
         return (double)INT64_MAX;
-    return total > INLINE_FULL ? 0 : INLINE_GROWTH;
+    if (total > INLINE_FULL)
+        return 0;
+    return c->pack == PACK_EITHER ? (double)INT64_MAX : INLINE_GROWTH;
+}
+
+bool packs_at_start(const Graph *g, const PassContext *c)
+{
+    double added = 0;
+    if (c->pack != PACK_EITHER || !c->weights_inline)
+        return c->pack == PACK_START;
+    for (NodeId n = graph_first(g); n; n = graph_next(g, n)) {
+        const Node *node = node_get(g, n);
+        if (!node->winograd)
+            continue;
+        const Type *w = &graph_input(g, node, 1)->type;
+        int64_t     k = w->dims[2], edge = node->winograd + k - 1;
+        if (elem_is_half(w->elem))
+            return true;
+        added += (double)type_count(w) * 4 * (double)(edge * edge - k * k) / (double)(k * k);
+    }
+    return added > INLINE_GROWTH;
 }
 
 /* pass_choose_algorithm - decide which convolutions are done by Winograd's method (Node.winograd).
  *
  * Not on a target without vectors, where transforms cost memory and code, nor where every sum must be
  * made in one order. Where the weights are part of the C text there is a limit to their growth: the
- * convolutions that gain most for each byte come first.
+ * convolutions that gain most for each byte come first. Transformed weights are F32, for rounded to
+ * less they cost more accuracy than strict arithmetic allows: weights kept in less are transformed
+ * at start or not at all.
  * Needs shapes. Returns true when some are. */
 bool pass_choose_algorithm(Graph *g, const PassContext *c)
 {
@@ -160,7 +190,7 @@ bool pass_choose_algorithm(Graph *g, const PassContext *c)
     int64_t total = constant_bytes(g);
     double  room = growth_allowed(total, c);
     for (NodeId id = graph_first(g); id; id = graph_next(g, id)) {
-        if (!winograd_applies(g, node_get(g, id), c->target))
+        if (!winograd_applies(g, node_get(g, id), c))
             continue;
         Gain gain =
             best_tile(g, id, c->target, total > c->target->l3_bytes ? MEMORY_BYTES : L3_BYTES);

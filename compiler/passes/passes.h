@@ -13,6 +13,7 @@
  *   fold_movement.c    flatten, reshape, transpose: into neighbours, weights, each other
  *   sink_movement.c    ... moved behind elementwise nodes and means, to meet others
  *   fuse_epilogue.c    elementwise nodes into the node that makes their input
+ *   store_weights.c    weights rounded to the type they are kept in
  *   choose_algorithm.c direct sums or Winograd's, for each convolution
  *   choose_layout.c    a layout for every value; relayout nodes where two meet
  *   layout_halo.c      zeros around the planes that padded convolutions read
@@ -35,12 +36,25 @@
 
 /* ---- one pass --------------------------------------------------------------------------- */
 
+/* When weights are laid out and transformed as the kernels read them: by kiln, or by NAME_init from
+ * plain ones. PACK_EITHER is for packs_at_start to decide. */
+typedef enum { PACK_EITHER, PACK_BUILD, PACK_START } Pack;
+
+/* What rounding the weights cost: the sums of the squares of those rounded, and of their errors. */
+typedef struct StoreLoss {
+    int64_t n_weights;
+    double  squares, error;
+} StoreLoss;
+
 typedef struct PassContext {
     const Target *target;
     bool          arena_by_caller;
     double  seconds; /* time for each exact search (a few); work limits keep it deterministic */
     bool    exact;   /* --fp exact: every sum in one order */
     bool    weights_inline; /* weights will be text in the C file */
+    Pack    pack;
+    Elem    store;          /* what weights are kept in: F32, F16, BF16; 0 is F32 */
+    StoreLoss *loss;        /* where store-weights says what it cost; NULL: nowhere */
 } PassContext;
 
 /* Facts about a graph; a pass needs some and gives some. */
@@ -59,6 +73,7 @@ extern const int  n_passes;
 
 typedef struct PassOptions {
     const char *only;         /* --passes a,b: just these, in pipeline order; NULL: all */
+    const char *last;         /* none behind this one; NULL: all */
     const char *disabled[16]; /* --disable-pass, repeated */
     int         n_disabled;
     const char *print_after; /* a pass name, or "all"; NULL: none */
@@ -84,12 +99,17 @@ bool pass_fold_norm(Graph *g, const PassContext *c);
 bool pass_split_norm(Graph *g, const PassContext *c);
 bool pass_fold_movement(Graph *g, const PassContext *c);
 bool pass_fuse_epilogue(Graph *g, const PassContext *c);
+bool pass_store_weights(Graph *g, const PassContext *c);
 bool pass_choose_algorithm(Graph *g, const PassContext *c);
 bool pass_choose_layout(Graph *g, const PassContext *c);
 bool pass_reserve_scratch(Graph *g, const PassContext *c);
 bool pass_alias_concat(Graph *g, const PassContext *c);
 bool pass_order_nodes(Graph *g, const PassContext *c);
 bool pass_plan_memory(Graph *g, const PassContext *c);
+
+/* packs_at_start - whether the weights of a graph are laid out at start, once its algorithms are
+ * chosen. PACK_EITHER is so where they are text and would outgrow the limit of choose-algorithm. */
+bool packs_at_start(const Graph *g, const PassContext *c);
 
 /* ---- the memory plan -------------------------------------------------------------------- */
 

@@ -31,6 +31,9 @@ const Pass passes[] = {
     {"fuse-epilogue", pass_fuse_epilogue, HAS_SHAPES, 0,
      "compute elementwise nodes where their input is made",
      "after all that removes or makes elementwise nodes"},
+    {"store-weights", pass_store_weights, HAS_SHAPES, 0,
+     "round weights to the type they are kept in (--store)",
+     "when the weights are final, and before choose-algorithm, which must know their type"},
     {"choose-algorithm", pass_choose_algorithm, HAS_SHAPES, 0,
      "decide which convolutions are done by Winograd's method",
      "before choose-layout: whole tiles want a wider halo"},
@@ -196,6 +199,8 @@ bool passes_run(Graph *g, const PassContext *c, const PassOptions *o)
     unsigned facts = 0;
     for (int i = 0; i < n_passes; i++) {
         const Pass *p = &passes[i];
+        if (o->last && i > 0 && !strcmp(passes[i - 1].name, o->last))
+            break;
         if (!is_selected(p, o))
             continue;
         int errors = diag_errors(g->diag);
