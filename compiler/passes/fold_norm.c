@@ -1,4 +1,4 @@
-/* fold_norm.c - batch_norm into conv2d and linear, before or behind it; constant factors and
+/* fold_norm.c - batch_norm into conv2d, conv_transpose and linear, before or behind it; constant factors and
  * summands alike. */
 #include "passes/passes.h"
 #include "ops/ops.h"
@@ -11,7 +11,7 @@ typedef struct Channels {
     double *scale, *shift;
 } Channels;
 
-/* A conv2d or linear with the channelwise nodes around it, each other's only users. */
+/* A convolution or linear with the channelwise nodes around it, each other's only users. */
 typedef struct Chain {
     NodeId   conv;
     NodeId   first, last; /* outermost nodes before and behind it; 0: none */
@@ -123,14 +123,16 @@ static void walk_behind(const Graph *g, Chain *chain)
     }
 }
 
-static bool is_padded(const Node *n)
+/* sees_zeros - whether zeros stand among the elements of the input that a result is made from: a
+ * padded convolution's, and those a transposed one has between and around its elements. */
+static bool sees_zeros(const Node *n)
 {
     const int64_t *p = n->attrs.padding;
-    return p[0] || p[1] || p[2] || p[3];
+    return n->op == OP_conv_transpose || p[0] || p[1] || p[2] || p[3];
 }
 
-/* walk_before - take in the channelwise nodes that make the input. Padding is zeros behind them, so
- * none of them may shift a padded input. */
+/* walk_before - take in the channelwise nodes that make the input. Zeros come in behind them, so none
+ * of them may shift an input among which there are any. */
 static void walk_before(const Graph *g, Chain *chain)
 {
     const Node *conv = node_get(g, chain->conv);
@@ -139,7 +141,7 @@ static void walk_before(const Graph *g, Chain *chain)
         NodeId      n = value_get(g, x)->producer;
         const Node *node = n ? node_get(g, n) : NULL;
         int         i = node ? channelwise_input(g, node) : -1;
-        if (i < 0 || (is_padded(conv) && has_shift(g, node, i, chain->in.n)))
+        if (i < 0 || (sees_zeros(conv) && has_shift(g, node, i, chain->in.n)))
             return;
         for (int64_t c = 0; c < chain->in.n; c++) {
             double scale, shift;
@@ -152,14 +154,19 @@ static void walk_before(const Graph *g, Chain *chain)
     }
 }
 
-/* is_linear_map - whether the node is a conv2d or linear whose weights may be changed. */
+static bool is_conv(const Node *n)
+{
+    return n->op == OP_conv2d || n->op == OP_conv_transpose;
+}
+
+/* is_linear_map - whether the node is a convolution or linear whose weights may be changed. */
 static bool is_linear_map(const Graph *g, const Node *n)
 {
-    if ((n->op != OP_conv2d && n->op != OP_linear) || n->epilogue.n_steps)
+    if ((!is_conv(n) && n->op != OP_linear) || n->epilogue.n_steps)
         return false;
     const Type *y = &value_get(g, n->out)->type;
     return y->elem == F32 && elem_is_float(graph_input(g, n, 1)->type.elem) &&
-           y->rank == (n->op == OP_conv2d ? 4 : 2);
+           y->rank == (is_conv(n) ? 4 : 2);
 }
 
 static bool find_chain(const Graph *g, NodeId n, Arena *scratch, Chain *out)
@@ -189,42 +196,63 @@ static bool all_are(const double *v, int64_t n, double what)
     return true;
 }
 
+/* joined_channels - the channels that plane (i, j) of weight `w` joins: [O, I/groups, ...], of a
+ * transposed convolution [I, O/groups, ...]. */
+static void joined_channels(const Node *n, const Tensor *w, int64_t i, int64_t j, int64_t *oc,
+                            int64_t *ic)
+{
+    int64_t n_groups = is_conv(n) ? n->attrs.groups : 1;
+    int64_t other = i / (w->type.dims[0] / n_groups) * w->type.dims[1] + j;
+    *oc = n->op == OP_conv_transpose ? other : i;
+    *ic = n->op == OP_conv_transpose ? i : other;
+}
+
+/* make_bias - (b[oc] + sum[oc]) * out.scale[oc] + out.shift[oc]; NULL where one is not finite. */
+static const Tensor *make_bias(Graph *g, const Chain *chain, const double *sum)
+{
+    const Channels *behind = &chain->out;
+    const Node     *conv = node_get(g, chain->conv);
+    const Value    *bias = conv->n_own > 2 ? graph_input(g, conv, 2) : NULL;
+    Tensor         *t = tensor_new(g->arena, F32, 1, &behind->n);
+    for (int64_t oc = 0; oc < behind->n; oc++) {
+        double b = bias ? tensor_get(bias->constant, oc) : 0;
+        tensor_set(t, oc, (b + sum[oc]) * behind->scale[oc] + behind->shift[oc]);
+        if (!isfinite(tensor_get(t, oc)))
+            return NULL;
+    }
+    return t;
+}
+
 /* make_weights - weights and bias that do the whole chain's work; false where one of them would not
  * be finite.
  *
  *     w'[oc, ic] = w[oc, ic] * in.scale[ic] * out.scale[oc]
  *     b'[oc]     = (b[oc] + sum w[oc, ic] * in.shift[ic]) * out.scale[oc] + out.shift[oc] */
-static bool make_weights(Graph *g, const Chain *chain, Weights *out)
+static bool make_weights(Graph *g, const Chain *chain, Arena *scratch, Weights *out)
 {
     const Channels *in = &chain->in, *behind = &chain->out;
     const Node     *conv = node_get(g, chain->conv);
     const Tensor   *w = graph_input(g, conv, 1)->constant;
-    const Value    *bias = conv->n_own > 2 ? graph_input(g, conv, 2) : NULL;
-    int64_t         n_out = w->type.dims[0], n_in = w->type.dims[1];
-    int64_t         taps = type_count(&w->type) / (n_out * n_in);
-    int64_t         n_groups = conv->op == OP_conv2d ? conv->attrs.groups : 1;
-    int64_t         per_group = n_out / n_groups;
+    int64_t         planes = w->type.dims[0] * w->type.dims[1], oc, ic;
+    int64_t         taps = type_count(&w->type) / planes;
     Tensor         *weight = tensor_new(g->arena, F32, w->type.rank, w->type.dims);
-    Tensor         *shifted = tensor_new(g->arena, F32, 1, &n_out);
-    for (int64_t oc = 0, at = 0; oc < n_out; oc++) {
-        double  sum = bias ? tensor_get(bias->constant, oc) : 0;
-        int64_t first = oc / per_group * n_in; /* input channel of the group */
-        for (int64_t i = 0; i < n_in * taps; i++, at++) {
-            int64_t ic = first + i / taps;
-            double  v = tensor_get(w, at);
-            sum += v * in->shift[ic];
+    double         *sum = arena_array(scratch, double, (size_t)behind->n);
+    for (int64_t p = 0; p < planes; p++) {
+        joined_channels(conv, w, p / w->type.dims[1], p % w->type.dims[1], &oc, &ic);
+        for (int64_t at = p * taps; at < (p + 1) * taps; at++) {
+            double v = tensor_get(w, at);
+            sum[oc] += v * in->shift[ic];
             tensor_set(weight, at, v * in->scale[ic] * behind->scale[oc]);
             if (!isfinite(tensor_get(weight, at)))
                 return false;
         }
-        tensor_set(shifted, oc, sum * behind->scale[oc] + behind->shift[oc]);
-        if (!isfinite(tensor_get(shifted, oc)))
-            return false;
     }
-    bool is_scaled = !all_are(in->scale, in->n, 1) || !all_are(behind->scale, n_out, 1);
-    bool is_shifted = !all_are(in->shift, in->n, 0) || !all_are(behind->shift, n_out, 0);
-    *out = (Weights){is_scaled ? weight : NULL, is_shifted || bias ? shifted : NULL};
-    return true;
+    const Tensor *bias = make_bias(g, chain, sum);
+    bool          has_bias = conv->n_own > 2 && conv->in[2];
+    bool is_scaled = !all_are(in->scale, in->n, 1) || !all_are(behind->scale, behind->n, 1);
+    bool is_shifted = !all_are(in->shift, in->n, 0) || !all_are(behind->shift, behind->n, 0);
+    *out = (Weights){is_scaled ? weight : NULL, is_shifted || has_bias ? bias : NULL};
+    return bias != NULL;
 }
 
 static ValueId add_constant(Graph *g, const char *stem, const Tensor *t)
@@ -272,9 +300,9 @@ static void drop_chain(Graph *g, const Chain *chain)
  *     conv2d(x, w, b) -> batch_norm(g, s, m, v)   becomes   conv2d(x, w * k, (b - m) * k + s)
  *     with k = g / sqrt(v + epsilon), per output channel
  *
- * The same before a conv2d (per input channel) and for linear, and for mul, div, add and sub with
+ * The same before a conv2d (per input channel), for conv_transpose and linear, and for mul, div, add and sub with
  * one constant or one per channel; whole chains of them at once. Applies when each node's result
- * has no other user. Before a padded conv2d only what keeps zero at zero. Computed in double,
+ * has no other user. Before a padded conv2d or a conv_transpose only what keeps zero at zero. Computed in double,
  * stored as f32; refuses numbers that are not finite. Needs shapes. Returns true if the graph
  * changed. */
 bool pass_fold_norm(Graph *g, const PassContext *c)
@@ -287,7 +315,7 @@ bool pass_fold_norm(Graph *g, const PassContext *c)
         Arena  *scratch = arena_new();
         Chain   chain;
         Weights weights;
-        if (find_chain(g, n, scratch, &chain) && make_weights(g, &chain, &weights)) {
+        if (find_chain(g, n, scratch, &chain) && make_weights(g, &chain, scratch, &weights)) {
             set_weights(g, n, &weights);
             drop_chain(g, &chain);
             changed = true;

@@ -7,8 +7,9 @@
  *   merge_common.c     common subexpressions
  *   match_activations.c  silu, gelu and others that come in pieces
  *   match_function.c   values as functions of others: what the pass before looks for
+ *   match_linear.c     matmul by a constant matrix becomes linear
  *   merge_pad.c        pad into the convolution or pool behind it
- *   fold_norm.c        batch_norm into conv2d and linear, before or behind it
+ *   fold_norm.c        batch_norm into convolutions and linear, before or behind them
  *   split_norm.c       a batch_norm left over becomes mul and add per channel
  *   fold_movement.c    flatten, reshape, transpose: into neighbours, weights, each other
  *   sink_movement.c    ... moved behind elementwise nodes and means, to meet others
@@ -94,6 +95,7 @@ bool pass_fold_constants(Graph *g, const PassContext *c);
 bool pass_remove_dead(Graph *g, const PassContext *c);
 bool pass_merge_common(Graph *g, const PassContext *c);
 bool pass_match_activations(Graph *g, const PassContext *c);
+bool pass_match_linear(Graph *g, const PassContext *c);
 bool pass_merge_pad(Graph *g, const PassContext *c);
 bool pass_fold_norm(Graph *g, const PassContext *c);
 bool pass_split_norm(Graph *g, const PassContext *c);

@@ -22,6 +22,8 @@ const Pass passes[] = {
      "name activations that come in pieces",
      "after merge-common: the pieces then read one value; before fold-norm, which takes their "
      "constants into weights"},
+    {"match-linear", pass_match_linear, HAS_SHAPES, 0, "call products by constant matrices linear",
+     "before fold-norm, which makes a constant behind it the bias"},
     {"merge-pad", pass_merge_pad, HAS_SHAPES, 0, "let convolutions and poolings do the padding",
      "before fold-norm, which must know the padding of a convolution"},
     {"fold-norm", pass_fold_norm, HAS_SHAPES, 0,
