@@ -210,8 +210,10 @@ bool known_broadcast(const Type *a, const Type *b, Type *out);
  * its results were set. Called before the row's import. Integers wrap as int64. */
 bool known_fold(Importer *im, OnnxNode *n);
 
-/* ---- known_arith.c ---------------------------------------------------------------------- */
+/* ---- known_move.c, known_arith.c -------------------------------------------------------- */
 
+/* known_move - the part of known_fold that moves elements, of any type. */
+bool known_move(Importer *im, OnnxNode *n);
 /* known_arith - the part of known_fold that computes numbers: of integers, since sums of floats are nodes
  * of the graph, computed by node_add; comparisons and casts of both. */
 bool known_arith(Importer *im, OnnxNode *n);

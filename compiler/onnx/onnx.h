@@ -11,7 +11,8 @@
  *   arg.c          the inputs of a node, as graph values or as what is known of them
  *   node.c         graph nodes for an ONNX node, typed as they are made
  *   make.c         graph nodes that operators are composed of; axes
- *   known.c        what is known while importing: shapes, axes, scales; its elements moved
+ *   known.c        what is known while importing: shapes, axes, scales
+ *   known_move.c   its elements moved
  *   known_arith.c  arithmetic on it
  *   window.c       sliding windows: what convolutions and pools share
  *   op_conv.c      Conv, ConvTranspose
