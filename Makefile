@@ -33,7 +33,7 @@ UNITS    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*_test.c
 C_FILES  := $(SOURCES) $(wildcard tests/unit/*.c tests/*/Inputs/*.c) $(filter %.c,$(RUNTIME))
 SCRIPTS  := $(wildcard tools/*.sh tests/*/*.sh) .ci/run tests/run-all
 
-.PHONY: all test sanitize units demo bench onnx-suite onnx-networks generated check-format format lint install clean deps help
+.PHONY: all test sanitize units demo accuracy bench onnx-suite onnx-networks generated check-format format lint install clean deps help
 .DELETE_ON_ERROR:
 
 all: $(B)/kiln
@@ -91,6 +91,11 @@ demo:
 	$(MAKE) all
 	B=$(B) $(PYTHON) tools/demo.py
 
+accuracy:
+	tools/install-deps.sh build accuracy
+	$(MAKE) all
+	B=$(B) $(PYTHON) tools/accuracy.py
+
 bench:
 	tools/install-deps.sh build bench
 	$(MAKE) all
@@ -145,6 +150,7 @@ help:
 	@echo 'make                 the compiler, $(B)/kiln'
 	@echo 'make test            all tests, with sanitizers; ends with N passed, N failed'
 	@echo 'make demo            a trained network as C, on 10,000 images'
+	@echo 'make accuracy        the trained networks, as C and in PyTorch, on 10,000 images'
 	@echo 'make bench           emitted code against other runtimes'
 	@echo "make onnx-suite      ONNX's backend tests; renews their table in docs/onnx.md"
 	@echo 'make onnx-networks   torchvision through ONNX, against PyTorch and ONNX Runtime'

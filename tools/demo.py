@@ -7,33 +7,19 @@ B is the build folder (default build); it holds kiln. Files of the demo stay in 
 """
 
 import os
-import re
-import subprocess
 import sys
 import time
 
 import numpy as np
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path.insert(0, os.path.join(ROOT, "models"))
-import fashion_mnist as data  # noqa: E402
+from classify import BUILD, KILN, ROOT, Classifier, chunks, data, run
 
-BUILD = os.environ.get("B", "build")
-KILN = os.path.join(BUILD, "kiln")
 FOLDER = os.path.join(BUILD, "demo")
-CHUNK = 1000
 TOP = 3
 
 
-def run(*command):
-    """A step of the demo, shown as one would type it; what it prints."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}\nfailed with status {done.returncode}:\n{done.stderr}")
-    return done.stdout
-
-
 def timed(*command):
+    """A step of the demo, shown as one would type it; its seconds."""
     print(f"  $ {' '.join(command)}", flush=True)
     start = time.monotonic()
     run(*command)
@@ -51,28 +37,6 @@ def make_program(model, stem):
     for line in run(program, "--info").splitlines():
         print(f"    {line}")
     return source, program
-
-
-def show_progress(done, total):
-    if sys.stderr.isatty():
-        end = "\r" if done < total else "\r\033[K"
-        print(f"  {done:,} of {total:,} images", end=end, file=sys.stderr, flush=True)
-
-
-def classify(program, images, labels, size):
-    """Run the program over all images, a chunk of files at a time; logits and the program's figures."""
-    logits, right, seconds, memory = [], 0, 0.0, 0.0
-    for begin in range(0, len(images), CHUNK):
-        data.export(images[begin:begin + CHUNK], labels[begin:begin + CHUNK], size, FOLDER)
-        text = run(program, "--in", f"image={FOLDER}/images.npy", "--labels", f"{FOLDER}/labels.npy",
-                   "--top", str(TOP), "--out", FOLDER)
-        right += int(re.search(r"accuracy [\d.]+ \((\d+) of", text)[1])
-        count, rate, peak = re.search(r"(\d+) images, (\S+) images/s, peak memory (\S+) MB", text).groups()
-        seconds += int(count) / float(rate)
-        memory = max(memory, float(peak))
-        logits.append(np.load(os.path.join(FOLDER, "logits.npy")))
-        show_progress(min(begin + CHUNK, len(images)), len(images))
-    return np.concatenate(logits), right, seconds, memory
 
 
 # ---- a few images ----------------------------------------------------------------------------
@@ -126,10 +90,11 @@ def main():
     source, program = make_program(model, stem)
 
     print(f"\nClassifying the {len(images):,} test images of Fashion-MNIST at {size}x{size}:", flush=True)
-    logits, right, seconds, memory = classify(program, images, labels, size)
-    print(f"  accuracy     {right / len(images):.4f} ({right:,} of {len(images):,})")
-    print(f"  images/s     {len(images) / seconds:.0f} (one thread, inference alone)")
-    print(f"  peak memory  {memory:.1f} MB, the whole program")
+    classifier = Classifier(program, FOLDER, top=TOP)
+    logits = np.concatenate([classifier.run() for _ in chunks(images, labels, size, FOLDER)])
+    print(f"  accuracy     {classifier.right / len(images):.4f} ({classifier.right:,} of {len(images):,})")
+    print(f"  images/s     {len(images) / classifier.seconds:.0f} (one thread, inference alone)")
+    print(f"  peak memory  {classifier.memory:.1f} MB, the whole program")
     show_images(images, labels, logits)
 
     header = source[:-1] + "h"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # install-deps.sh GROUP... - install what is missing of the Debian packages of each group:
-# build, test, demo, bench. Says what it installs; needs root or sudo only when something is missing.
+# build, test, demo, accuracy, bench. Says what it installs; needs root or sudo only when something is missing.
 set -eu
 
 packages() {
@@ -10,6 +10,7 @@ packages() {
                 'python3-torch python3-torchvision qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross' \
                 'qemu-system-arm gcc-arm-none-eabi dataset-fashion-mnist python3-onnx' ;;
     demo)  echo 'python3 python3-numpy dataset-fashion-mnist' ;;
+    accuracy) echo 'python3 python3-numpy python3-torch dataset-fashion-mnist' ;;
     bench) echo 'python3 python3-numpy python3-torch python3-torchvision nodejs npm' ;;
     *)     echo "install-deps.sh: unknown group '$1'" >&2; exit 2 ;;
     esac
