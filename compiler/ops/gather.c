@@ -20,32 +20,48 @@ ATTRS_END(gather);
 
 /* ---- progressions ----------------------------------------------------------------------- */
 
+/* The indices of a node; negative ones count from the end of the axis. */
+typedef struct Indices {
+    const int32_t *data;
+    int64_t        n, extent;
+} Indices;
+
+static Indices indices_of(const Tensor *t, int64_t extent)
+{
+    return (Indices){t->data, type_count(&t->type), extent};
+}
+
+static int64_t index_at(const Indices *x, int64_t i)
+{
+    return x->data[i] < 0 ? x->data[i] + x->extent : x->data[i];
+}
+
 /* Outputs first, first + stride, ... read inputs from, from + step, ... */
 typedef struct Piece {
     int64_t first, stride, from, step, count;
 } Piece;
 
 /* The progression that begins at output `first`, as long as it goes. */
-static Piece piece_at(const int64_t *indices, int64_t n, int64_t first, int64_t stride)
+static Piece piece_at(const Indices *x, int64_t first, int64_t stride)
 {
-    Piece p = {first, stride, indices[first], 0, 1};
-    if (first + stride >= n)
+    Piece p = {first, stride, index_at(x, first), 0, 1};
+    if (first + stride >= x->n)
         return p;
-    p.step = indices[first + stride] - indices[first];
-    for (int64_t i = first + stride; i < n && indices[i] - indices[i - stride] == p.step;
-         i += stride)
-        p.count++;
+    p.step = index_at(x, first + stride) - p.from;
+    for (int64_t i = first + stride; i < x->n; i += stride, p.count++)
+        if (index_at(x, i) != p.from + p.count * p.step)
+            break;
     return p;
 }
 
 /* Cut into progressions of this stride; into out[], unless that is NULL. Their number; `most` where
  * there are that many or more. */
-static int64_t cut(const int64_t *indices, int64_t n, int64_t stride, int64_t most, Piece *out)
+static int64_t cut(const Indices *x, int64_t stride, int64_t most, Piece *out)
 {
     int64_t count = 0;
-    for (int64_t phase = 0; phase < stride && phase < n; phase++)
-        for (int64_t i = phase; i < n && count < most; count++) {
-            Piece p = piece_at(indices, n, i, stride);
+    for (int64_t phase = 0; phase < stride && phase < x->n; phase++)
+        for (int64_t i = phase; i < x->n && count < most; count++) {
+            Piece p = piece_at(x, i, stride);
             if (out)
                 out[count] = p;
             i += p.count * stride;
@@ -55,13 +71,13 @@ static int64_t cut(const int64_t *indices, int64_t n, int64_t stride, int64_t mo
 
 /* The stride with the fewest progressions; *count is their number, past MOST_PIECES where there is
  * none. Gives up trying when that has taken long. */
-static int64_t best_stride(const int64_t *indices, int64_t n, int64_t *count)
+static int64_t best_stride(const Indices *x, int64_t *count)
 {
     enum { LONGEST = 512, WORK = 1 << 26 };
     int64_t best = 1;
-    *count = cut(indices, n, 1, MOST_PIECES + 1, NULL);
-    for (int64_t s = 2; s < *count && s <= LONGEST && s * n <= WORK; s++) {
-        int64_t pieces = cut(indices, n, s, *count, NULL);
+    *count = cut(x, 1, MOST_PIECES + 1, NULL);
+    for (int64_t s = 2; s < *count && s <= LONGEST && s * x->n <= WORK; s++) {
+        int64_t pieces = cut(x, s, *count, NULL);
         if (pieces < *count) {
             *count = pieces;
             best = s;
@@ -70,35 +86,17 @@ static int64_t best_stride(const int64_t *indices, int64_t n, int64_t *count)
     return best;
 }
 
-/* The indices as integers from 0; NULL and *wrong where one is out of range. */
-static int64_t *read_indices(Arena *a, const Tensor *t, int64_t extent, int64_t *wrong)
-{
-    int64_t  n = type_count(&t->type);
-    int64_t *indices = arena_array(a, int64_t, (size_t)n);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t at = (int64_t)tensor_get(t, i);
-        indices[i] = at < 0 ? at + extent : at;
-        if (indices[i] >= 0 && indices[i] < extent)
-            continue;
-        *wrong = at;
-        return NULL;
-    }
-    return indices;
-}
-
 /* ---- the op ----------------------------------------------------------------------------- */
 
-static bool indices_fit(Graph *g, NodeId n, const Tensor *t, int axis, int64_t extent)
+static bool indices_fit(Graph *g, NodeId n, const Indices *x, int axis)
 {
-    Arena   *scratch = arena_new();
-    int64_t  wrong, count = 0;
-    int64_t *indices = read_indices(scratch, t, extent, &wrong);
-    if (indices)
-        best_stride(indices, type_count(&t->type), &count);
-    arena_free(scratch);
-    if (!indices)
-        return shape_error(g, n, "index %" PRId64 " is out of range for axis %d of extent %" PRId64,
-                           wrong, axis, extent);
+    int64_t count;
+    for (int64_t i = 0; i < x->n; i++)
+        if (index_at(x, i) < 0 || index_at(x, i) >= x->extent)
+            return shape_error(g, n,
+                               "index %" PRId32 " is out of range for axis %d of extent %" PRId64,
+                               x->data[i], axis, x->extent);
+    best_stride(x, &count);
     if (count > MOST_PIECES)
         return shape_error(g, n, "the indices are more than %d progressions", MOST_PIECES);
     return true;
@@ -121,8 +119,8 @@ bool shape_gather(Graph *g, NodeId n)
         dims[rank++] = indices->type.dims[i];
     for (int i = axis + 1; i < x.rank; i++)
         dims[rank++] = x.dims[i];
-    return indices_fit(g, n, indices->constant, axis, x.dims[axis]) &&
-           shape_set(g, n, x.elem, rank, dims);
+    Indices all = indices_of(indices->constant, x.dims[axis]);
+    return indices_fit(g, n, &all, axis) && shape_set(g, n, x.elem, rank, dims);
 }
 
 void eval_gather(const Node *n, const Array *const in[], Array *out)
@@ -163,12 +161,12 @@ void lower_gather(Graph *g, NodeId id, Kernel *k)
     const Node   *n = node_get(g, id);
     const Type   *x = &value_get(g, n->in[0])->type;
     const Tensor *t = value_get(g, n->in[1])->constant;
-    int64_t       spans[4] = {0, 0, 0, type_count(&t->type)}, wrong, pieces;
+    int64_t       spans[4] = {0, 0, 0, type_count(&t->type)}, pieces;
     axis_spans(x, axis_from_end(n->attrs.axis, x->rank), &spans[0], &spans[1], &spans[2]);
-    const int64_t *indices = read_indices(k->arena, t, spans[1], &wrong);
-    int64_t        stride = best_stride(indices, spans[3], &pieces);
-    Piece         *all = arena_array(k->arena, Piece, (size_t)pieces);
-    cut(indices, spans[3], stride, pieces, all);
+    Indices indices = indices_of(t, spans[1]);
+    int64_t stride = best_stride(&indices, &pieces);
+    Piece  *all = arena_array(k->arena, Piece, (size_t)pieces);
+    cut(&indices, stride, pieces, all);
     for (int64_t i = 0; i < pieces; i++)
         copy_piece(g, k, n, &all[i], spans);
 }

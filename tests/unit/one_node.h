@@ -6,6 +6,7 @@
 
 #include "ops/ops.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,5 +138,67 @@ static inline Array one_eval(const OneNode *o, const Array *const in[])
     node_eval(node_get(o->graph, o->node), in, &out);
     return out;
 }
+
+/* gives - whether `op` on these inputs makes a value of this type. */
+static inline bool gives(Op op, const char *in, OpAttrs attrs, const char *out)
+{
+    OneNode o = one_node(op, in, &attrs);
+    Type    want = one_type(out);
+    bool    ok = one_shape(&o) && type_same_shape(one_output(&o), &want) &&
+              one_output(&o)->elem == want.elem && type_is_plain(one_output(&o)) &&
+              diag_errors(o.diag) == 0;
+    if (!ok) {
+        printf("%s(%s) gives %s, not %s\n", op_info(op)->name, in,
+               type_text(o.arena, one_output(&o)), out);
+        diag_print(o.diag, stdout);
+    }
+    one_free(&o);
+    return ok;
+}
+
+/* refuses - whether it reports one error that says `message`. */
+static inline bool refuses(Op op, const char *in, OpAttrs attrs, const char *message)
+{
+    OneNode o = one_node(op, in, &attrs);
+    char   *text = NULL;
+    size_t  len;
+    bool    ok = !one_shape(&o) && diag_errors(o.diag) == 1 && one_output(&o)->elem == ELEM_POISON;
+    FILE   *f = open_memstream(&text, &len);
+    diag_print(o.diag, f);
+    fclose(f);
+    ok = ok && strstr(text, message) && strstr(text, op_info(op)->name);
+    if (!ok)
+        printf("%s(%s) says: %s, not: %s\n", op_info(op)->name, in, text, message);
+    free(text);
+    one_free(&o);
+    return ok;
+}
+
+/* computes - whether `op` on x = 1, 2, 3, ... gives these numbers. */
+static inline bool computes(Op op, const char *types, OpAttrs attrs, const double *want)
+{
+    OneNode      o = one_node(op, types, &attrs);
+    double       count[1000];
+    const Array *in[MAX_OPERANDS] = {0};
+    bool         ok = one_shape(&o);
+    for (int i = 0; i < 1000; i++)
+        count[i] = i + 1;
+    for (int i = 0; ok && i < node_get(o.graph, o.node)->n_in; i++)
+        in[i] = one_array(&o, i, count);
+    if (ok) {
+        Array out = one_eval(&o, in);
+        for (int64_t i = 0; i < type_count(&out.type); i++) {
+            bool same = fabs(out.data[i] - want[i]) < 1e-9 || out.data[i] == want[i];
+            if (!same)
+                printf("%s(%s): element %d is %g, not %g\n", op_info(op)->name, types, (int)i,
+                       out.data[i], want[i]);
+            ok &= same;
+        }
+    }
+    one_free(&o);
+    return ok;
+}
+
+#define NUMBERS(...) ((const double[]){__VA_ARGS__})
 
 #endif
