@@ -224,17 +224,37 @@ static bool reduce(Importer *im, OnnxNode *n, int which)
     return node_result_known(im, n, 0, known_ints(im->arena, k->type, out.rank, out.dims, ints));
 }
 
+/* float_range - start, start + delta ... as long as they stay before the limit. */
+static bool float_range(Importer *im, OnnxNode *n)
+{
+    double start = known_number(n->in[0]->known, 0), delta = known_number(n->in[2]->known, 0);
+    double steps = ceil((known_number(n->in[1]->known, 0) - start) / delta);
+    if (!(steps >= 1 && steps <= KNOWN_MAX_COUNT)) /* NaN and infinity among them */
+        return false;
+    int64_t count = (int64_t)steps;
+    if (!known_afford(im, 1, &count))
+        return false;
+    Tensor *t = tensor_new(im->arena, F32, 1, &count);
+    for (int64_t i = 0; i < count; i++)
+        tensor_set(t, i, start + (double)i * delta);
+    return node_result_known(im, n, 0, known_floats(im->arena, t));
+}
+
 static bool range(Importer *im, OnnxNode *n, int which)
 {
     (void)which;
     int64_t v[3];
+    int     n_ints = 0;
     for (int i = 0; i < 3; i++) {
         const Known *k = n->in[i]->known;
-        if (!k->ints || k->count != 1)
+        if (k->count != 1)
             return false;
-        v[i] = k->ints[0];
+        v[i] = k->ints ? k->ints[0] : 0;
+        n_ints += k->ints != NULL;
     }
-    if (!v[2])
+    if (n_ints == 0)
+        return float_range(im, n);
+    if (n_ints < 3 || !v[2])
         return false;
     bool     up = v[2] > 0;
     uint64_t step = up ? (uint64_t)v[2] : 0 - (uint64_t)v[2];
