@@ -12,6 +12,7 @@
  *   conv_lower.c   conv2d, linear: their loops
  *   conv_transpose.c  conv_transpose: its phases, each a convolution
  *   winograd.c     conv2d by Winograd's minimal filtering
+ *   winograd_block.c   how many of its tiles are done at a time
  *   matmul.c       matmul
  *   norm.c         batch_norm, lrn
  *   activation.c   relu ... prelu
@@ -267,7 +268,12 @@ typedef struct ConvAxis {
 void lower_conv_part(Graph *g, Kernel *k, const Node *n, const ConvAxis axis[2],
                      const Tensor *weight);
 
-/* ---- winograd.c ------------------------------------------------------------------------- */
+/* ---- winograd.c, winograd_block.c ------------------------------------------------------- */
+
+/* Tiles done at a time: whole rows of tiles, or a part of one row. */
+typedef struct WinogradBlock {
+    int64_t rows, columns;
+} WinogradBlock;
 
 #define WINOGRAD_EDGE 8 /* of an input tile, at most: m + k - 1 */
 
@@ -283,14 +289,15 @@ FilterTransform winograd_filter(int m, int k);
 
 /* lower_winograd - conv2d with n->winograd > 0, stride and dilation 1, one group, square kernel; x and y
  * in blocks of the target's lanes, x with a halo for whole tiles (winograd_halo), n->scratch large enough
- * for winograd_scratch(g, n, winograd_block_rows(g, n, target)) elements. */
+ * for winograd_scratch(g, n, winograd_block(g, n, target)) elements. */
 void lower_winograd(Graph *g, NodeId id, Kernel *k);
 /* winograd_halo - rows and columns around x that whole tiles read: top, left, bottom, right. */
 void winograd_halo(const Graph *g, const Node *n, int64_t side[4]);
-/* winograd_scratch - elements of transformed input and products for `tile_rows` rows of tiles. */
-int64_t winograd_scratch(const Graph *g, const Node *n, int64_t tile_rows);
-/* winograd_block_rows - rows of tiles done at a time: what moves the fewest bytes between the caches. */
-int64_t winograd_block_rows(const Graph *g, const Node *n, const struct Target *t);
+/* winograd_scratch - elements of transformed input and products for the tiles of a block. */
+int64_t winograd_scratch(const Graph *g, const Node *n, WinogradBlock block);
+/* winograd_block - the blocks that move the fewest bytes between the caches; blocks of a convolution are of
+ * this size or one row, or one column, less. */
+WinogradBlock winograd_block(const Graph *g, const Node *n, const struct Target *t);
 
 /* ---- math.c: expressions within a few ulp, no libm, the same bits on every target ---------- */
 

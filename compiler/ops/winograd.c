@@ -6,8 +6,8 @@
  * of the (m+k-1)^2 positions. Matrices from the points by Toom and Cook; all of G's work is done here, in
  * double precision; B and A have small exact coefficients.
  *
- * Tiles are taken in blocks of whole tile rows, so that a block's transformed input V and product M stay
- * in the second-level cache:
+ * Tiles are taken in blocks, rows of tiles or parts of a row (winograd_block.c), so that a block's
+ * transformed input V and product M stay in the second-level cache:
  *
  *     for each block of tiles
  *         V[f][ic][tile]  = (B^T d B)[f]                    input transform, lane by lane
@@ -202,10 +202,10 @@ typedef struct Wino {
     LoopId      batch;
 } Wino;
 
-/* A block of `rows` tile rows, the first of them at tile row `first`. */
+/* A block of rows * columns tiles; the first of them is at tile row `row`, tile column `column`. */
 typedef struct TileBlock {
-    Affine  first;
-    int64_t rows, tiles;
+    Affine  row, column;
+    int64_t rows, columns, tiles;
 } TileBlock;
 
 /* Where V or M keeps position f of channel block cb and tile t, lane l. */
@@ -234,11 +234,11 @@ static TileLoops tile_loops(const Wino *w, const TileBlock *b, const char *chann
     TileLoops l;
     l.cb = kernel_loop_if(w->k, channel, blocks, PARALLEL, AXIS_NONE);
     l.row = kernel_loop_if(w->k, "row", b->rows, PARALLEL, AXIS_NONE);
-    l.column = kernel_loop_if(w->k, "col", w->tile_columns, PARALLEL, AXIS_NONE);
+    l.column = kernel_loop_if(w->k, "col", b->columns, PARALLEL, AXIS_NONE);
     l.lane = kernel_loop(w->k, "l", w->lanes, PARALLEL, AXIS_LANE);
-    l.tile = affine_add(affine_scale(affine_loop(l.row), w->tile_columns), affine_loop(l.column));
-    l.h = affine_scale(affine_add(b->first, affine_loop(l.row)), w->m);
-    l.w = affine_scale(affine_loop(l.column), w->m);
+    l.tile = affine_add(affine_scale(affine_loop(l.row), b->columns), affine_loop(l.column));
+    l.h = affine_scale(affine_add(b->row, affine_loop(l.row)), w->m);
+    l.w = affine_scale(affine_add(b->column, affine_loop(l.column)), w->m);
     return l;
 }
 
@@ -346,72 +346,33 @@ static Stmt *output_transform(const Wino *w, const TileBlock *b)
 
 /* ---- the whole -------------------------------------------------------------------------- */
 
-/* `count` blocks of `rows` tile rows each, from tile row `first` on. */
-static void tile_blocks(const Wino *w, int64_t first, int64_t count, int64_t rows)
+/* Tiles along one side, cut into blocks of two sizes that differ by one. */
+typedef struct Cut {
+    int64_t first[2], count[2], size[2];
+} Cut;
+
+static Cut cut_evenly(int64_t all, int64_t size)
+{
+    int64_t blocks = (all + size - 1) / size, shorter = blocks * size - all,
+            full = blocks - shorter;
+    return (Cut){{0, full * size}, {full, shorter}, {size, size - 1}};
+}
+
+/* The blocks of the i-th size of rows and the j-th of columns. */
+static void tile_blocks(const Wino *w, const Cut *rows, int i, const Cut *columns, int j)
 {
     Kernel   *k = w->k;
-    LoopId    block = kernel_loop_if(k, "block", count, PARALLEL, AXIS_NONE);
-    TileBlock b = {affine_offset(affine_scale(affine_loop(block), rows), first), rows,
-                   rows * w->tile_columns};
-    Stmt     *body = st_block(k);
+    LoopId    block = kernel_loop_if(k, "block", rows->count[i], PARALLEL, AXIS_NONE);
+    LoopId    part = kernel_loop_if(k, "part", columns->count[j], PARALLEL, AXIS_NONE);
+    TileBlock b = {
+        affine_offset(affine_scale(affine_loop(block), rows->size[i]), rows->first[i]),
+        affine_offset(affine_scale(affine_loop(part), columns->size[j]), columns->first[j]),
+        rows->size[i], columns->size[j], rows->size[i] * columns->size[j]};
+    Stmt *body = st_block(k);
     st_add(k, body, input_transform(w, &b));
     st_add(k, body, products(w, &b));
     st_add(k, body, output_transform(w, &b));
-    st_add(k, k->body, lower_nest(k, (LoopId[]){w->batch, block}, 2, body));
-}
-
-void winograd_halo(const Graph *g, const Node *n, int64_t side[4])
-{
-    const int64_t *x = value_get(g, n->in[0])->type.dims, *y = value_get(g, n->out)->type.dims;
-    int64_t        m = n->winograd, k = value_get(g, n->in[1])->type.dims[2];
-    for (int i = 0; i < 2; i++) {
-        int64_t reach = (y[2 + i] + m - 1) / m * m + k - 1;
-        int64_t after = reach - x[2 + i] - n->attrs.padding[i];
-        side[i] = n->attrs.padding[i];
-        side[2 + i] = after > 0 ? after : 0;
-    }
-}
-
-int64_t winograd_scratch(const Graph *g, const Node *n, int64_t tile_rows)
-{
-    const int64_t *x = value_get(g, n->in[0])->type.dims, *y = value_get(g, n->out)->type.dims;
-    int64_t        lanes = value_get(g, n->out)->type.layout.block, m = n->winograd;
-    int64_t        edge = m + value_get(g, n->in[1])->type.dims[2] - 1;
-    int64_t        channels = (x[1] + lanes - 1) / lanes + (y[1] + lanes - 1) / lanes;
-    return edge * edge * channels * lanes * tile_rows * ((y[3] + m - 1) / m);
-}
-
-/* Bytes a cycle from the second-level cache; and from what lies behind it, for weights that are announced
- * by prefetches and for scratch memory that is written and read at random. */
-#define NEAR_BYTES        44.0
-#define FAR_WEIGHT_BYTES  24.0
-#define FAR_SCRATCH_BYTES 12.0
-
-/* Estimated cycles for the memory traffic of blocks of `rows` tile rows: each block reads all weights, and
- * writes and reads its transformed input and products. */
-static double block_cycles(const Target *t, int64_t all, int64_t rows, double row_bytes,
-                           double weights)
-{
-    double blocks = (double)((all + rows - 1) / rows), scratch = (double)rows * row_bytes;
-    bool   weights_stay = weights + scratch <= 0.75 * (double)t->l2_bytes;
-    bool   scratch_stays = scratch <= 0.5 * (double)t->l2_bytes;
-    return blocks * weights / (weights_stay ? NEAR_BYTES : FAR_WEIGHT_BYTES) +
-           (double)all * row_bytes * 4 / (scratch_stays ? NEAR_BYTES : FAR_SCRATCH_BYTES);
-}
-
-int64_t winograd_block_rows(const Graph *g, const Node *n, const Target *t)
-{
-    const int64_t *w = value_get(g, n->in[1])->type.dims;
-    int64_t all = (value_get(g, n->out)->type.dims[2] + n->winograd - 1) / n->winograd, best = all;
-    int64_t edge = n->winograd + w[2] - 1;
-    double  row = (double)winograd_scratch(g, n, 1) * sizeof(float);
-    double  weights = (double)(edge * edge * w[0] * w[1]) * sizeof(float);
-    for (int64_t rows = all - 1; rows >= 1; rows--)
-        if (block_cycles(t, all, rows, row, weights) <
-            0.95 * block_cycles(t, all, best, row, weights))
-            best = rows;
-    int64_t blocks = (all + best - 1) / best;
-    return (all + blocks - 1) / blocks;
+    st_add(k, k->body, lower_nest(k, (LoopId[]){w->batch, block, part}, 3, body));
 }
 
 void lower_winograd(Graph *g, NodeId id, Kernel *k)
@@ -440,9 +401,11 @@ void lower_winograd(Graph *g, NodeId id, Kernel *k)
 
     lower_zero_halo(g, k, n->out);
     w.scratch = lower_buffer(g, k, n->scratch);
-    int64_t rows = winograd_block_rows(g, n, k->target), blocks = (w.tile_rows + rows - 1) / rows;
-    int64_t shorter = blocks * rows - w.tile_rows, full = blocks - shorter;
-    tile_blocks(&w, 0, full, rows);
-    if (shorter)
-        tile_blocks(&w, full * rows, shorter, rows - 1);
+    WinogradBlock block = winograd_block(g, n, k->target);
+    Cut           rows = cut_evenly(w.tile_rows, block.rows);
+    Cut           columns = cut_evenly(w.tile_columns, block.columns);
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 2; j++)
+            if (rows.count[i] && columns.count[j])
+                tile_blocks(&w, &rows, i, &columns, j);
 }

@@ -236,7 +236,7 @@ bool pass_reserve_scratch(Graph *g, const PassContext *c)
             continue;
         }
         const Node *n = node_get(g, id);
-        int64_t     count = winograd_scratch(g, n, winograd_block_rows(g, n, c->target));
+        int64_t     count = winograd_scratch(g, n, winograd_block(g, n, c->target));
         char       *name = graph_fresh_name(g, n->name);
         ValueId     v = graph_add_value(g, name, type_plain(F32, 1, &count));
         value_at(g, v)->producer = id;

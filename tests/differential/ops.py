@@ -30,6 +30,7 @@ def sums(k):
     yield k.conv("batch", (3, 16, 5, 6), 32, (3, 3), pad=(1, 1, 1, 1), then=("residual",))
     yield k.conv("large", (1, 32, 29, 27), 32, (3, 3), pad=(1, 1, 1, 1), then=("residual", "relu"))
     yield k.conv("large5", (1, 32, 26, 13), 32, (5, 5), pad=(2, 2, 2, 2))
+    yield k.conv("blocks", (1, 64, 7, 199), 64, (3, 3), pad=(1, 1, 1, 1), then=("residual", "relu"))
     yield k.conv("depthwise", (1, 32, 9, 9), 32, (3, 3), pad=(1, 1, 1, 1), groups=32, then=("relu",))
     yield k.conv("depthwise_odd", (1, 13, 8, 8), 13, (3, 3), (2, 2), (1, 1, 1, 1), groups=13)
     yield k.conv("multiplier", (1, 6, 5, 5), 12, (3, 3), groups=6)
