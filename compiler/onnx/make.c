@@ -72,7 +72,8 @@ ValueId make_slice(Importer *im, OnnxNode *n, ValueId x, int axis, int64_t start
     a.axes = (IntList){1, {axis}};
     a.starts = (IntList){1, {start}};
     a.ends = (IntList){1, {end}};
-    a.steps = (IntList){1, {step}};
+    if (step != 1)
+        a.steps = (IntList){1, {step}};
     return node_add(im, n, OP_slice, 1, &x, &a);
 }
 

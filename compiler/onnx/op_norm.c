@@ -84,7 +84,7 @@ ONNX_IMPORT(batch_norm)
 {
     double  epsilon;
     ValueId x = arg_value(im, n, 0, "X");
-    if (!x || !is_inference(im, n) || !attr_finite(im, n, "epsilon", 1e-5f, &epsilon))
+    if (!x || !is_inference(im, n) || !attr_finite(im, n, "epsilon", 1e-5, &epsilon))
         return false;
     Type type = node_type(im, x);
     if (type.rank < 2)
@@ -147,7 +147,7 @@ ONNX_IMPORT(instance_norm)
 {
     double  epsilon;
     ValueId x = arg_value(im, n, 0, "input");
-    if (!x || !attr_finite(im, n, "epsilon", 1e-5f, &epsilon))
+    if (!x || !attr_finite(im, n, "epsilon", 1e-5, &epsilon))
         return false;
     Type type = node_type(im, x);
     if (type.rank < 3)
@@ -166,7 +166,7 @@ ONNX_IMPORT(group_norm)
     double  epsilon;
     int64_t groups = attr_int(n, "num_groups", 0);
     ValueId x = arg_value(im, n, 0, "X");
-    if (!x || !attr_finite(im, n, "epsilon", 1e-5f, &epsilon))
+    if (!x || !attr_finite(im, n, "epsilon", 1e-5, &epsilon))
         return false;
     Type type = node_type(im, x);
     if (type.rank < 2 || groups < 1 || type.dims[1] % groups != 0)
@@ -196,8 +196,7 @@ ONNX_IMPORT(layer_norm)
     double  epsilon;
     ValueId x = arg_value(im, n, 0, "X"), scale = arg_value(im, n, 1, "Scale");
     ValueId b = arg_present(n, 2) ? arg_value(im, n, 2, "B") : 0;
-    if (!x || !scale || (arg_present(n, 2) && !b) ||
-        !attr_finite(im, n, "epsilon", 1e-5f, &epsilon))
+    if (!x || !scale || (arg_present(n, 2) && !b) || !attr_finite(im, n, "epsilon", 1e-5, &epsilon))
         return false;
     Type type = node_type(im, x);
     int  axis = node_axis(im, n, attr_int(n, "axis", -1), type.rank);
@@ -237,7 +236,7 @@ ONNX_IMPORT(lrn)
 {
     OpAttrs a = attrs_default(OP_lrn);
     ValueId x = arg_value(im, n, 0, "X");
-    if (!x || !attr_finite(im, n, "alpha", 1e-4f, &a.alpha) ||
+    if (!x || !attr_finite(im, n, "alpha", 1e-4, &a.alpha) ||
         !attr_finite(im, n, "beta", 0.75, &a.beta) || !attr_finite(im, n, "bias", 1, &a.bias))
         return false;
     if (!attr_given(n, "size"))

@@ -57,6 +57,14 @@ static bool read_cuts(Importer *im, OnnxNode *n, OpAttrs *a)
     return true;
 }
 
+static bool has_steps(const OpAttrs *a)
+{
+    for (int i = 0; i < a->steps.n; i++)
+        if (a->steps.v[i] != 1)
+            return true;
+    return false;
+}
+
 ONNX_IMPORT(slice)
 {
     ValueId x = arg_value(im, n, 0, "data");
@@ -66,6 +74,8 @@ ONNX_IMPORT(slice)
     Type t = node_type(im, x);
     if (!clamp_cuts(im, n, &t, &a))
         return false;
+    if (!has_steps(&a))
+        a.steps.n = 0;
     return node_result(im, n, 0, a.axes.n ? node_add(im, n, OP_slice, 1, &x, &a) : x);
 }
 

@@ -34,7 +34,7 @@ ONNX_IMPORT(unary)
 ONNX_IMPORT(leaky_relu)
 {
     OpAttrs a = attrs_default(OP_leaky_relu);
-    if (!attr_finite(im, n, "alpha", 0.01f, &a.alpha))
+    if (!attr_finite(im, n, "alpha", 0.01, &a.alpha))
         return false;
     ValueId x = arg_value(im, n, 0, "X");
     return node_result(im, n, 0, node_add(im, n, OP_leaky_relu, 1, &x, &a));
@@ -58,7 +58,7 @@ ONNX_IMPORT(elu)
 ONNX_IMPORT(hard_sigmoid)
 {
     OpAttrs a = attrs_default(OP_hard_sigmoid);
-    if (!attr_finite(im, n, "alpha", 0.2f, &a.alpha) || !attr_finite(im, n, "beta", 0.5, &a.beta))
+    if (!attr_finite(im, n, "alpha", 0.2, &a.alpha) || !attr_finite(im, n, "beta", 0.5, &a.beta))
         return false;
     ValueId x = arg_value(im, n, 0, "X");
     return node_result(im, n, 0, node_add(im, n, OP_hard_sigmoid, 1, &x, &a));
