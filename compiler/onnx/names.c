@@ -119,11 +119,19 @@ static int compare_node_names(const void *a, const void *b)
     return order ? order : (x->node > y->node) - (x->node < y->node);
 }
 
+/* first_output - the first output that is there. */
+static const char *first_output(const Onnx__NodeProto *n)
+{
+    for (size_t i = 0; i < n->n_output; i++)
+        if (*n->output[i])
+            return n->output[i];
+    return "";
+}
+
 /* is_free - whether the node may be called that among the values; its first output may be too. */
 static bool is_free(const Importer *im, const Onnx__NodeProto *n)
 {
-    return *n->name &&
-           (!name_find(im, n->name) || (n->n_output > 0 && !strcmp(n->name, n->output[0])));
+    return *n->name && (!name_find(im, n->name) || strcmp(n->name, first_output(n)) == 0);
 }
 
 const char **names_of_nodes(Importer *im)
@@ -134,7 +142,7 @@ const char **names_of_nodes(Importer *im)
     size_t                  n = 0;
     for (size_t i = 0; i < g->n_node; i++) {
         const Onnx__NodeProto *node = g->node[i];
-        names[i] = node->n_output ? node->output[0] : "";
+        names[i] = first_output(node);
         if (is_free(im, node))
             sorted[n++] = (NodeName){node->name, i};
         graph_reserve_name(im->graph, node->name);

@@ -42,10 +42,18 @@ ValueId node_constant_named(Importer *im, OnnxNode *n, const char *name, const T
     return 0;
 }
 
+ValueId node_constant_made(Importer *im, OnnxNode *n, const char *stem, const Tensor *t)
+{
+    im->fold.elements -= type_count(&t->type);
+    if (im->fold.elements >= 0)
+        return node_constant_named(im, n, graph_fresh_name(im->graph, stem), t);
+    node_error(im, n, "the model asks for more constants than are made for a file of this size");
+    return 0;
+}
+
 ValueId node_constant(Importer *im, OnnxNode *n, const char *what, const Tensor *t)
 {
-    const char *name = arena_printf(im->arena, "%s.%s", n->name, what);
-    return node_constant_named(im, n, graph_fresh_name(im->graph, name), t);
+    return node_constant_made(im, n, arena_printf(im->arena, "%s.%s", n->name, what), t);
 }
 
 ValueId node_scalar(Importer *im, OnnxNode *n, double number)
@@ -132,8 +140,10 @@ static void take_name(Importer *im, OnnxNode *n, const OnnxValue *out, ValueId v
     NodeId producer = value_get(g, v)->producer;
     if (!producer)
         return;
-    node_at(g, producer)->name = n->is_named ? value_get(g, v)->name : n->name;
-    n->is_named = true;
+    /* The name of another output is that one's to give. */
+    bool is_taken = strcmp(n->name, out->name) != 0 && name_find(im, n->name);
+    node_at(g, producer)->name = n->is_named || is_taken ? value_get(g, v)->name : n->name;
+    n->is_named |= !is_taken;
 }
 
 bool node_result(Importer *im, OnnxNode *n, int i, ValueId v)
