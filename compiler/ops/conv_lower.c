@@ -218,8 +218,7 @@ void lower_conv_part(Graph *g, Kernel *k, const Node *n, const ConvAxis axis[2],
         st_add(k, leaf, conv_reduce(k, g, n, &l, &xa, st_set(k, acc, ASSIGN_ADD, product)));
     }
     Stmt *store = lower_store(g, k, n->out, &ya, lower_epilogue(g, k, n, ex_temp(k, acc), &ya));
-    store = conv_guard(k, ya.w, y->dims[3], 0, 0, store);
-    st_add(k, leaf, conv_guard(k, ya.h, y->dims[2], 0, 0, store));
+    st_add(k, leaf, store);
     const LoopId parallel[] = {l.n, l.g, l.ocb, l.rh, l.oh, l.rw, l.ow, l.ocl};
     st_add(k, k->body, lower_nest(k, parallel, (int)COUNT_OF(parallel), leaf));
 }

@@ -48,7 +48,7 @@ static bool weight_fits(Graph *g, NodeId n, const Type *x, const Type *w)
 /* The nests one axis makes, at most: see axis_parts. */
 static int64_t count_parts(const OpAttrs *a, int i)
 {
-    return a->dilations[i] == 1 && a->strides[i] > FEW_PHASES ? 2 : a->strides[i];
+    return a->dilations[i] == 1 && a->strides[i] > FEW_PHASES ? 6 : a->strides[i];
 }
 
 /* (in - 1) * stride + (kernel - 1) * dilation + 1 + output_padding - padding */
@@ -167,26 +167,47 @@ static int64_t first_tap(int64_t kernel, int64_t dilation, int64_t stride, int64
     return kernel;
 }
 
-/* Phases [r, r + phases), all of which have taps of the same count and step. */
-static AxisPart phase_part(const OpAttrs *a, int i, int64_t out, int64_t r, int64_t phases)
+/* Phases [r, r + phases) of rows (or columns) q0 to q0 + count - 1 of each: row q * stride + phase - pad.
+ * With several phases there is no dilation, and all of them have taps or none. */
+static AxisPart phase_part(const OpAttrs *a, int i, int64_t r, int64_t phases, int64_t q0,
+                           int64_t count)
 {
-    int64_t s = a->strides[i], d = a->dilations[i], pad = a->padding[i];
+    int64_t s = a->strides[i], d = a->dilations[i];
     int64_t common = greatest_divisor(d, s), step = s / common, d_in = d / common;
-    int64_t q0 =
-        -floor_div(-(pad - (r + phases - 1)), s); /* the first q with a row at q * s + r - pad */
-    int64_t q1 = floor_div(pad + out - 1 - r, s);
     int64_t first = first_tap(a->kernel[i], d, s, r);
     int64_t taps = first < a->kernel[i] ? (a->kernel[i] - 1 - first) / step + 1 : 0;
-    return (AxisPart){.axis = {.count = q1 - q0 + 1,
+    return (AxisPart){.axis = {.count = count,
                                .phases = phases,
                                .taps = taps,
                                .stride = 1,
                                .dilation = d_in,
                                .offset = q0 + (r - first * d) / s - (taps - 1) * d_in,
                                .out_stride = s,
-                               .out_offset = q0 * s + r - pad},
+                               .out_offset = q0 * s + r - a->padding[i]},
                       .first = first,
                       .step = step};
+}
+
+/* The parts for phases [r0, r1) of an output of `out` rows: those of which all rows are there, and
+ * what is left at both ends. Their number. */
+static int run_parts(const OpAttrs *a, int i, int64_t out, int64_t r0, int64_t r1, AxisPart *parts)
+{
+    int64_t s = a->strides[i], top = a->padding[i], bottom = top + out;
+    int64_t q0 = -floor_div(r0 - top, s), q1 = floor_div(bottom - r1, s) + 1; /* whole: [q0, q1) */
+    int64_t at_ends[2] = {q0 - 1, q1 > q0 - 1 ? q1 : q0};
+    int     n = 0;
+    if (r0 == r1)
+        return 0;
+    if (q1 > q0)
+        parts[n++] = phase_part(a, i, r0, r1 - r0, q0, q1 - q0);
+    for (int e = 0; e < 2; e++) {
+        int64_t q = at_ends[e], low = top - q * s, high = bottom - q * s;
+        low = low > r0 ? low : r0;
+        high = high < r1 ? high : r1;
+        if (low < high)
+            parts[n++] = phase_part(a, i, low, high - low, q, 1);
+    }
+    return n;
 }
 
 /* A few phases each by itself; of many, those with taps together and those without. Their number. */
@@ -198,13 +219,11 @@ static int axis_parts(const OpAttrs *a, int i, int64_t in, int64_t out, AxisPart
         one.strides[i] = 1;
     int64_t s = one.strides[i], with_taps = s < a->kernel[i] ? s : a->kernel[i];
     if (one.dilations[i] == 1 && s > FEW_PHASES) {
-        parts[n++] = phase_part(&one, i, out, 0, with_taps);
-        if (with_taps < s)
-            parts[n++] = phase_part(&one, i, out, with_taps, s - with_taps);
-    } else {
-        for (int64_t r = 0; r < s; r++)
-            parts[n++] = phase_part(&one, i, out, r, 1);
+        n = run_parts(&one, i, out, 0, with_taps, parts);
+        return n + run_parts(&one, i, out, with_taps, s, parts + n);
     }
+    for (int64_t r = 0; r < s; r++)
+        n += run_parts(&one, i, out, r, r + 1, parts + n);
     return n;
 }
 
@@ -253,8 +272,6 @@ void lower_conv_transpose(Graph *g, NodeId id, Kernel *k)
     lower_zero_halo(g, k, n->out);
     for (int i = 0; i < n_rows; i++)
         for (int j = 0; j < n_columns; j++) {
-            if (rows[i].axis.count < 1 || columns[j].axis.count < 1)
-                continue;
             const ConvAxis axis[2] = {rows[i].axis, columns[j].axis};
             const Tensor  *part = NULL;
             if (axis[0].taps && axis[1].taps)

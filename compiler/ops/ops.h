@@ -254,9 +254,9 @@ void box_zero_channels(Graph *g, Kernel *k, ValueId y);
 /* ---- conv_lower.c ----------------------------------------------------------------------- */
 
 /* Rows (or columns) of a convolution, or of a part of a transposed one. Output `o` of `count`, phase `r`
- * of `phases` is row  o * out_stride + r + out_offset  of y; those outside y are left out. Its tap `t` of
- * `taps` (0: the bias alone) reads row  o * stride + t * dilation + offset  of x, where there is one, and
- * entry  t * phases + r  of the weight. */
+ * of `phases` is row  o * out_stride + r + out_offset  of y. Its tap `t` of `taps` (0: the bias alone)
+ * reads row  o * stride + t * dilation + offset  of x, where there is one, and entry  t * phases + r  of
+ * the weight. */
 typedef struct ConvAxis {
     int64_t count, phases, taps;
     int64_t stride, dilation, offset;
