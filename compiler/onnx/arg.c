@@ -57,7 +57,7 @@ ValueId arg_value(Importer *im, OnnxNode *n, int i, const char *what)
 
 ValueId arg_derived(Importer *im, OnnxNode *n, int i, const Tensor *t)
 {
-    return node_constant_named(im, n, graph_fresh_name(im->graph, n->in[i]->name), t);
+    return node_constant_made(im, n, n->in[i]->name, t);
 }
 
 Type arg_type(const Importer *im, const OnnxNode *n, int i)

@@ -27,6 +27,7 @@ typedef struct OnnxValue {
     const char  *name;
     ValueId      value;     /* 0: none yet */
     const Known *known;     /* NULL: computed at run time */
+    ValueId      turned;    /* a known matrix, transposed; 0: not made yet */
     int          node;      /* which makes it, or one of BY_... */
     bool         is_used;   /* by a node or as an output of the model */
     bool         is_output; /* was added to the graph's outputs */
@@ -114,6 +115,9 @@ ValueId node_add(Importer *im, OnnxNode *n, Op op, int n_in, const ValueId *in,
                  const OpAttrs *attrs);
 /* node_constant_named - a constant of the graph; 0: it is not finite, reported. */
 ValueId node_constant_named(Importer *im, OnnxNode *n, const char *name, const Tensor *t);
+/* node_constant_made - one that the file does not hold, its name made from `stem`: there may be some times
+ * as many elements of those as of the file's own. */
+ValueId node_constant_made(Importer *im, OnnxNode *n, const char *stem, const Tensor *t);
 /* node_constant - the same, named after the ONNX node and `what`. */
 ValueId node_constant(Importer *im, OnnxNode *n, const char *what, const Tensor *t);
 /* node_scalar - the same for one number, of rank 0. */

@@ -33,9 +33,14 @@ static const Tensor *transposed(Importer *im, const Tensor *t)
 static ValueId weight_value(Importer *im, OnnxNode *n, const Tensor *b, bool is_transposed,
                             double alpha)
 {
+    OnnxValue *in = n->in[1];
     if (is_transposed && alpha == 1)
         return arg_value(im, n, 1, "B");
-    return arg_derived(im, n, 1, scaled(im, is_transposed ? b : transposed(im, b), alpha));
+    if (alpha != 1)
+        return arg_derived(im, n, 1, scaled(im, is_transposed ? b : transposed(im, b), alpha));
+    if (!in->turned)
+        in->turned = arg_derived(im, n, 1, transposed(im, b));
+    return in->turned;
 }
 
 /* constant_matrix - input `i` where it is a known matrix, else NULL. */
