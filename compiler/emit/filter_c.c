@@ -26,12 +26,19 @@ static void polynomial_c(Writer *w, const FilterTransform *t, const char *row, c
     w_close(w, "");
 }
 
+/* tap_text - an element of the filter as a double. */
+static const char *tap_text(Arena *a, Elem e, const char *tap)
+{
+    if (e == F32)
+        return arena_printf(a, "(double)%s", tap);
+    return arena_printf(a, "(double)%s(%s)", e == F16 ? "f16_to_f32" : "bf16_to_f32", tap);
+}
+
 /* filter_c - the function that transforms one filter, as winograd_filter says. */
 const char *filter_c(Arena *a, int m, int k, Elem e)
 {
     Writer          w = {.text = text_new(a)};
     FilterTransform t = winograd_filter(m, k);
-    const char     *widen = e == F16 ? "f16_to_f32" : e == BF16 ? "bf16_to_f32" : "";
     w_comment(&w,
               arena_printf(a,
                            "A %dx%d filter for tiles of %dx%d outputs, u = G g G^T: the rows of "
@@ -47,8 +54,8 @@ const char *filter_c(Arena *a, int m, int k, Elem e)
     w_line(&w, "double half[%d];", t.edge * k);
     w_open(&w, "for (int r = 0; r < %d; r++)", t.edge);
     w_open(&w, "for (int c = 0; c < %d; c++)", k);
-    polynomial_c(&w, &t, "r", arena_printf(a, "(double)%s(g[%d + c])", widen, (k - 1) * k),
-                 arena_printf(a, "(double)%s(g[i * %d + c])", widen, k));
+    polynomial_c(&w, &t, "r", tap_text(a, e, arena_printf(a, "g[%d + c]", (k - 1) * k)),
+                 tap_text(a, e, arena_printf(a, "g[i * %d + c]", k)));
     w_line(&w, "half[r * %d + c] = sum;", k);
     w_close(&w, "");
     w_close(&w, "");

@@ -20,19 +20,56 @@
 
 /* Neighbouring dimensions of a tensor between which no zeros were put: one coordinate. */
 typedef struct Part {
-    int64_t own, grown; /* extent */
-    int64_t stride, to; /* of the coordinate in the tensor; in the grown one */
-    Affine  at;         /* the coordinate; loop i + 1 is digit i */
-    int64_t last;       /* its largest value */
+    int64_t own, grown; /* extent                                                 */
+    int64_t unit;       /* of it, what belongs to all dimensions but the first    */
+    int64_t stride, to; /* of the coordinate in the tensor; in the grown one      */
+    Affine  at;         /* the coordinate; loop i + 1 is digit i                  */
+    int64_t last;       /* its largest value                                      */
 } Part;
+
+/* A loop: neighbouring digits of the view that walk the tensor as one. */
+typedef struct Digit {
+    int64_t extent, stride;
+    int64_t packed;      /* stride in the result  */
+    int     first, last; /* of the view's digits  */
+} Digit;
 
 typedef struct Loops {
     const View *view;
     Part        parts[MAX_RANK]; /* innermost first */
     int         n_parts;
-    int64_t     packed[MAX_TERMS]; /* stride of each digit in the result */
-    int         position;          /* the digit that is inside the call; -1: none */
+    Digit       digits[MAX_TERMS]; /* outermost first */
+    int         n_digits;
+    int         position; /* the digit that is inside the call; -1: none */
 } Loops;
+
+/* find_digits - merged where they can be; the position stays by itself. */
+static void find_digits(Loops *l)
+{
+    const View *v = l->view;
+    int64_t     packed = 1;
+    bool        is_position = false, was_position;
+    for (int i = 0; i < v->n_dims; i++) {
+        Digit *outer = l->n_digits ? &l->digits[l->n_digits - 1] : NULL;
+        was_position = is_position;
+        is_position = v->winograd && v->stride[i] == v->padded[1] * v->padded[2] &&
+                      v->extent[i] == v->padded[0];
+        if (outer && !is_position && !was_position &&
+            outer->stride == v->stride[i] * v->extent[i]) {
+            outer->extent *= v->extent[i];
+            outer->stride = v->stride[i];
+            outer->last = i;
+            continue;
+        }
+        if (is_position)
+            l->position = l->n_digits;
+        l->digits[l->n_digits++] = (Digit){v->extent[i], v->stride[i], 0, i, i};
+    }
+    for (int i = l->n_digits - 1; i >= 0; i--) {
+        l->digits[i].packed = packed;
+        packed *= l->digits[i].extent;
+    }
+}
 
 /* find_parts - of dims [first, rank) of the view's tensor. */
 static void find_parts(Loops *l, int first)
@@ -43,30 +80,16 @@ static void find_parts(Loops *l, int first)
         int64_t own = v->tensor->type.dims[i], grown = v->padded[i];
         Part   *inner = l->n_parts ? &l->parts[l->n_parts - 1] : NULL;
         if (inner && inner->own == inner->grown) {
+            inner->unit = inner->own;
             inner->own *= own;
             inner->grown *= grown;
         } else {
-            l->parts[l->n_parts++] = (Part){.own = own, .grown = grown, .stride = stride, .to = to};
+            l->parts[l->n_parts++] =
+                (Part){.own = own, .grown = grown, .unit = 1, .stride = stride, .to = to};
         }
         stride *= own;
         to *= grown;
     }
-}
-
-/* add_digit - to the coordinate it moves. False: to none alone. */
-static bool add_digit(Loops *l, int digit)
-{
-    const View *v = l->view;
-    int         i = l->n_parts - 1;
-    while (i > 0 && l->parts[i].to > v->stride[digit])
-        i--;
-    Part *p = &l->parts[i];
-    if (v->stride[digit] % p->to != 0)
-        return false;
-    int64_t step = v->stride[digit] / p->to;
-    p->at = affine_add(p->at, affine_scale(affine_loop((LoopId)digit + 1), step));
-    p->last += (v->extent[digit] - 1) * step;
-    return p->last < p->grown;
 }
 
 /* add_offset - what the view begins with. */
@@ -82,31 +105,35 @@ static bool add_offset(Loops *l)
     return l->view->offset >= 0;
 }
 
-/* find_position - the digit that is the position in a transformed filter, all of it. */
-static bool find_position(Loops *l)
+/* add_digit - to the coordinate it moves. False: to none alone. */
+static bool add_digit(Loops *l, int digit)
 {
-    const View *v = l->view;
-    int64_t     positions = v->tensor->type.dims[0], to = v->padded[1] * v->padded[2];
-    for (int i = 0; i < v->n_dims; i++)
-        if (v->stride[i] == to && v->extent[i] == positions)
-            l->position = i;
-    return l->position >= 0 && v->padded[0] == positions;
+    const Digit *d = &l->digits[digit];
+    int          i = l->n_parts - 1;
+    while (i > 0 && l->parts[i].to > d->stride)
+        i--;
+    Part   *p = &l->parts[i];
+    int64_t step = d->stride / p->to;
+    if (d->stride % p->to != 0)
+        return false;
+    p->at = affine_add(p->at, affine_scale(affine_loop((LoopId)digit + 1), step));
+    p->last += (d->extent - 1) * step;
+    return p->last < p->grown;
 }
 
 /* find_loops - false: the view cannot be written as loops that move one coordinate each. */
 static bool find_loops(const View *v, Loops *l)
 {
-    int64_t count = 1;
     *l = (Loops){.view = v, .position = -1};
-    if (v->n_dims == 0 || v->fill != 0 || (v->winograd && !find_position(l)))
+    if (v->n_dims == 0 || v->fill != 0)
+        return false;
+    find_digits(l);
+    if (v->winograd && l->position < 0)
         return false;
     find_parts(l, v->winograd ? 1 : 0);
     bool ok = add_offset(l);
-    for (int i = v->n_dims - 1; i >= 0; i--) {
-        l->packed[i] = count;
-        count *= v->extent[i];
+    for (int i = 0; i < l->n_digits; i++)
         ok = ok && (i == l->position || add_digit(l, i));
-    }
     return ok;
 }
 
@@ -128,16 +155,23 @@ bool pack_plain(const Buffer *b, Buffer *plain)
 
 /* ---- loops as C ------------------------------------------------------------------------------ */
 
-/* guard_text - where all coordinates are the tensor's own; "": everywhere. */
-static const char *guard_text(KernelPrinter *p, const Loops *l)
+/* inside_text - where the coordinate is the tensor's own: that of the first dimension tells, unless
+ * loops carry into it. */
+static const char *inside_text(KernelPrinter *p, const Loops *l, const Part *part)
 {
-    Text t = text_new(p->arena);
-    text_add(&t, "");
-    for (int i = l->n_parts - 1; i >= 0; i--)
-        if (l->parts[i].last >= l->parts[i].own)
-            text_printf(&t, "%s%s < %" PRId64, t.len ? " && " : "", c_index(p, &l->parts[i].at),
-                        l->parts[i].own);
-    return t.data;
+    Affine  first = affine_const(part->at.constant / part->unit);
+    int64_t rest = part->at.constant % part->unit;
+    for (int64_t i = 0; i < part->at.n_terms; i++) {
+        LoopId  loop = part->at.loop[i];
+        int64_t step = part->at.coef[i];
+        if (step % part->unit == 0)
+            first = affine_add(first, affine_scale(affine_loop(loop), step / part->unit));
+        else
+            rest += step * (l->digits[loop - 1].extent - 1);
+    }
+    if (rest >= part->unit)
+        return arena_printf(p->arena, "%s < %" PRId64, c_index(p, &part->at), part->own);
+    return arena_printf(p->arena, "%s < %" PRId64, c_index(p, &first), part->own / part->unit);
 }
 
 /* leaf_c - one element, or one filter. Memory that nothing is written to stays zero. */
@@ -146,43 +180,53 @@ static void leaf_c(KernelPrinter *p, const Loops *l)
     const View *v = l->view;
     int64_t     taps = v->winograd ? v->plain->type.dims[2] * v->plain->type.dims[3] : 1;
     Affine      from = affine_const(0), to = affine_const(0);
-    for (int i = 0; i < l->n_parts; i++)
+    Text        guard = text_new(p->arena);
+    for (int i = l->n_parts - 1; i >= 0; i--) {
         from = affine_add(from, affine_scale(l->parts[i].at, l->parts[i].stride * taps));
-    for (int i = 0; i < v->n_dims; i++)
-        if (i != l->position)
-            to = affine_add(to, affine_scale(affine_loop((LoopId)i + 1), l->packed[i]));
-    const char *guard = guard_text(p, l), *x = c_index(p, &from), *y = c_index(p, &to);
-    if (*guard) {
-        w_line(&p->w, "if (%s)", guard);
-        p->w.depth++;
+        if (l->parts[i].last >= l->parts[i].own)
+            text_printf(&guard, "%s%s", guard.len ? " && " : "", inside_text(p, l, &l->parts[i]));
     }
+    for (int i = 0; i < l->n_digits; i++)
+        if (i != l->position)
+            to = affine_add(to, affine_scale(affine_loop((LoopId)i + 1), l->digits[i].packed));
+    if (guard.len)
+        w_line(&p->w, "if (%s)", guard.data);
+    p->w.depth += guard.len != 0;
+    const char *x = c_index(p, &from), *y = c_index(p, &to);
     if (v->winograd)
         w_line(&p->w, "%s(&w[%s], &packed[%s], %" PRId64 ");",
                filter_name(p->arena, v->winograd, (int)v->plain->type.dims[2], v->plain->type.elem),
-               x, y, l->packed[l->position]);
+               x, y, l->digits[l->position].packed);
     else
         w_line(&p->w, "packed[%s] = w[%s];", y, x);
-    if (*guard)
-        p->w.depth--;
+    p->w.depth -= guard.len != 0;
+}
+
+/* digit_name - after the loops of the kernel that it stands for. */
+static const char *digit_name(KernelPrinter *p, const Loops *l, int digit)
+{
+    Text t = text_new(p->arena);
+    for (int i = l->digits[digit].first; i <= l->digits[digit].last; i++)
+        if (l->view->name[i])
+            text_printf(&t, "%s%s", t.len ? "_" : "", l->view->name[i]);
+    return c_name(p, t.len ? t.data : "i");
 }
 
 PackText pack_text(const Buffer *b, const Buffer *plain, Arena *a)
 {
     Loops         l;
-    const View   *v = &b->view;
     KernelPrinter p = {.arena = a, .w = {.text = text_new(a), .depth = 1}};
-    bool          wide = b->count > INT32_MAX || plain->count > INT32_MAX;
-    find_loops(v, &l);
+    const char   *type = b->count > INT32_MAX || plain->count > INT32_MAX ? "ptrdiff_t" : "int";
+    find_loops(&b->view, &l);
     p.loops = arena_array(a, const char *, MAX_TERMS + 1);
     c_name(&p, "w");
     c_name(&p, "packed");
-    for (int i = 0; i < v->n_dims; i++) {
-        const char *type = wide ? "ptrdiff_t" : "int";
+    for (int i = 0; i < l.n_digits; i++) {
         if (i == l.position)
             continue;
-        const char *name = p.loops[i + 1] = c_name(&p, v->name[i] ? v->name[i] : "i");
-        w_open(&p.w, "for (%s %s = 0; %s < %" PRId64 "; %s++)", type, name, name, v->extent[i],
-               name);
+        const char *name = p.loops[i + 1] = digit_name(&p, &l, i);
+        w_open(&p.w, "for (%s %s = 0; %s < %" PRId64 "; %s++)", type, name, name,
+               l.digits[i].extent, name);
     }
     leaf_c(&p, &l);
     while (p.w.depth > 1)

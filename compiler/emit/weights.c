@@ -184,9 +184,10 @@ static void string_c(Writer *w, OutFile *f, const Program *p, const EmitOptions 
     w_line(w, "#pragma GCC diagnostic push");
     w_line(w, "#pragma GCC diagnostic ignored \"-Woverlength-strings\"");
     w_line(w, "#endif");
-    union_c(w, p, "static const", union_bytes(p, HELD_STRING));
-    w_line(w, "} %s%s_weights = {", o->target->lanes > 1 ? "__attribute__((aligned(64))) " : "",
-           names->lower);
+    union_c(w, p,
+            o->target->lanes > 1 ? "static const __attribute__((aligned(64)))" : "static const",
+            union_bytes(p, HELD_STRING));
+    w_line(w, "} %s_weights = {", names->lower);
     writer_flush(w, f);
     Literal *l = literal_new(w->text.arena, f);
     blob_each(p->blob, put_literal, l);
