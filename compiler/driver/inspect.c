@@ -141,12 +141,16 @@ static void print_memory(Compilation *c, const Options *o)
     model_emit_options(c, o, "", &e);
     const MemoryPlan *plan = c->graph->plan;
     int64_t           weights = weights_bytes(c->program, &e), ports = ports_bytes(c->graph);
+    int64_t           packed = packs_bytes(c->program->packs);
     const char       *target = o->target->name;
     printf("arena on %s: %s bytes, %s\n", target, grouped(c->arena, plan->bytes),
            proof_text(c->arena, plan));
     printf("weights on %s: %s bytes\n", target, grouped(c->arena, weights));
+    if (packed)
+        printf("weights laid out at start: %s bytes\n", grouped(c->arena, packed));
     printf("inputs and outputs: %s bytes\n", grouped(c->arena, ports));
-    printf("memory for prediction: %s bytes\n", grouped(c->arena, plan->bytes + weights + ports));
+    printf("memory for prediction: %s bytes\n",
+           grouped(c->arena, plan->bytes + weights + packed + ports));
 }
 
 int command_inspect(Compilation *c, const Options *o)

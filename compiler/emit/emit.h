@@ -13,6 +13,7 @@
  *   packs_c.c    the weights laid out at start: memory, functions, NAME_pack
  *   literal.c    bytes as a string literal
  *   weights.c    the blob in the output: as numbers, string, file or .incbin
+ *   weights_use.c  how the code refers to it
  *   describe.c   a node in one line, for comments
  *   model_c.c    the .c file around the kernels
  *   share.c      whether threads can share a kernel
@@ -294,12 +295,7 @@ Held    weights_held(const Program *p, const EmitOptions *o);
 int64_t weights_bytes(const Program *p, const EmitOptions *o); /* what NAME_WEIGHT_BYTES says */
 /* weights_c - the definitions, written to `f`; what is in `w` goes first. */
 void weights_c(Writer *w, OutFile *f, const Program *p, const EmitOptions *o, const Names *n);
-/* weights_pointer - C text for a constant, given the locals weights_locals declares: for what infer
- * reads, or for what NAME_pack does. */
-const char *weights_pointer(const Program *p, const EmitOptions *o, Weight at, Arena *a);
-void        weights_locals(Writer *w, const Program *p, const EmitOptions *o, const Names *n,
-                           bool packing);
-/* HeldType - the element types constants may have, with their names in C and in symbols. */
+/* The element types constants may have, with their names in C and in symbols. */
 typedef struct HeldType {
     Elem        elem;
     const char *c, *name;
@@ -308,6 +304,14 @@ extern const HeldType held_types[];
 extern const int      n_held_types;
 /* weights_file - OUT.weights.bin: a head of 64 bytes, then the blob. */
 void weights_file(OutFile *f, const Program *p);
+
+/* ---- weights_use.c ----------------------------------------------------------------------- */
+
+/* weights_pointer - C text for a constant, given the locals weights_locals declares: for what infer
+ * reads, or for what NAME_pack does. */
+const char *weights_pointer(const Program *p, const EmitOptions *o, Weight at, Arena *a);
+void        weights_locals(Writer *w, const Program *p, const EmitOptions *o, const Names *n,
+                           bool packing);
 
 /* ---- model_c.c, header_c.c -------------------------------------------------------------- */
 
