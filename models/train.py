@@ -61,7 +61,7 @@ RECIPES = {
     "resnet18": Recipe(partial(nets.resnet18, 96), epochs=3, rate=3e-3, warmup=0.25),
     "nin": Recipe(nets.nin, epochs=2, rate=3e-3, warmup=0.25, dropout=0.2,
                   normed=partial(nets.nin, norm=True)),
-    "mobilenet_v1": Recipe(partial(nets.mobilenet_v1, 96), epochs=4, rate=8e-3),
+    "mobilenet_v1": Recipe(partial(nets.mobilenet_v1, 96), epochs=6, rate=8e-3),
     "preresnet20": Recipe(nets.preresnet20, epochs=8, rate=6e-3),
     "resnext14": Recipe(nets.resnext14, epochs=4, rate=6e-3),
 }
