@@ -75,10 +75,17 @@ void temp_clean(void)
 
 /* ---- signals ---------------------------------------------------------------------------- */
 
-static const int caught[] = {SIGINT, SIGTERM, SIGHUP};
+static const int             caught[] = {SIGINT, SIGTERM, SIGHUP};
+static volatile sig_atomic_t running; /* the process waited for; 0: none */
 
+/* A compiler still at work would put files into the folder that is removed, and has some of its own to
+ * remove: it goes first. */
 static void on_signal(int signal_number)
 {
+    if (running) {
+        kill(running, SIGTERM);
+        waitpid(running, NULL, 0);
+    }
     unlink_known();
     signal(signal_number, SIG_DFL);
     raise(signal_number);
@@ -183,10 +190,14 @@ static int start(const char *const *argv, Pipe pipes[2], pid_t *pid)
         child(argv, pipes, ends[1]);
     if (*pid < 0)
         cause = errno;
+    else
+        running = *pid;
     close(ends[1]);
     /* The pipe closes by itself when exec succeeds. */
     if (*pid > 0 && read(ends[0], &cause, sizeof cause) == (ssize_t)sizeof cause)
         waitpid(*pid, NULL, 0);
+    if (cause)
+        running = 0;
     close(ends[0]);
     return cause;
 }
@@ -213,6 +224,7 @@ bool process_run(Arena *a, Diag *d, const char *const *argv, int *status, Text *
     drain_both(pipes, argv[0]);
     while (waitpid(pid, &result, 0) < 0 && errno == EINTR)
         continue;
+    running = 0;
     *status = WIFEXITED(result) ? WEXITSTATUS(result) : 128 + WTERMSIG(result);
     return true;
 }
