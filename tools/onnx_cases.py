@@ -13,26 +13,18 @@ import onnx  # noqa: E402
 from onnx import numpy_helper  # noqa: E402
 from onnx.backend.test.case import model as model_cases, node as node_cases  # noqa: E402
 
-# Inputs that are weights or settle a shape. The suite passes them at run time; kiln compiles for fixed
-# ones, so they become initializers with the test's own contents.
+# Inputs that kiln compiles for: shapes, axes, exponents, weights of convolutions. The suite passes them at run time;
+# they become initializers with the test's own contents, and so do inputs without dimensions.
 CONSTANT_INPUTS = {
-    "BatchNormalization": (1, 2, 3, 4),
     "Clip": (1, 2),
     "ConstantOfShape": (0,),
     "Conv": (1, 2),
     "ConvTranspose": (1, 2),
-    "DequantizeLinear": (1, 2),
     "Dropout": (1, 2),
     "Expand": (1,),
     "Gather": (1,),
-    "Gemm": (1, 2),
-    "InstanceNormalization": (1, 2),
-    "LayerNormalization": (1, 2),
-    "MatMul": (1,),
-    "PRelu": (1,),
     "Pad": (1, 2),
     "Pow": (1,),
-    "QuantizeLinear": (1, 2),
     "Range": (0, 1, 2),
     "ReduceSum": (1,),
     "Reshape": (1,),
@@ -44,11 +36,24 @@ CONSTANT_INPUTS = {
     "Unsqueeze": (1,),
     "Upsample": (1,),
 }
+# Inputs that are weights in networks, and may be so. A test with some of them is run both ways.
+WEIGHT_INPUTS = {
+    "Add": (1,),
+    "BatchNormalization": (1, 2, 3, 4),
+    "Div": (1,),
+    "Gemm": (1, 2),
+    "InstanceNormalization": (1, 2),
+    "LayerNormalization": (1, 2),
+    "MatMul": (1,),
+    "Mul": (1,),
+    "PRelu": (1,),
+    "Sub": (1,),
+}
 
 # What convolutional networks are made of at inference. Of these every test must pass, except for what
 # `outside` names.
 CNN_OPERATORS = frozenset("""
-    Abs Add ArgMax ArgMin AveragePool BatchNormalization Cast CastLike Ceil Celu Clip Concat Constant
+    Abs Add ArgMax ArgMin AveragePool BatchNormalization Cast Ceil Celu Clip Concat Constant
     ConstantOfShape Conv ConvTranspose DepthToSpace Div Dropout Elu Erf Exp Expand Flatten Floor Gather Gemm
     GlobalAveragePool GlobalMaxPool HardSigmoid HardSwish Identity InstanceNormalization LRN LayerNormalization
     LeakyRelu Log LogSoftmax MatMul Max MaxPool Mean MeanVarianceNormalization Min Mul Neg PRelu Pad Pow Range
@@ -63,21 +68,13 @@ CNN_OPERATORS = frozenset("""
 LEAST_OPSET = 7
 
 
-class Case:
-    """One test. `inputs` and `outputs` are {name: array} in the model's order; `outside` says why it is
-    not inference of a convolutional network in fp32, None where it is."""
+class Form:
+    """A model with some of a test's inputs as initializers, and the inputs that remain, {name: array}."""
 
-    def __init__(self, name, label, source):
-        self.name, self.label = name, label
-        self.rtol, self.atol = source.rtol, source.atol
+    def __init__(self, source, arrays, constants):
         self.model = onnx.ModelProto()
-        self.model.CopyFrom(source.model)
-        given, wanted = source.data_sets[0]
+        self.model.CopyFrom(source)
         graph = self.model.graph
-        arrays = {v.name: a for v, a in zip(graph.input, given)}
-        self.outputs = {v.name: a for v, a in zip(graph.output, wanted)}
-        self.outside = outside(self.model, arrays, self.outputs)
-        constants = [n for n in constant_names(graph) if isinstance(arrays.get(n), (np.ndarray, np.generic))]
         for name in constants:
             graph.initializer.append(numpy_helper.from_array(np.asarray(arrays[name]), name))
         self.inputs = {n: a for n, a in arrays.items() if n not in constants}
@@ -97,51 +94,106 @@ class Case:
         self.model.graph.input.append(onnx.helper.make_tensor_value_info("unused", onnx.TensorProto.FLOAT, [1]))
 
 
-def constant_names(graph):
-    """Inputs of the graph that a node wants constant, each once."""
-    names = [n.input[i] for n in graph.node for i in CONSTANT_INPUTS.get(n.op_type, ()) if i < len(n.input)]
-    return list(dict.fromkeys(names))
+class Case:
+    """One test, in one form or two. `outputs` is {name: array} in the model's order; `outside` says why it
+    is not inference of a convolutional network in f32, None where it is."""
+
+    def __init__(self, name, label, source):
+        self.name, self.label = name, label
+        graph = source.model.graph
+        given, wanted = source.data_sets[0]
+        arrays = {v.name: as_declared(v, a) for v, a in zip(graph.input, given)}
+        self.outputs = {v.name: as_declared(v, a) for v, a in zip(graph.output, wanted)}
+        self.rtol, self.atol = source.rtol, source.atol
+        if any(is_bfloat16(v) for v in graph.output):
+            self.rtol = 2.0 ** -7  # kiln's result is not rounded to it
+        constants = constant_names(graph, arrays, CONSTANT_INPUTS)
+        weights = constant_names(graph, arrays, WEIGHT_INPUTS)
+        self.outside = outside(source.model, arrays, self.outputs, constants)
+        self.forms = [Form(source.model, arrays, constants)]
+        if not set(weights) <= set(constants):
+            self.forms.append(Form(source.model, arrays, constants + [n for n in weights if n not in constants]))
+
+
+def is_bfloat16(info):
+    return info.type.tensor_type.elem_type == onnx.TensorProto.BFLOAT16
+
+
+def as_declared(info, array):
+    """bfloat16, of which numpy knows nothing, as float32; a number for a larger tensor in its shape."""
+    if not isinstance(array, (np.ndarray, np.generic)):
+        return array
+    if is_bfloat16(info):
+        array = (np.asarray(array).astype(np.uint32) << 16).view(np.float32)
+    dims = [d.dim_value for d in info.type.tensor_type.shape.dim]
+    return np.broadcast_to(array, dims) if np.size(array) == 1 and 0 not in dims else array
+
+
+def constant_names(graph, arrays, table):
+    """Inputs of the graph that a node has in one of the table's places, or without dimensions; each once."""
+    names = [n.input[i] for n in graph.node for i in table.get(n.op_type, ()) if i < len(n.input)]
+    tensors = {n: a for n, a in arrays.items() if isinstance(a, (np.ndarray, np.generic))}
+    names += [n for n, a in tensors.items() if np.ndim(a) == 0]
+    return [n for n in dict.fromkeys(names) if n in tensors]
 
 
 # ---- what is not inference of a convolutional network -----------------------------------------
 
 
-def wrong_type(arrays):
+# These take any elements; the others compute with floating-point numbers when the network runs.
+MOVEMENT = frozenset("""
+    Concat DepthToSpace Expand Flatten Gather Identity Pad Reshape Slice SpaceToDepth Split Squeeze Tile
+    Transpose Unsqueeze""".split())
+
+
+def wrong_type(nodes, inputs, outputs):
     """An element type, or kind of value, that networks do not compute with."""
-    for a in arrays:
+    for a in inputs + outputs:
         if not isinstance(a, (np.ndarray, np.generic)):
-            return "sequences, maps and optional values"
-        if a.dtype.name not in ("float32", "int32", "int64"):
-            return a.dtype.name
+            return "sequences or optional values"
+        if a.dtype.kind not in "fiu":
+            return "strings" if a.dtype.kind == "O" else f"elements of type {a.dtype.name}"
+    if any(a.dtype.kind in "iu" for a in inputs) and not all(n.op_type in MOVEMENT for n in nodes):
+        return "arithmetic with integers"
     return None
 
 
-def outside(model, inputs, outputs):
+def outside(model, inputs, outputs, constants):
     nodes = model.graph.node
     alien = [n.op_type for n in nodes if n.op_type not in CNN_OPERATORS or n.domain not in ("", "ai.onnx")]
     if alien:
         return "operator"
-    constants = constant_names(model.graph)
-    arrays = [a for n, a in inputs.items() if n not in constants] + list(outputs.values())
-    if wrong_type(arrays):
-        return wrong_type(arrays)
+    given = [a for n, a in inputs.items() if n not in constants]
+    arrays = given + list(outputs.values())
+    if wrong_type(nodes, given, list(outputs.values())):
+        return wrong_type(nodes, given, list(outputs.values()))
     if any(np.asarray(a).size == 0 for a in arrays):
         return "an empty tensor"
-    spatial = ("Conv", "ConvTranspose", "AveragePool", "MaxPool")
-    if any(n.op_type in spatial for n in nodes) and any(np.ndim(a) > 4 for a in arrays):
+    found = (unusual(n, inputs, arrays) for n in nodes)
+    return next((reason for reason in found if reason), None)
+
+
+def is_exact(node, inputs):
+    """Whether a Resize gives whole extents before any rounding."""
+    scales = inputs.get(node.input[2] if len(node.input) > 2 else "")
+    extents = np.shape(inputs[node.input[0]]) * (np.ones(1) if scales is None or not np.size(scales) else scales)
+    return np.allclose(extents, np.round(extents))
+
+
+def unusual(node, inputs, arrays):
+    """A use of an operator that is not inference of a convolutional network."""
+    attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
+    if attributes.get("training_mode"):
+        return "training"
+    if node.op_type == "Dropout" and len(node.input) > 2 and inputs[node.input[2]]:
+        return "training"
+    if node.op_type in ("Conv", "ConvTranspose") and any(np.ndim(a) > 4 for a in arrays):
         return "three spatial dimensions"
-    if any(n.op_type == "MaxPool" and len(n.output) > 1 for n in nodes):
+    if node.op_type == "MaxPool" and len(node.output) > 1:
         return "indices of the largest elements"
-    return training(nodes, inputs)
-
-
-def training(nodes, inputs):
-    for n in nodes:
-        attributes = {a.name: a for a in n.attribute}
-        if "training_mode" in attributes and attributes["training_mode"].i:
-            return "training"
-        if n.op_type == "Dropout" and len(n.input) > 2 and inputs[n.input[2]]:
-            return "training"
+    # The specification and its tests disagree on the scale.
+    if attributes.get("coordinate_transformation_mode") == b"align_corners" and attributes["mode"] != b"nearest":
+        return None if is_exact(node, inputs) else "align_corners with an extent that is rounded"
     return None
 
 

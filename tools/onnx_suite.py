@@ -32,7 +32,7 @@ STRICT = "-O1 -Wall -Wextra -Werror".split()
 CHECKED = STRICT + "-pedantic -fsanitize=address,undefined -fno-sanitize-recover=all".split()
 ELEMENTS = {"float": np.float32, "int32_t": np.int32, "int8_t": np.int8, "uint8_t": np.uint8}
 # What kiln computes an element type of the suite in.
-COMPUTED = {"int64": np.int32, "bool": np.uint8}
+COMPUTED = {"int64": np.int32, "float64": np.float32, "float16": np.float32}
 
 
 class Failure(Exception):
@@ -43,17 +43,18 @@ class Failure(Exception):
 
 
 class Build:
-    """A case on its way through one target and --fp: the C, then its interface as the header has it."""
+    """A form of a case on its way through one target and --fp: the C, then its interface as the header has
+    it."""
 
-    def __init__(self, case, number, folder):
-        self.case, self.ident, self.folder = case, f"t{number}", folder
+    def __init__(self, case, form, number, folder):
+        self.case, self.form, self.ident, self.folder = case, form, f"t{number}", folder
         self.refusal = None
 
     def compile(self, target, fp):
         """Calls kiln. A refusal is a message and status 1; anything else is a failure."""
         model = os.path.join(self.folder, self.ident + ".onnx")
         with open(model, "wb") as f:
-            f.write(self.case.model.SerializeToString())
+            f.write(self.form.model.SerializeToString())
         self.source = os.path.join(self.folder, self.ident + ".c")
         p = subprocess.run([KILN, "compile", model, "-q", "--name", self.ident, "--target", target, "--fp", fp,
                             "-o", self.source], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
@@ -80,7 +81,7 @@ class Build:
     def input_bytes(self):
         parts = []
         for name, shape, kind in self.inputs:
-            a = np.asarray(self.case.inputs[name])
+            a = np.asarray(self.form.inputs[name])
             if a.shape != shape or (a.astype(kind) != a).any() and a.dtype.kind in "iu":
                 raise Failure(f"input {name} is {a.shape} in the model and {shape} in C")
             parts.append(a.astype(kind).tobytes())
@@ -146,7 +147,7 @@ def compile_headers(source, folder, flags):
     """What the emitted files include from the system, compiled once: the vector headers are long. The
     options that use it."""
     with open(source) as f:
-        names = re.findall(r"^#include <(.*)>$", f.read(), re.M)
+        names = ["stdint.h"] + re.findall(r"^#include <(.*)>$", f.read(), re.M)
     header = os.path.join(folder, "system.h")
     with open(header, "w") as f:
         f.write("".join(f"#include <{name}>\n" for name in names))
@@ -207,18 +208,19 @@ def prepare(build, target, fp):
 
 
 def run_target(cases, target, fp, folder, pool):
-    """{case name: ("pass", output bytes) | ("refused", message) | ("fail", what is wrong)}."""
+    """{form: ("pass", output bytes) | ("refused", message) | ("fail", what is wrong)}."""
     folder = os.path.join(folder, f"{target}-{fp}")
     os.makedirs(folder)
-    builds = [Build(c, i, folder) for i, c in enumerate(cases)]
+    forms = [(c, form) for c in cases for form in c.forms]
+    builds = [Build(c, form, i, folder) for i, (c, form) in enumerate(forms)]
     wrong = list(pool.map(lambda b: prepare(b, target, fp), builds))
     results = {}
     for b, w in zip(builds, wrong):
         if w is not None:
-            results[b.case.name] = ("fail", str(w))
+            results[b.form] = ("fail", str(w))
         elif b.refusal is not None:
-            results[b.case.name] = ("refused", b.refusal)
-    ready = [b for b in builds if b.case.name not in results]
+            results[b.form] = ("refused", b.refusal)
+    ready = [b for b in builds if b.form not in results]
     batches = [ready[i:i + BATCH] for i in range(0, len(ready), BATCH)]
     if ready:
         flags = flags_of(ready[0].source) + (CHECKED if (target, fp) == ("c99", "strict") else STRICT)
@@ -229,28 +231,32 @@ def run_target(cases, target, fp, folder, pool):
             if isinstance(got, Exception):
                 raise Failure(str(got))
             build.check(got)
-            results[build.case.name] = ("pass", got)
+            results[build.form] = ("pass", got)
         except Failure as e:
-            results[build.case.name] = ("fail", str(e))
+            results[build.form] = ("fail", str(e))
     return results
 
 
 def combine(cases, runs):
-    """One verdict a case over all runs; --fp exact must give the same bits everywhere."""
-    verdicts = {}
-    for c in cases:
-        found = {key: results[c.name] for key, results in runs.items()}
-        failures = [f"{target} --fp {fp}: {text}" for (target, fp), (kind, text) in found.items() if kind == "fail"]
-        kinds = {kind for kind, _ in found.values()}
-        exact = {text for (_, fp), (kind, text) in found.items() if fp == "exact" and kind == "pass"}
-        if not failures and len(kinds) > 1:
-            failures = ["refused on some targets only"]
-        if not failures and len(exact) > 1:
-            failures = ["--fp exact gives other bits on another target"]
-        if not failures and c.outside is None and kinds == {"refused"}:
-            failures = ["refused: " + next(iter(found.values()))[1]]
-        verdicts[c.name] = ("fail", failures[0]) if failures else next(iter(found.values()))
-    return verdicts
+    """One verdict a case, (kind, text), over its forms and all runs."""
+    return {c.name: verdict(c, [{key: results[form] for key, results in runs.items()} for form in c.forms])
+            for c in cases}
+
+
+def verdict(case, found):
+    """`found`: for each form, the result of each (target, --fp); --fp exact must give the same bits."""
+    for results in found:
+        for (target, fp), (kind, text) in results.items():
+            if kind == "fail":
+                return "fail", f"{target} --fp {fp}: {text}"
+        exact = {text for (_, fp), (kind, text) in results.items() if fp == "exact" and kind == "pass"}
+        if len(exact) > 1:
+            return "fail", "--fp exact gives other bits on another target"
+    every = [result for results in found for result in results.values()]
+    refusals = [text for kind, text in every if kind == "refused"]
+    if refusals and case.outside is None:
+        return "fail", "refused: " + refusals[0]
+    return ("refused", refusals[0]) if refusals else every[0]
 
 
 # ---- the table --------------------------------------------------------------------------------
@@ -297,11 +303,13 @@ def page_parts():
 
 def page_step(options, table):
     """Writes or checks the table of the page; what is wrong with it."""
+    if not options & {"--write", "--check"}:
+        return []
     before, old, after = page_parts()
     if "--write" in options:
         with open(PAGE, "w") as f:
             f.write(before + BEGIN + "\n" + table + "\n" + END + after)
-    elif "--check" in options and old.strip() != table.strip():
+    elif old.strip() != table.strip():
         return ["docs/onnx.md has another table; `make onnx-suite` renews it"]
     return []
 
