@@ -83,6 +83,32 @@ static inline void add_conv(Maker *m)
     add(m, OP_conv2d, random_below(2) || b ? 3 : 2, (ValueId[]){x, w, b}, &a);
 }
 
+static inline void add_conv_transpose(Maker *m)
+{
+    ValueId x = pick(m, 4);
+    if (!x)
+        return;
+    int64_t channels = type_of(m, x)->dims[1];
+    OpAttrs a = {.groups = channels % 2 == 0 && random_below(2) ? 2 : 1};
+    int64_t dims[4] = {channels, random_between(1, 3), random_between(1, 3), random_between(1, 3)};
+    random_ints(a.strides, 2, 1, 3);
+    random_ints(a.dilations, 2, 1, random_below(3) ? 1 : 2);
+    random_ints(a.padding, 4, 0, 1);
+    random_ints(a.output_padding, 2, 0, 1);
+    add(m, OP_conv_transpose, 2, (ValueId[]){x, constant(m, 4, dims, -0.5, 0.5)}, &a);
+}
+
+static inline void add_matmul(Maker *m)
+{
+    ValueId x = pick(m, -1), y = pick(m, -1);
+    if (!x || type_of(m, x)->rank == 0)
+        return;
+    int64_t dims[2] = {type_of(m, x)->dims[type_of(m, x)->rank - 1], random_between(1, 4)};
+    if (!y || random_below(2))
+        y = constant(m, 2, dims, -0.5, 0.5);
+    add(m, OP_matmul, 2, (ValueId[]){x, y}, NULL);
+}
+
 static inline void add_linear(Maker *m)
 {
     ValueId x = pick(m, 2);
@@ -106,9 +132,10 @@ static inline void add_norm(Maker *m)
 
 static inline void add_unary(Maker *m)
 {
-    static const Op ops[] = {OP_relu,    OP_relu,         OP_relu,    OP_relu6,
-                             OP_sigmoid, OP_tanh,         OP_dropout, OP_leaky_relu,
-                             OP_clip,    OP_hard_sigmoid, OP_identity};
+    static const Op ops[] = {OP_relu,    OP_relu,         OP_relu,     OP_relu6,
+                             OP_sigmoid, OP_tanh,         OP_dropout,  OP_leaky_relu,
+                             OP_clip,    OP_hard_sigmoid, OP_identity, OP_abs,
+                             OP_neg,     OP_erf,          OP_softplus, OP_softsign};
     OpAttrs         a = {.alpha = 0.25, .beta = 0.5, .min = -0.75, .max = 1.5};
     ValueId         x = pick(m, -1);
     if (x)
@@ -118,7 +145,7 @@ static inline void add_unary(Maker *m)
 /* add_scaled - with a constant: one number, one a channel, or any part of the shape. */
 static inline void add_scaled(Maker *m)
 {
-    static const Op ops[] = {OP_add, OP_sub, OP_mul, OP_div};
+    static const Op ops[] = {OP_add, OP_add, OP_sub, OP_mul, OP_mul, OP_div, OP_max, OP_min};
     ValueId         x = pick(m, -1), in[2] = {x, 0};
     if (!x)
         return;
@@ -149,7 +176,7 @@ static inline void add_prelu(Maker *m)
 
 static inline void add_pair(Maker *m)
 {
-    static const Op ops[] = {OP_add, OP_add, OP_sub, OP_mul, OP_concat};
+    static const Op ops[] = {OP_add, OP_add, OP_sub, OP_mul, OP_max, OP_concat};
     ValueId         x = pick(m, -1), y = x;
     if (!x)
         return;
@@ -194,10 +221,15 @@ static inline void add_pool(Maker *m)
 static inline void add_plane(Maker *m)
 {
     static const Op ops[] = {OP_global_avg_pool, OP_global_max_pool, OP_adaptive_avg_pool,
-                             OP_upsample,        OP_reduce_mean,     OP_channel_shuffle};
-    OpAttrs a = {.list = {.n = 2}, .keepdims = random_below(2), .groups = random_between(1, 3)};
-    Op      op = ops[random_below(COUNT_OF(ops))];
-    ValueId x = pick(m, 4);
+                             OP_upsample,        OP_reduce_mean,     OP_channel_shuffle,
+                             OP_reduce_sum,      OP_reduce_max,      OP_reduce_min,
+                             OP_depth_to_space,  OP_space_to_depth};
+    OpAttrs         a = {.list = {.n = 2},
+                         .keepdims = random_below(2),
+                         .groups = random_between(1, 3),
+                         .block = random_between(1, 2)};
+    Op              op = ops[random_below(COUNT_OF(ops))];
+    ValueId         x = pick(m, 4);
     random_ints(a.scales, 2, 1, 2);
     random_ints(a.list.v, 2, 1, 3);
     if (x)
@@ -288,9 +320,11 @@ static inline void choose_outputs(Maker *m)
 static inline Graph *random_graph(Arena *a, int n)
 {
     static void (*const adders[])(Maker *) = {
-        add_conv,     add_conv,     add_linear, add_norm,   add_norm,  add_unary,   add_unary,
-        add_unary,    add_pad,      add_pad,    add_pool,   add_pair,  add_scaled,  add_plane,
-        add_movement, add_movement, add_pair,   add_scaled, add_prelu, add_constant};
+        add_conv,           add_conv,  add_linear, add_norm,  add_norm,
+        add_unary,          add_unary, add_unary,  add_pad,   add_pad,
+        add_pool,           add_pair,  add_scaled, add_plane, add_movement,
+        add_movement,       add_pair,  add_scaled, add_prelu, add_constant,
+        add_conv_transpose, add_matmul};
     Maker m = {.arena = a, .g = graph_new(a, diag_new(a))};
     m.g->inputs = arena_array(a, Port, 2);
     m.g->outputs = arena_array(a, Port, 3);
