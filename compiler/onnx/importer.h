@@ -196,7 +196,7 @@ ValueId window_row(Importer *im, OnnxNode *n, ValueId y);
 /* ---- known.c ---------------------------------------------------------------------------- */
 
 #define KNOWN_MAX_DIM   ((int64_t)1 << 40) /* of any tensor, also one without elements */
-#define KNOWN_MAX_COUNT (1 << 20)          /* of what is computed while importing; initializers may be larger */
+#define KNOWN_MAX_COUNT (1 << 20)          /* of what is computed; initializers may be larger */
 
 Known *known_ints(Arena *a, int32_t type, int rank, const int64_t *dims, const int64_t *ints);
 Known *known_floats(Arena *a, const Tensor *t);

@@ -38,11 +38,12 @@ static void name_add(Importer *im, const char *name, int node)
  * also, and is a constant then; all else is a mistake. */
 static void drop_doubles(Importer *im)
 {
-    size_t n = 0;
+    OnnxValue *names = im->names;
+    size_t     n = 0;
     for (size_t i = 0; i < im->n_names; i++) {
-        OnnxValue *v = &im->names[i], *first = n ? &im->names[n - 1] : NULL;
+        const OnnxValue *v = &names[i], *first = n ? &names[n - 1] : NULL;
         if (!first || strcmp(first->name, v->name)) {
-            im->names[n++] = *v;
+            names[n++] = *v;
             continue;
         }
         if (first->node == BY_INITIALIZER && v->node == BY_INPUT)

@@ -105,7 +105,7 @@ static int64_t clamped(int64_t v, int rank)
 
 ONNX_IMPORT(shape)
 {
-    Type t;
+    Type t = {.rank = 0};
     if (!shape_of_input(im, n, &t))
         return false;
     int64_t  start = clamped(attr_int(n, "start", 0), t.rank);
@@ -118,7 +118,7 @@ ONNX_IMPORT(shape)
 
 ONNX_IMPORT(size)
 {
-    Type     t;
+    Type     t = {.rank = 0};
     int64_t *count = arena_struct(im->arena, int64_t);
     if (!shape_of_input(im, n, &t))
         return false;

@@ -35,7 +35,7 @@ static ValueId read_weight(Importer *im, OnnxNode *n, int rank)
 static bool read_kernel(Importer *im, const OnnxNode *n, Conv *c)
 {
     const Type w = node_type(im, c->weight);
-    int64_t    extents[2] = {w.dims[c->rank == 3 ? 3 : 2], w.dims[3]};
+    int64_t    extents[WINDOW_MAX] = {w.dims[c->rank == 3 ? 3 : 2], w.dims[3]};
     if (!window_read(im, n, c->rank - 2, &c->window))
         return false;
     for (int i = 0; i < c->window.spatial; i++) {

@@ -145,7 +145,7 @@ static ValueId matmul_linear(Importer *im, OnnxNode *n, ValueId a, const Tensor 
 {
     Type    t = node_type(im, a);
     int64_t inputs = t.rank ? t.dims[t.rank - 1] : 0;
-    if (inputs != b->type.dims[0]) {
+    if (inputs < 1 || inputs != b->type.dims[0]) {
         node_error(im, n, "A is %s and B %s: the last dimension of A must be %lld",
                    type_text(im->arena, &t), type_text(im->arena, &b->type),
                    (long long)b->type.dims[0]);

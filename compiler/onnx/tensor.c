@@ -244,6 +244,7 @@ static int64_t element_int(const Reading *r, int64_t i)
     }
 }
 
+/* element_float - listed floats are in place already. */
 static float element_float(const Reading *r, int64_t i)
 {
     const Onnx__TensorProto *t = r->t;
@@ -261,9 +262,7 @@ static float element_float(const Reading *r, int64_t i)
         memcpy(&d, &bits, sizeof d);
         return (float)d;
     default:
-        if (!r->raw)
-            return t->float_data[i];
-        half = (uint32_t)raw_bits(r, i);
+        half = (uint32_t)element_bits(r, i);
         memcpy(&f, &half, sizeof f);
         return f;
     }
@@ -281,15 +280,12 @@ static bool read_ints(Reading *r)
     return true;
 }
 
-/* in_place - the elements where they are, if they are there as the compiler works with them. */
-static const void *in_place(const Reading *r)
+/* is_in_place - whether the elements are there as the compiler works with them. */
+static bool is_in_place(const Reading *r)
 {
     bool little = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
-    if (r->t->data_type != TYPE(FLOAT))
-        return NULL;
-    if (!r->raw)
-        return r->t->float_data;
-    return little && (uintptr_t)r->raw % sizeof(float) == 0 ? r->raw : NULL;
+    return r->t->data_type == TYPE(FLOAT) &&
+           (!r->raw || (little && (uintptr_t)r->raw % sizeof(float) == 0));
 }
 
 static void read_floats(Reading *r)
@@ -297,8 +293,8 @@ static void read_floats(Reading *r)
     Known *k = r->known;
     if (!k->count)
         return;
-    const void *data = in_place(r);
-    if (!data) {
+    const void *data = r->raw ? (const void *)r->raw : r->t->float_data;
+    if (!is_in_place(r)) {
         float *floats = arena_array(r->im->arena, float, (size_t)k->count);
         for (int64_t i = 0; i < k->count; i++)
             floats[i] = element_float(r, i);
