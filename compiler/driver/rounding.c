@@ -15,6 +15,7 @@
  * Nothing here looks at the program's results: the bound follows from the model, the inputs, the
  * lengths of the sums and the algorithms chosen. */
 #include "driver/driver.h"
+#include "ops/ops.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -95,8 +96,7 @@ static double rms(const Array *a)
 static double sum_size(const Node *n, const Array *const in[], const Array *out, double length)
 {
     double size = rms(out);
-    bool   is_product = n->op == OP_conv2d || n->op == OP_conv_transpose || n->op == OP_linear ||
-                      n->op == OP_matmul;
+    bool   is_product = op_is_conv(n->op) || n->op == OP_linear || n->op == OP_matmul;
     if (is_product)
         size = fmax(size, sqrt(length) * rms(in[0]) * rms(in[1]));
     else if (length > 1 && n->n_own == 1)

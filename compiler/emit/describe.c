@@ -41,7 +41,7 @@ const char *describe_node(const Graph *g, NodeId id, Arena *a)
     const Type *y = &value_get(g, n->out)->type;
     Text        s = text_new(a);
     text_add(&s, op_info(n->op)->name);
-    bool is_conv = n->op == OP_conv2d || n->op == OP_conv_transpose;
+    bool is_conv = op_is_conv(n->op);
     if (is_conv && w)
         add_window(&s, n, w->type.dims + 2);
     if (n->op == OP_max_pool || n->op == OP_avg_pool)

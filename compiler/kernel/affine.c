@@ -109,6 +109,11 @@ Affine affine_subst(const Affine *a, LoopId l, const Affine *by)
     return affine_add(rest, affine_scale(*by, coef));
 }
 
+int64_t floor_div(int64_t a, int64_t b)
+{
+    return a >= 0 ? a / b : -((-a + b - 1) / b);
+}
+
 Range affine_range(const Kernel *k, const Affine *a)
 {
     Range r = {a->constant, a->constant};

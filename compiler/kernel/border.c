@@ -22,12 +22,6 @@ typedef struct Cut {
     int64_t lo, hi; /* the interior, [lo, hi) */
 } Cut;
 
-/* Floor of a / b, b > 0. */
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    return a >= 0 ? a / b : -((-a + b - 1) / b);
-}
-
 /* Shrink the interior to the iterations for which `test` holds whatever the other loops do. */
 static void cut_by_test(const Kernel *k, Cut *cut, const Test *test)
 {

@@ -69,6 +69,8 @@ bool    affine_equal(const Affine *a, const Affine *b);
 Affine affine_subst(const Affine *a, LoopId l, const Affine *by);
 /* affine_range - smallest and largest value over the full extents of its loops. O(terms). */
 Range affine_range(const Kernel *k, const Affine *a);
+/* floor_div - a / b rounded down, b positive. */
+int64_t floor_div(int64_t a, int64_t b);
 
 /* ---- loops, temporaries, buffers -------------------------------------------------------- */
 

@@ -2,13 +2,14 @@
  *
  * As it is defined, each input is multiplied by the whole kernel and added to the output at
  * ih * stride + kh * dilation - pad. Seen from the output, row oh takes the taps for which
- * oh + pad - kh * dilation is a multiple of the stride, and these depend on (oh + pad) % stride alone:
+ * oh + pad - kh * dilation is a multiple of the stride. They depend on (oh + pad) % stride alone:
  *
  *     stride 2, kernel 4      even rows: taps 0 and 2      odd rows: taps 1 and 3
  *
- * So the rows of one phase are an ordinary convolution by every stride-th tap, backwards, without
- * stride; nothing is scattered. Small strides have a nest for each phase (and each pair of phases of
- * rows and columns); large ones a loop over phases, their taps filled up with zeros to be equally many. */
+ * So the rows of one phase are an ordinary convolution by every stride-th tap, backwards,
+ * without stride; nothing is scattered. Small strides have a nest for each phase (and each pair
+ * of phases of rows and columns); large ones a loop over phases, their taps filled up with zeros
+ * to be equally many. */
 #include "ops/ops.h"
 
 #include <inttypes.h>
@@ -143,22 +144,8 @@ typedef struct AxisPart {
     int64_t  first, step;
 } AxisPart;
 
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    return a >= 0 ? a / b : -((-a + b - 1) / b);
-}
-
-static int64_t greatest_divisor(int64_t a, int64_t b)
-{
-    while (b) {
-        int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
-/* The first tap that meets phase r, kh * dilation = r modulo stride; the kernel's size when none does. */
+/* The first tap that meets phase r, kh * dilation = r modulo stride; the kernel's size when none
+ * does. */
 static int64_t first_tap(int64_t kernel, int64_t dilation, int64_t stride, int64_t r)
 {
     for (int64_t kh = 0; kh < kernel && kh < stride; kh++)
@@ -167,7 +154,7 @@ static int64_t first_tap(int64_t kernel, int64_t dilation, int64_t stride, int64
     return kernel;
 }
 
-/* Phases [r, r + phases) of rows (or columns) q0 to q0 + count - 1 of each: row q * stride + phase - pad.
+/* Phases [r, r + phases) of rows (or columns) q0 to q0 + count - 1: q * stride + phase - pad.
  * With several phases there is no dilation, and all of them have taps or none. */
 static AxisPart phase_part(const OpAttrs *a, int i, int64_t r, int64_t phases, int64_t q0,
                            int64_t count)
@@ -210,7 +197,8 @@ static int run_parts(const OpAttrs *a, int i, int64_t out, int64_t r0, int64_t r
     return n;
 }
 
-/* A few phases each by itself; of many, those with taps together and those without. Their number. */
+/* A few phases each by itself; of many, those with taps together and those without. Their
+ * number. */
 static int axis_parts(const OpAttrs *a, int i, int64_t in, int64_t out, AxisPart *parts)
 {
     OpAttrs one = *a;
@@ -236,8 +224,8 @@ static int64_t part_tap(const AxisPart *p, int64_t e, int64_t kernel)
     return tap < kernel ? tap : -1;
 }
 
-/* The weights of a part as those of a convolution: [I, O/groups, KH, KW] becomes [O, I/groups, entries,
- * entries]. */
+/* The weights of a part as those of a convolution: [I, O/groups, KH, KW] becomes [O, I/groups,
+ * entries, entries]. */
 static const Tensor *part_weight(Arena *a, const Tensor *w, int64_t groups, const AxisPart *rows,
                                  const AxisPart *columns)
 {

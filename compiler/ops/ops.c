@@ -112,6 +112,11 @@ const OpInfo *op_info(Op op)
     return &op_table()[op];
 }
 
+bool op_is_conv(Op op)
+{
+    return op == OP_conv2d || op == OP_conv_transpose;
+}
+
 Op op_from_name(const char *name)
 {
     for (int op = OP_NONE + 1; op < N_OPS; op++) {

@@ -118,6 +118,7 @@ typedef struct OpInfo {
 #define ATTR_MAX_INT ((double)((int64_t)1 << 31)) /* of extents, strides and the like */
 
 const OpInfo *op_info(Op op);
+bool          op_is_conv(Op op); /* conv2d, conv_transpose */
 /* op_from_name - OP_NONE when there is none (internal ops are not found). */
 Op op_from_name(const char *name);
 
@@ -161,6 +162,8 @@ int axis_from_end(int64_t axis, int rank);
 /* axis_spans - the product of the dims before, at and after `axis`: element [o, i, j] of the three is
  * at (o * axis + i) * inner + j. */
 void axis_spans(const Type *t, int axis, int64_t *outer, int64_t *extent, int64_t *inner);
+/* greatest_divisor - the greatest common divisor of two positive numbers. */
+int64_t greatest_divisor(int64_t a, int64_t b);
 /* broadcast_index - where element `i` (row-major) of a tensor of type `out` finds its operand in one of
  * type `in` that broadcasts to it. */
 int64_t broadcast_index(const Type *out, const Type *in, int64_t i);

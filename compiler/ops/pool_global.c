@@ -102,16 +102,6 @@ ATTRS_END(adaptive_avg_pool);
 
 #define MAX_WINDOW_SHAPES 4096
 
-static int64_t greatest_divisor(int64_t a, int64_t b)
-{
-    while (b) {
-        int64_t rest = a % b;
-        a = b;
-        b = rest;
-    }
-    return a;
-}
-
 /* Windows along one axis. Output o covers [floor(o * in / out), ceil((o + 1) * in / out)). With
  * g = gcd(in, out) the windows repeat: o = q * period + r starts at q * step + start(r). */
 typedef struct Windows {

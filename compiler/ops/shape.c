@@ -177,6 +177,16 @@ bool shape_broadcast(Graph *g, NodeId n, const Type *a, const Type *b, Type *out
     return true;
 }
 
+int64_t greatest_divisor(int64_t a, int64_t b)
+{
+    while (b) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
 int64_t broadcast_index(const Type *out, const Type *in, int64_t i)
 {
     int64_t index = 0, stride = 1;

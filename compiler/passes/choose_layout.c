@@ -73,11 +73,6 @@ static bool drop_flatten(Graph *g, NodeId id)
 
 /* ---- what a node can do ----------------------------------------------------------------- */
 
-static bool is_conv(const Node *n)
-{
-    return n->op == OP_conv2d || n->op == OP_conv_transpose;
-}
-
 /* is_computed - whether in[i] is there and has a layout of its own: constants have none. */
 static bool is_computed(const Graph *g, const Node *n, int i)
 {
@@ -134,14 +129,14 @@ static bool can_block(const Graph *g, const Node *n, int lanes)
     }
     if (makes_nan(n) && y->dims[1] % lanes != 0)
         return false;
-    return !is_conv(n) || conv_takes_blocks(g, n, lanes);
+    return !op_is_conv(n->op) || conv_takes_blocks(g, n, lanes);
 }
 
 /* wants_block - whether blocks pay: always where sums are made; else where an input has them, or where
  * a window is moved over enough channels. */
 static bool wants_block(const Graph *g, const Node *n, int lanes)
 {
-    if (is_conv(n) || n->op == OP_linear)
+    if (op_is_conv(n->op) || n->op == OP_linear)
         return true;
     for (int i = 0; i < n->n_in; i++) {
         if (is_computed(g, n, i) && graph_input(g, n, i)->type.layout.block > 1)
@@ -177,7 +172,7 @@ static Need need(const Graph *g, const Node *n, int i, int lanes)
         return NEED_ANY;
     if (i < n->n_own && (n->op == OP_linear || n->op == OP_concat || n->op == OP_pad))
         return NEED_ANY;
-    if (i < n->n_own && is_conv(n))
+    if (i < n->n_own && op_is_conv(n->op))
         return conv_need(g, n, lanes);
     if (is_beside(n, i) && x->dims[1] == 1) /* one channel for all: no lane is read but the first */
         return NEED_ANY;

@@ -1,5 +1,5 @@
-/* fold_norm.c - batch_norm into conv2d, conv_transpose and linear, before or behind it; constant factors and
- * summands alike. */
+/* fold_norm.c - batch_norm into conv2d, conv_transpose and linear, before or behind it; constant
+ * factors and summands alike. */
 #include "passes/passes.h"
 #include "ops/ops.h"
 
@@ -131,8 +131,8 @@ static bool sees_zeros(const Node *n)
     return n->op == OP_conv_transpose || p[0] || p[1] || p[2] || p[3];
 }
 
-/* walk_before - take in the channelwise nodes that make the input. Zeros come in behind them, so none
- * of them may shift an input among which there are any. */
+/* walk_before - take in the channelwise nodes that make the input. Zeros come in behind them, so
+ * none of them may shift an input among which there are any. */
 static void walk_before(const Graph *g, Chain *chain)
 {
     const Node *conv = node_get(g, chain->conv);
@@ -154,19 +154,14 @@ static void walk_before(const Graph *g, Chain *chain)
     }
 }
 
-static bool is_conv(const Node *n)
-{
-    return n->op == OP_conv2d || n->op == OP_conv_transpose;
-}
-
 /* is_linear_map - whether the node is a convolution or linear whose weights may be changed. */
 static bool is_linear_map(const Graph *g, const Node *n)
 {
-    if ((!is_conv(n) && n->op != OP_linear) || n->epilogue.n_steps)
+    if ((!op_is_conv(n->op) && n->op != OP_linear) || n->epilogue.n_steps)
         return false;
     const Type *y = &value_get(g, n->out)->type;
     return y->elem == F32 && elem_is_float(graph_input(g, n, 1)->type.elem) &&
-           y->rank == (is_conv(n) ? 4 : 2);
+           y->rank == (op_is_conv(n->op) ? 4 : 2);
 }
 
 static bool find_chain(const Graph *g, NodeId n, Arena *scratch, Chain *out)
@@ -201,7 +196,7 @@ static bool all_are(const double *v, int64_t n, double what)
 static void joined_channels(const Node *n, const Tensor *w, int64_t i, int64_t j, int64_t *oc,
                             int64_t *ic)
 {
-    int64_t n_groups = is_conv(n) ? n->attrs.groups : 1;
+    int64_t n_groups = op_is_conv(n->op) ? n->attrs.groups : 1;
     int64_t other = i / (w->type.dims[0] / n_groups) * w->type.dims[1] + j;
     *oc = n->op == OP_conv_transpose ? other : i;
     *ic = n->op == OP_conv_transpose ? i : other;
@@ -300,11 +295,11 @@ static void drop_chain(Graph *g, const Chain *chain)
  *     conv2d(x, w, b) -> batch_norm(g, s, m, v)   becomes   conv2d(x, w * k, (b - m) * k + s)
  *     with k = g / sqrt(v + epsilon), per output channel
  *
- * The same before a conv2d (per input channel), for conv_transpose and linear, and for mul, div, add and sub with
- * one constant or one per channel; whole chains of them at once. Applies when each node's result
- * has no other user. Before a padded conv2d or a conv_transpose only what keeps zero at zero. Computed in double,
- * stored as f32; refuses numbers that are not finite. Needs shapes. Returns true if the graph
- * changed. */
+ * The same before a conv2d (per input channel), for conv_transpose and linear, and for mul, div,
+ * add and sub with one constant or one per channel; whole chains of them at once. Applies when
+ * each node's result has no other user. Before a padded conv2d or a conv_transpose only what
+ * keeps zero at zero. Computed in double, stored as f32; refuses numbers that are not finite.
+ * Needs shapes. Returns true if the graph changed. */
 bool pass_fold_norm(Graph *g, const PassContext *c)
 {
     (void)c;

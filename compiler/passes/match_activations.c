@@ -45,7 +45,8 @@ typedef struct Factors {
     ValueId value[2];
 } Factors;
 
-/* Takes apart what nobody else reads, a product once; false where there are more than two values. */
+/* Takes apart what nobody else reads, a product once; false where there are more than two
+ * values. */
 static bool add_factor(const Graph *g, ValueId v, bool may_be_product, Factors *f)
 {
     MatchScaled s = match_scaled(g, v);
@@ -220,9 +221,9 @@ static bool is_match(const Graph *g, const Node *n, Match *m)
  *     x / 2 * (1 + erf(x / sqrt(2))), or the tanh form   becomes   gelu(x)
  *     min(max(x, 0), 6), clip(x, 0, 6); clip(x, 0)       becomes   relu6(x); relu(x)
  *
- * Factors may stand in any order and place, division may stand for multiplication; constants agree within
- * 1e-6. Refuses where what lies between is read by another node. Needs shapes. Returns true if the graph
- * changed. */
+ * Factors may stand in any order and place, division may stand for multiplication; constants
+ * agree within 1e-6. Refuses where what lies between is read by another node. Needs shapes.
+ * Returns true if the graph changed. */
 bool pass_match_activations(Graph *g, const PassContext *c)
 {
     bool changed = false;

@@ -24,9 +24,9 @@ static const Tensor *transposed(Arena *a, const Tensor *t)
  *
  *     matmul(x, @b)   becomes   linear(x, @b transposed)
  *
- * A linear takes factors and summands behind it into its weights and bias, reads a flattened image as
- * it is stored, and has its weights laid out for vectors. Refuses constants on the left, batches and
- * vectors. Needs shapes. Returns true if the graph changed. */
+ * A linear takes factors and summands behind it into its weights and bias, reads a flattened
+ * image as it is stored, and has its weights laid out for vectors. Refuses constants on the
+ * left, batches and vectors. Needs shapes. Returns true if the graph changed. */
 bool pass_match_linear(Graph *g, const PassContext *c)
 {
     (void)c;

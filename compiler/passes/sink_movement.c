@@ -1,4 +1,5 @@
-/* sink_movement.c - transposes and views move behind elementwise nodes and reductions, and into weights.
+/* sink_movement.c - transposes and views move behind elementwise nodes and reductions, and into
+ * weights.
  */
 #include "passes/passes.h"
 #include "ops/ops.h"
@@ -141,8 +142,8 @@ static bool reduced_axes(const Graph *g, const Node *n, const Node *transpose, I
     return true;
 }
 
-/* sink_reduction - reduce_mean(transpose(x)) takes the mean of x; what it keeps is transposed later.
- * The sum in another order is as good. */
+/* sink_reduction - reduce_mean(transpose(x)) takes the mean of x; what it keeps is transposed
+ * later. The sum in another order is as good. */
 static bool sink_reduction(Graph *g, NodeId n)
 {
     NodeId  m = movement_before(g, n, 0);
