@@ -27,5 +27,6 @@ int main(int argc, char **argv)
     if (m_load_weights(file.bytes, M_WEIGHT_BYTES) != 0)
         return 14;
     m_infer(x, c);
-    return c[0] == 100 + 1 + 2 && c[4] == 101 + 3 + 4 && c[8] == 102 + 5 + 6 && c[1] == 100 ? 0 : 15;
+    return c[0] == 100 + 1 + 2 && c[4] == 101 + 3 + 4 && c[8] == 102 + 5 + 6 && c[1] == 100 ? 0
+                                                                                            : 15;
 }
