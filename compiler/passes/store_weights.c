@@ -15,7 +15,7 @@ static bool is_weight(const Graph *g, const Value *v)
         return false;
     for (size_t i = 0; i < v->n_users; i++) {
         const Node *n = node_get(g, v->users[i]);
-        bool multiplies = op_is_conv(n->op) || n->op == OP_linear;
+        bool        multiplies = op_is_conv(n->op) || n->op == OP_linear;
         if (!multiplies || v->slots[i] != 1)
             return false;
     }
