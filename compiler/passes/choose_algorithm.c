@@ -1,21 +1,9 @@
-/* choose_algorithm.c - direct sums or Winograd's, for each convolution, by estimated cycles.
- *
- * Winograd saves products and pays with transforms and with larger weights, which count where they have
- * to come from memory: few pixels reuse each of them. So the choice is made by time, not by products.
- * The figures below are of one core with two multiply-add pipes; the rest is the target's data. */
+/* choose_algorithm.c - direct sums or Winograd's, for each convolution, by estimated cycles
+ * (schedule/cost.c). */
 #include "passes/passes.h"
 #include "ops/ops.h"
 
 #include <stdlib.h>
-
-/* Share of the multiply-add peak that the tiled sums reach. */
-#define DIRECT_SHARE   0.90
-#define PRODUCTS_SHARE 0.85
-
-/* Bytes a cycle from the third-level cache and from memory, streamed by one core. Servers do twice that
- * where nothing else runs on them; measured on rented ones, shared with strangers. */
-#define L3_BYTES     10.0
-#define MEMORY_BYTES 5.0
 
 /* Weights that are text in the C file make it large and slow to compile: gcc takes 5 s for 48 MB of
  * them. So there transformed weights may add a mebibyte; and none where there is that much text
@@ -24,52 +12,6 @@
  * they may where they are made at start. */
 #define INLINE_GROWTH (1 << 20)
 #define INLINE_FULL   (16 << 20)
-
-/* How large the layers' estimates are compared: everything in cycles. */
-typedef struct Layer {
-    int64_t images, rows, columns; /* of the output */
-    int64_t ic, oc;                /* padded to blocks */
-    int64_t k, lanes;
-    int64_t weight_bytes;    /* of one, as kept */
-    double  bytes_per_cycle; /* of the weights */
-} Layer;
-
-static double vector_sums(const Layer *l, double products)
-{
-    return products * (double)(l->ic * l->oc) / (double)(2 * l->lanes);
-}
-
-/* Sums and the stream of weights overlap in part: prefetching hides most of the shorter one. */
-static double overlapped(double sums, double stream)
-{
-    return sums > stream ? sums + 0.2 * stream : stream + 0.2 * sums;
-}
-
-static double direct_cycles(const Layer *l)
-{
-    double pixels = (double)(l->images * l->rows * l->columns), taps = (double)(l->k * l->k);
-    double bytes = taps * (double)(l->ic * l->oc * l->weight_bytes);
-    return overlapped(vector_sums(l, pixels * taps) / DIRECT_SHARE, bytes / l->bytes_per_cycle);
-}
-
-/* One tile of one channel block through an n x n transform: loads, stores, and about n operations for
- * each row or column of either pass, two a cycle; doubled where it exceeds the registers. */
-static double transform_cycles(int64_t in, int64_t out)
-{
-    double work = (double)((in + out) * 2 * in) / 2 + (double)(in * in + out * out);
-    return in > 6 ? 1.5 * work : work;
-}
-
-static double winograd_cycles(const Layer *l, int64_t m)
-{
-    int64_t edge = m + l->k - 1, positions = edge * edge;
-    double  tiles = (double)(l->images * ((l->rows + m - 1) / m) * ((l->columns + m - 1) / m));
-    double  bytes = (double)(positions * l->ic * l->oc) * 4;
-    double  sums = vector_sums(l, tiles * (double)positions) / PRODUCTS_SHARE;
-    double  transforms = tiles * (double)(l->ic / l->lanes) * transform_cycles(edge, edge) +
-                        tiles * (double)(l->oc / l->lanes) * transform_cycles(edge, m);
-    return overlapped(sums, bytes / l->bytes_per_cycle) + transforms;
-}
 
 static int64_t constant_bytes(const Graph *g)
 {
@@ -81,24 +23,14 @@ static int64_t constant_bytes(const Graph *g)
     return total;
 }
 
-static bool winograd_applies(const Graph *g, const Node *n, const PassContext *c)
+CostContext cost_context(const Graph *g, const PassContext *c)
 {
-    const Target *t = c->target;
-    bool may_start = c->pack == PACK_START || (c->pack == PACK_EITHER && c->weights_inline);
-    const OpAttrs *a = &n->attrs;
-    if (n->op != OP_conv2d || a->groups != 1 || a->strides[0] != 1 || a->strides[1] != 1)
-        return false;
-    const Type *w = &graph_input(g, n, 1)->type, *x = &graph_input(g, n, 0)->type;
-    if (elem_is_half(w->elem) && !may_start)
-        return false;
-    bool square = w->dims[2] == w->dims[3] && (w->dims[2] == 3 || w->dims[2] == 5);
-    return square && a->dilations[0] == 1 && a->dilations[1] == 1 &&
-           !graph_input(g, n, 0)->constant && x->dims[1] >= t->lanes && w->dims[0] >= t->lanes;
-}
-
-static int64_t round_up(int64_t v, int64_t b)
-{
-    return (v + b - 1) / b * b;
+    return (CostContext){
+        .target = c->target,
+        .exact = c->exact,
+        .packs_may_start = c->pack == PACK_START || (c->pack == PACK_EITHER && c->weights_inline),
+        .weights_in_cache = constant_bytes(g) <= c->target->l3_bytes,
+    };
 }
 
 /* A convolution that would gain, and what it costs. */
@@ -109,28 +41,16 @@ typedef struct Gain {
     double bytes;  /* of weights, added */
 } Gain;
 
-/* The output tile with the fewest cycles; tile 0: direct. Input tiles of 4, 6 and 8. */
-static Gain best_tile(const Graph *g, NodeId id, const Target *t, double bytes_per_cycle)
+/* The output tile with the fewest cycles; tile 0: direct. */
+static Gain best_tile(const Graph *g, NodeId id, const CostContext *c)
 {
-    const Node *n = node_get(g, id);
-    const Type *x = &graph_input(g, n, 0)->type, *y = &value_get(g, n->out)->type;
-    Layer       l = {y->dims[0],
-                     y->dims[2],
-                     y->dims[3],
-                     round_up(x->dims[1], t->lanes),
-                     round_up(y->dims[1], t->lanes),
-                     graph_input(g, n, 1)->type.dims[2],
-                     t->lanes,
-                     (int64_t)elem_bytes(graph_input(g, n, 1)->type.elem),
-                     bytes_per_cycle};
-    double      direct = direct_cycles(&l);
-    Gain        best = {.node = id};
-    for (int64_t edge = 4; edge <= 8; edge += 2) {
-        int64_t m = edge - l.k + 1;
-        double  saved = m >= 2 ? direct - winograd_cycles(&l, m) : 0;
-        double  bytes = (double)((edge * edge - l.k * l.k) * l.ic * l.oc) * 4;
-        if (saved > best.cycles)
-            best = (Gain){id, (int)m, saved, bytes};
+    AlgorithmCost costs[MAX_ALGORITHMS];
+    Gain          best = {.node = id};
+    int           n = cost_algorithms(g, id, c, costs);
+    for (int i = 1; i < n; i++) {
+        double saved = costs[0].cycles - costs[i].cycles;
+        if (!costs[i].why_not && saved > best.cycles)
+            best = (Gain){id, costs[i].tile, saved, costs[i].added_bytes};
     }
     return best;
 }
@@ -182,18 +102,13 @@ bool packs_at_start(const Graph *g, const PassContext *c)
  * Needs shapes. Returns true when some are. */
 bool pass_choose_algorithm(Graph *g, const PassContext *c)
 {
-    if (c->exact || c->target->lanes == 1)
-        return false;
-    Arena  *scratch = arena_new();
-    Gain   *gains = arena_array(scratch, Gain, g->n_nodes);
-    size_t  n_gains = 0;
-    int64_t total = constant_bytes(g);
-    double  room = growth_allowed(total, c);
+    Arena      *scratch = arena_new();
+    Gain       *gains = arena_array(scratch, Gain, g->n_nodes);
+    size_t      n_gains = 0;
+    CostContext costs = cost_context(g, c);
+    double      room = growth_allowed(constant_bytes(g), c);
     for (NodeId id = graph_first(g); id; id = graph_next(g, id)) {
-        if (!winograd_applies(g, node_get(g, id), c))
-            continue;
-        Gain gain =
-            best_tile(g, id, c->target, total > c->target->l3_bytes ? MEMORY_BYTES : L3_BYTES);
+        Gain gain = best_tile(g, id, &costs);
         if (gain.tile)
             gains[n_gains++] = gain;
     }

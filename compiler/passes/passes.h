@@ -34,6 +34,7 @@
 
 #include "graph/graph.h"
 #include "target/target.h"
+#include "schedule/schedule.h"
 
 /* ---- one pass --------------------------------------------------------------------------- */
 
@@ -109,6 +110,8 @@ bool pass_alias_concat(Graph *g, const PassContext *c);
 bool pass_order_nodes(Graph *g, const PassContext *c);
 bool pass_plan_memory(Graph *g, const PassContext *c);
 
+/* cost_context - what estimates of a graph's convolutions depend on (schedule.h). */
+CostContext cost_context(const Graph *g, const PassContext *c);
 /* packs_at_start - whether the weights of a graph are laid out at start, once its algorithms are
  * chosen. PACK_EITHER is so where they are text and would outgrow the limit of choose-algorithm. */
 bool packs_at_start(const Graph *g, const PassContext *c);

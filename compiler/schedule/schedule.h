@@ -1,19 +1,53 @@
 /* schedule.h - how a kernel is to run: a few small numbers.
  *
+ *   cost.c     what a convolution costs by each algorithm, in estimated cycles
  *   choose.c   a schedule from the kernel's loops and the target's data, with reasons
  *   file.c     schedules as JSON (--schedule): overrides per node */
 #ifndef KILN_SCHEDULE_H
 #define KILN_SCHEDULE_H
 
-#include "base/base.h"
+#include "graph/graph.h"
 
 struct Kernel;
 struct Target;
 
-typedef enum { DIRECT } Algorithm;
+typedef enum { DIRECT, WINOGRAD } Algorithm;
 
-/* A member that is 0 is still to be decided. Tiles count iterations of the loop tagged with the axis: AXIS_M rows (pixels), AXIS_N vectors of
- * output channels (single channels where lanes is 1). */
+/* ---- cost.c ----------------------------------------------------------------------------- */
+
+/* What the cost of a convolution depends on besides its shapes. */
+typedef struct CostContext {
+    const struct Target *target;
+    bool                 exact;            /* every sum is made in one order */
+    bool                 packs_may_start;  /* weights may be transformed at start */
+    bool                 weights_in_cache; /* all of the network's fit the third-level cache */
+} CostContext;
+
+/* One algorithm on one node. Cycles are of one core with two multiply-add pipes; the sums and the
+ * stream of weights overlap in part, so `cycles` is less than the sum of the three parts. */
+typedef struct AlgorithmCost {
+    Algorithm   algorithm;
+    int         tile;         /* of outputs, tile x tile (WINOGRAD); 0: direct */
+    const char *why_not;      /* not NULL: it does not apply with any tile; all below is 0 */
+    double      sums;         /* cycles: multiply-adds */
+    double      stream;       /* cycles: the way of the weights from the cache or memory */
+    double      transforms;   /* cycles: of input and output (WINOGRAD) */
+    double      cycles;       /* estimated, for all of it */
+    double      weight_bytes; /* as the kernel reads them */
+    double      added_bytes;  /* ... more than without transforms */
+} AlgorithmCost;
+
+enum { MAX_ALGORITHMS = 4 };
+
+/* cost_algorithms - the algorithms there are for a conv2d or linear node of a graph with shapes, into
+ * out[MAX_ALGORITHMS]: direct sums first, then Winograd's by ascending tile, or once with the reason
+ * why it does not apply. Their number; 0 for other nodes. */
+int cost_algorithms(const Graph *g, NodeId n, const CostContext *c, AlgorithmCost *out);
+
+/* ---- choose.c --------------------------------------------------------------------------- */
+
+/* A member that is 0 is still to be decided. Tiles count iterations of the loop tagged with the axis:
+ * AXIS_M rows (pixels), AXIS_N vectors of output channels (single channels where lanes is 1). */
 typedef struct Schedule {
     Algorithm algorithm;
     int       tile_m, tile_n; /* accumulators: pixels x vectors; fits Target.vector_regs */
@@ -22,6 +56,8 @@ typedef struct Schedule {
 
 /* The choice itself is the kernel pass kpass_schedule (kernel.h): from the loops and the target's data
  * it fills the members of Kernel.schedule that are still 0, and adds its reasons to the notes. */
+
+/* ---- file.c ----------------------------------------------------------------------------- */
 
 /* Overrides by node name; applied between lowering and the kernel passes. */
 typedef struct ScheduleFile ScheduleFile;

@@ -1,0 +1,158 @@
+/* cost.c - what a convolution costs by each algorithm, in estimated cycles.
+ *
+ * Winograd saves products and pays with transforms and with larger weights, which count where they have
+ * to come from memory: few pixels reuse each of them. So algorithms are compared by time, not by
+ * products. The figures below are of one core with two multiply-add pipes; the rest is the target's
+ * data. */
+#include "schedule/schedule.h"
+#include "graph/graph.h"
+#include "target/target.h"
+
+/* Share of the multiply-add peak that the tiled sums reach. */
+#define DIRECT_SHARE   0.90
+#define PRODUCTS_SHARE 0.85
+
+/* Bytes a cycle from the third-level cache and from memory, streamed by one core. Servers do twice that
+ * where nothing else runs on them; measured on rented ones, shared with strangers. */
+#define L3_BYTES     10.0
+#define MEMORY_BYTES 5.0
+
+/* How large the layers' estimates are compared: everything in cycles. */
+typedef struct Layer {
+    int64_t images, rows, columns; /* of the output */
+    int64_t ic, oc;  /* input channels of a group, output channels; padded to blocks */
+    int64_t taps, k; /* of the filter; its edge where it is square */
+    int64_t lanes;
+    int64_t weight_bytes;    /* of one, as kept */
+    double  bytes_per_cycle; /* of the weights */
+} Layer;
+
+static double vector_sums(const Layer *l, double products)
+{
+    return products * (double)(l->ic * l->oc) / (double)(2 * l->lanes);
+}
+
+/* Sums and the stream of weights overlap in part: prefetching hides most of the shorter one. */
+static double overlapped(double sums, double stream)
+{
+    return sums > stream ? sums + 0.2 * stream : stream + 0.2 * sums;
+}
+
+static AlgorithmCost direct_cost(const Layer *l)
+{
+    double        pixels = (double)(l->images * l->rows * l->columns), taps = (double)l->taps;
+    AlgorithmCost c = {.weight_bytes = taps * (double)(l->ic * l->oc * l->weight_bytes)};
+    c.sums = vector_sums(l, pixels * taps) / DIRECT_SHARE;
+    c.stream = c.weight_bytes / l->bytes_per_cycle;
+    c.cycles = overlapped(c.sums, c.stream);
+    return c;
+}
+
+/* One tile of one channel block through an n x n transform: loads, stores, and about n operations for
+ * each row or column of either pass, two a cycle; doubled where it exceeds the registers. */
+static double transform_cycles(int64_t in, int64_t out)
+{
+    double work = (double)((in + out) * 2 * in) / 2 + (double)(in * in + out * out);
+    return in > 6 ? 1.5 * work : work;
+}
+
+static AlgorithmCost winograd_cost(const Layer *l, int64_t m)
+{
+    int64_t edge = m + l->k - 1, positions = edge * edge;
+    double  tiles = (double)(l->images * ((l->rows + m - 1) / m) * ((l->columns + m - 1) / m));
+    AlgorithmCost c = {.algorithm = WINOGRAD, .tile = (int)m};
+    c.weight_bytes = (double)(positions * l->ic * l->oc) * 4;
+    c.added_bytes = (double)((positions - l->taps) * l->ic * l->oc) * 4;
+    c.sums = vector_sums(l, tiles * (double)positions) / PRODUCTS_SHARE;
+    c.stream = c.weight_bytes / l->bytes_per_cycle;
+    c.transforms = tiles * (double)(l->ic / l->lanes) * transform_cycles(edge, edge) +
+                   tiles * (double)(l->oc / l->lanes) * transform_cycles(edge, m);
+    c.cycles = overlapped(c.sums, c.stream) + c.transforms;
+    return c;
+}
+
+static int64_t round_up(int64_t v, int64_t b)
+{
+    return (v + b - 1) / b * b;
+}
+
+/* Input channels that each output sums over: a group's; where groups are narrower than a vector, the
+ * vector they are made dense in, unless each has one channel. Images of few channels are read as they
+ * are. */
+static int64_t summed_channels(int64_t channels, int64_t groups, int64_t lanes)
+{
+    int64_t own = channels / groups;
+    if (groups > 1 && own > 1 && own % lanes != 0)
+        return lanes;
+    return own < lanes ? own : round_up(own, lanes);
+}
+
+static Layer layer_of(const Graph *g, const Node *n, const CostContext *c)
+{
+    const Type *x = &graph_input(g, n, 0)->type, *y = &value_get(g, n->out)->type;
+    const Type *w = &graph_input(g, n, 1)->type;
+    int64_t     lanes = c->target->lanes;
+    Layer       l = {.images = y->dims[0],
+                     .rows = 1,
+                     .columns = 1,
+                     .ic = round_up(type_count(w) / w->dims[0], lanes),
+                     .oc = round_up(w->dims[0], lanes),
+                     .taps = 1,
+                     .k = 1,
+                     .lanes = lanes,
+                     .weight_bytes = (int64_t)elem_bytes(w->elem),
+                     .bytes_per_cycle = c->weights_in_cache ? L3_BYTES : MEMORY_BYTES};
+    if (n->op == OP_linear)
+        return l;
+    l.rows = y->dims[2];
+    l.columns = y->dims[3];
+    l.ic = summed_channels(x->dims[1], n->attrs.groups, lanes);
+    l.taps = w->dims[2] * w->dims[3];
+    l.k = w->dims[2];
+    return l;
+}
+
+/* winograd_refused - why no tile of it can be had; NULL: it can. */
+static const char *winograd_refused(const Graph *g, const Node *n, const CostContext *c)
+{
+    const Type    *w = &graph_input(g, n, 1)->type, *x = &graph_input(g, n, 0)->type;
+    const OpAttrs *a = &n->attrs;
+    if (n->op != OP_conv2d)
+        return "it is for convolutions";
+    if (c->exact)
+        return "every sum is to be made in one order";
+    if (c->target->lanes == 1)
+        return "the target has no vectors";
+    if (a->groups != 1)
+        return "the channels are in groups";
+    if (a->strides[0] != 1 || a->strides[1] != 1 || a->dilations[0] != 1 || a->dilations[1] != 1)
+        return "its strides and dilations have to be 1";
+    if (w->dims[2] != w->dims[3] || (w->dims[2] != 3 && w->dims[2] != 5))
+        return "its filters have to be 3x3 or 5x5";
+    if (elem_is_half(w->elem) && !c->packs_may_start)
+        return "weights kept in 16 bits are transformed at start or not at all";
+    if (graph_input(g, n, 0)->constant)
+        return "its input is constant";
+    if (x->dims[1] < c->target->lanes || w->dims[0] < c->target->lanes)
+        return "it takes a vector of channels on both sides";
+    return NULL;
+}
+
+int cost_algorithms(const Graph *g, NodeId id, const CostContext *c, AlgorithmCost *out)
+{
+    const Node *n = node_get(g, id);
+    if ((n->op != OP_conv2d && n->op != OP_linear) || !graph_input(g, n, 1)->constant)
+        return 0;
+    Layer       l = layer_of(g, n, c);
+    const char *refused = winograd_refused(g, n, c);
+    int         count = 0;
+    out[count++] = direct_cost(&l);
+    if (refused) {
+        out[count++] = (AlgorithmCost){.algorithm = WINOGRAD, .why_not = refused};
+        return count;
+    }
+    for (int64_t edge = 4; edge <= 8; edge += 2)
+        if (edge - l.k + 1 >= 2)
+            out[count++] = winograd_cost(&l, edge - l.k + 1);
+    return count;
+}
