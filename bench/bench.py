@@ -13,8 +13,7 @@ import torch
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 sys.path.insert(0, os.path.join(ROOT, "tests", "differential"))
-import zoo  # noqa: E402
-from from_torch import from_torch  # noqa: E402
+import peer_networks  # noqa: E402
 from kiln_model import KILN, run  # noqa: E402
 
 ROUNDS, RUNS = 7, 5
@@ -46,24 +45,23 @@ class Peer:
 
 def prepare(folder, name):
     """Writes the network for both, and its input; the shape."""
-    module, shape = zoo.make(name)
+    module, shape = peer_networks.make(name)
     x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
     x.numpy().tofile(os.path.join(folder, name + ".f32"))
     np.save(os.path.join(folder, name + ".npy"), x.numpy())
-    model = from_torch(module, shape, name)
-    path = model.write(folder)
-    torch.onnx.export(module, x, os.path.join(folder, name + ".onnx"), opset_version=13)
+    model = os.path.join(folder, name + ".onnx")
+    torch.onnx.export(module, x, model, opset_version=13, input_names=["x"], output_names=["y"])
     program = os.path.join(folder, name)
-    run([KILN, "build", path, "-q", "--weights", "file", "-o", program] + os.environ.get("KILN_FLAGS", "").split())
-    return shape, program, model.inputs[0]["name"], model.outputs[0]
+    run([KILN, "build", model, "-q", "--weights", "file", "-o", program] + os.environ.get("KILN_FLAGS", "").split())
+    return shape, program
 
 
 def measure(folder, name):
-    shape, program, input_name, output_name = prepare(folder, name)
-    given = ["--in", f"{input_name}={os.path.join(folder, name)}.npy"]
+    shape, program = prepare(folder, name)
+    given = ["--in", f"x={os.path.join(folder, name)}.npy"]
     peer = Peer(folder, name, shape)
     run([program, *given, "--out", folder])
-    mine = np.load(os.path.join(folder, output_name + ".npy")).ravel()
+    mine = np.load(os.path.join(folder, "y.npy")).ravel()
     theirs = np.fromfile(peer.out, np.float32)
     kiln, ort = [], []
     for _ in range(ROUNDS):
@@ -80,7 +78,7 @@ def main():
         cpu = next(line.split(":")[1].strip() for line in f if line.startswith("model name"))
     print(f"{cpu}, {platform.system()} {platform.release()}; one thread, batch 1; {ROUNDS} rounds of {RUNS} runs in turns")
     print(f"{'network':<12}{'kiln ms':>10}{'(min)':>9}{'ORT ms':>10}{'(min)':>9}{'ratio':>8}{'max diff / std':>16}")
-    for name in sys.argv[2:] or zoo.NETWORKS:
+    for name in sys.argv[2:] or peer_networks.NETWORKS:
         kiln, ort, difference = measure(folder, name)
         print(f"{name:<12}{np.median(kiln):>10.2f}{min(kiln):>9.2f}{np.median(ort):>10.2f}{min(ort):>9.2f}"
               f"{np.median(kiln) / np.median(ort):>8.2f}{difference:>16.1e}", flush=True)
