@@ -1,6 +1,7 @@
 /* model.c - read, run the passes, compile, emit: what the commands share. */
 #include "driver/driver.h"
 #include "onnx/onnx.h"
+#include "ops/ops.h"
 
 #include <assert.h>
 #include <string.h>
@@ -61,7 +62,8 @@ bool model_passes(Compilation *c, const Options *o)
                            .weights_inline = o->weights == WEIGHTS_INLINE,
                            .pack = pack_of(o),
                            .store = store_elem(o),
-                           .loss = &c->loss};
+                           .loss = &c->loss,
+                           .schedules = c->schedules};
     PassOptions p = {.only = o->passes.only, .last = o->passes.last, .printed = &c->printed};
     c->printed = text_new(c->arena);
     if (o->passes.print_after && !is_kernel_pass(o->passes.print_after))
@@ -109,6 +111,22 @@ bool model_compile(Compilation *c, const Options *o)
     return model_read(c, o) && model_passes(c, o) && model_program(c, o);
 }
 
+/* check_algorithms - nodes that are not computed as the schedule file says. */
+static void check_algorithms(Compilation *c, const Options *o)
+{
+    Span where;
+    bool chosen = passes_include("choose-algorithm", &o->passes);
+    for (NodeId id = graph_first(c->graph); id; id = graph_next(c->graph, id)) {
+        const Node *n = node_get(c->graph, id);
+        int         tile = schedule_winograd(c->schedules, n->name, &where);
+        if (tile >= 0 && tile != n->winograd)
+            diag_error(c->diag, where, "%s '%s': %s", op_info(n->op)->name,
+                       text_printable(c->arena, n->name),
+                       chosen ? "the layouts around it do not allow Winograd's method"
+                              : "the pass choose-algorithm is not to run");
+    }
+}
+
 bool model_program(Compilation *c, const Options *o)
 {
     EmitOptions e;
@@ -116,8 +134,10 @@ bool model_program(Compilation *c, const Options *o)
     model_emit_options(c, o, "", &e);
     c->program = program_compile(c->graph, &e);
     show_printed(c);
-    if (c->program && c->schedules)
+    if (c->program && c->schedules) {
         schedule_check_used(c->schedules, c->diag);
+        check_algorithms(c, o);
+    }
     return c->program && !diag_errors(c->diag);
 }
 

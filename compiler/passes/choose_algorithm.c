@@ -92,13 +92,57 @@ bool packs_at_start(const Graph *g, const PassContext *c)
     return added > INLINE_GROWTH;
 }
 
+/* take - compute the node so; true: otherwise than before. */
+static bool take(Graph *g, const Gain *gain, double *room)
+{
+    *room -= gain->bytes;
+    node_at(g, gain->node)->winograd = gain->tile;
+    return gain->tile > 0;
+}
+
+/* why_no_tile - why a node cannot have the tile that a schedule file asks for. */
+static const char *why_no_tile(Arena *a, const AlgorithmCost *costs, int n)
+{
+    Text t = text_new(a);
+    if (n < 2)
+        return "does not apply: it is for convolutions";
+    if (costs[1].why_not)
+        return arena_printf(a, "does not apply: %s", costs[1].why_not);
+    text_add(&t, "has output tiles of ");
+    for (int i = 1; i < n; i++)
+        text_printf(&t, "%s%d", i == 1 ? "" : i + 1 < n ? ", " : " or ", costs[i].tile);
+    return t.data;
+}
+
+/* fixed_tile - whether the schedule file says how the node is computed. *out is what that adds; tile 0:
+ * direct, or a tile that cannot be had, which is reported. */
+static bool fixed_tile(const Graph *g, NodeId id, const PassContext *c, const CostContext *costs_of,
+                       Gain *out)
+{
+    const Node   *n = node_get(g, id);
+    Span          where;
+    int           tile = schedule_winograd(c->schedules, n->name, &where);
+    AlgorithmCost costs[MAX_ALGORITHMS];
+    *out = (Gain){.node = id};
+    if (tile <= 0)
+        return tile == 0;
+    int n_costs = cost_algorithms(g, id, costs_of, costs);
+    for (int i = 1; i < n_costs; i++)
+        if (!costs[i].why_not && costs[i].tile == tile)
+            *out = (Gain){id, tile, costs[0].cycles - costs[i].cycles, costs[i].added_bytes};
+    if (!out->tile)
+        diag_error(g->diag, where, "%s '%s': Winograd's method %s", op_info(n->op)->name,
+                   text_printable(g->arena, n->name), why_no_tile(g->arena, costs, n_costs));
+    return true;
+}
+
 /* pass_choose_algorithm - decide which convolutions are done by Winograd's method (Node.winograd).
  *
  * Not on a target without vectors, where transforms cost memory and code, nor where every sum must be
  * made in one order. Where the weights are part of the C text there is a limit to their growth: the
  * convolutions that gain most for each byte come first. Transformed weights are F32, for rounded to
  * less they cost more accuracy than strict arithmetic allows: weights kept in less are transformed
- * at start or not at all.
+ * at start or not at all. What a schedule file gives comes before all that.
  * Needs shapes. Returns true when some are. */
 bool pass_choose_algorithm(Graph *g, const PassContext *c)
 {
@@ -107,20 +151,18 @@ bool pass_choose_algorithm(Graph *g, const PassContext *c)
     size_t      n_gains = 0;
     CostContext costs = cost_context(g, c);
     double      room = growth_allowed(constant_bytes(g), c);
+    bool        changed = false;
     for (NodeId id = graph_first(g); id; id = graph_next(g, id)) {
-        Gain gain = best_tile(g, id, &costs);
-        if (gain.tile)
+        Gain gain;
+        if (fixed_tile(g, id, c, &costs, &gain))
+            changed |= take(g, &gain, &room);
+        else if ((gain = best_tile(g, id, &costs)).tile)
             gains[n_gains++] = gain;
     }
     qsort(gains, n_gains, sizeof *gains, by_gain_per_byte);
-    bool changed = false;
-    for (size_t i = 0; i < n_gains; i++) {
-        if (gains[i].bytes > room)
-            continue;
-        room -= gains[i].bytes;
-        node_at(g, gains[i].node)->winograd = gains[i].tile;
-        changed = true;
-    }
+    for (size_t i = 0; i < n_gains; i++)
+        if (gains[i].bytes <= room)
+            changed |= take(g, &gains[i], &room);
     arena_free(scratch);
     return changed;
 }

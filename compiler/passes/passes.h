@@ -57,6 +57,7 @@ typedef struct PassContext {
     Pack    pack;
     Elem    store;          /* what weights are kept in: F32, F16, BF16; 0 is F32 */
     StoreLoss *loss;        /* where store-weights says what it cost; NULL: nowhere */
+    const ScheduleFile *schedules; /* algorithms that are given; NULL: none */
 } PassContext;
 
 /* Facts about a graph; a pass needs some and gives some. */

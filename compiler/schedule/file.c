@@ -1,17 +1,23 @@
-/* file.c - schedules as JSON:
+/* file.c - schedules as JSON, by node name:
  *
- *     { "conv1": {"tile_m": 7, "tile_n": 2, "unroll_k": 1}, ... }
+ *     { "conv1": {"winograd": 4, "tile_m": 7, "tile_n": 2, "unroll_k": 1}, ... }
  *
- * Members that are not given keep what schedule_choose found. */
+ * What is not given is decided as without the file. */
 #include "schedule/schedule.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+/* What the file may give a node; -1 where it does not. */
+typedef struct Given {
+    int      winograd; /* output tile; 0: direct sums */
+    Schedule schedule;
+} Given;
+
 typedef struct Override {
     const char *node;
     const Json *json;
-    Schedule    given; /* -1 where a member is absent */
+    Given       given;
     bool        used;
 } Override;
 
@@ -26,17 +32,25 @@ static const struct {
     size_t      offset;
     int         min, max;
 } members[] = {
-    {"tile_m", offsetof(Schedule, tile_m), 0, 64},
-    {"tile_n", offsetof(Schedule, tile_n), 0, 64},
-    {"unroll_k", offsetof(Schedule, unroll_k), 1, 64},
+    {"winograd", offsetof(Given, winograd), 0, 6},
+    {"tile_m", offsetof(Given, schedule.tile_m), 0, 64},
+    {"tile_n", offsetof(Given, schedule.tile_n), 0, 64},
+    {"unroll_k", offsetof(Given, schedule.unroll_k), 1, 64},
 };
 
-static int *member_of(Schedule *s, size_t i)
+static int *member_of(Given *g, size_t i)
 {
-    return (int *)((char *)s + members[i].offset);
+    return (int *)((char *)g + members[i].offset);
 }
 
-static void read_member(Arena *a, Diag *d, const Source *source, const Json *j, Schedule *s)
+/* take - a member of the schedule, unless the file is silent on it. */
+static void take(int given, int *to)
+{
+    if (given >= 0)
+        *to = given;
+}
+
+static void read_member(Arena *a, Diag *d, const Source *source, const Json *j, Given *out)
 {
     Span    where = {.source = source, .at = j};
     int64_t v;
@@ -47,7 +61,7 @@ static void read_member(Arena *a, Diag *d, const Source *source, const Json *j, 
             diag_error(d, where, "expected a whole number from %d to %d", members[i].min,
                        members[i].max);
         else
-            *member_of(s, i) = (int)v;
+            *member_of(out, i) = (int)v;
         return;
     }
     diag_error(d, where, "a schedule has no member '%s'", text_printable(a, j->key));
@@ -72,13 +86,10 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const Override *)a)->node, ((const Override *)b)->node);
 }
 
-ScheduleFile *schedule_read(Arena *a, Diag *d, const char *path)
+ScheduleFile *schedule_parse(Arena *a, Diag *d, Source source)
 {
-    Bytes bytes;
-    if (!file_map(d, path, &bytes))
-        return NULL;
     ScheduleFile *f = arena_struct(a, ScheduleFile);
-    f->source = (Source){path, (const char *)bytes.data, bytes.len};
+    f->source = source;
     const Json *root = json_parse(a, d, &f->source);
     if (!root)
         return NULL;
@@ -97,17 +108,39 @@ ScheduleFile *schedule_read(Arena *a, Diag *d, const char *path)
     return diag_errors(d) == before ? f : NULL;
 }
 
+ScheduleFile *schedule_read(Arena *a, Diag *d, const char *path)
+{
+    Bytes bytes;
+    if (!file_map(d, path, &bytes))
+        return NULL;
+    return schedule_parse(a, d, (Source){path, (const char *)bytes.data, bytes.len});
+}
+
+static Override *find(const ScheduleFile *f, const char *node)
+{
+    Override key = {.node = node};
+    return f && f->n ? bsearch(&key, f->items, f->n, sizeof key, by_name) : NULL;
+}
+
 bool schedule_override(ScheduleFile *f, const char *node, Schedule *s)
 {
-    Override  key = {.node = node};
-    Override *o = f->n ? bsearch(&key, f->items, f->n, sizeof key, by_name) : NULL;
+    Override *o = find(f, node);
     if (!o)
         return false;
     o->used = true;
-    for (size_t k = 0; k < COUNT_OF(members); k++)
-        if (*member_of(&o->given, k) >= 0)
-            *member_of(s, k) = *member_of(&o->given, k);
+    take(o->given.schedule.tile_m, &s->tile_m);
+    take(o->given.schedule.tile_n, &s->tile_n);
+    take(o->given.schedule.unroll_k, &s->unroll_k);
     return true;
+}
+
+int schedule_winograd(const ScheduleFile *f, const char *node, Span *where)
+{
+    const Override *o = find(f, node);
+    if (!o || o->given.winograd < 0)
+        return -1;
+    *where = (Span){.source = &f->source, .at = json_get(o->json, "winograd")};
+    return o->given.winograd;
 }
 
 void schedule_check_used(ScheduleFile *f, Diag *d)

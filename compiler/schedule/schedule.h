@@ -59,11 +59,19 @@ typedef struct Schedule {
 
 /* ---- file.c ----------------------------------------------------------------------------- */
 
-/* Overrides by node name; applied between lowering and the kernel passes. */
+/* Overrides by node name: the algorithm for the pass choose-algorithm, the rest applied between lowering
+ * and the kernel passes. */
 typedef struct ScheduleFile ScheduleFile;
-ScheduleFile               *schedule_read(Arena *a, Diag *d, const char *path);
-/* schedule_override - change the members given for `node` in the file; true when there were any. */
+/* schedule_read, schedule_parse - NULL: mistakes, reported with their places. `source.text` has to live
+ * as long as the result. */
+ScheduleFile *schedule_read(Arena *a, Diag *d, const char *path);
+ScheduleFile *schedule_parse(Arena *a, Diag *d, Source source);
+/* schedule_override - change the members given for `node` in the file (NULL: none); true when it is
+ * named there. */
 bool schedule_override(ScheduleFile *f, const char *node, Schedule *s);
+/* schedule_winograd - the output tile that the file gives `node`, 0 for direct sums, and its place;
+ * -1: none. */
+int schedule_winograd(const ScheduleFile *f, const char *node, Span *where);
 /* schedule_check_used - an error for each node named in the file that never came up. */
 void schedule_check_used(ScheduleFile *f, Diag *d);
 
