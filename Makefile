@@ -96,10 +96,11 @@ accuracy:
 	$(MAKE) all
 	B=$(B) $(PYTHON) tools/accuracy.py
 
+# NETWORKS="nin lenet5": only these, only printed. Without it docs/performance.md and the README's table are renewed.
 bench:
 	tools/install-deps.sh build bench
 	$(MAKE) all
-	B=$(B) tools/bench.sh
+	B=$(B) tools/bench.sh $(NETWORKS)
 
 # The tables of docs/onnx.md come from these two.
 onnx-suite:
@@ -151,7 +152,7 @@ help:
 	@echo 'make test            all tests, with sanitizers; ends with N passed, N failed'
 	@echo 'make demo            a trained network as C, on 10,000 images'
 	@echo 'make accuracy        the trained networks, as C and in PyTorch, on 10,000 images'
-	@echo 'make bench           emitted code against other runtimes'
+	@echo 'make bench           emitted code against other runtimes; renews docs/performance.md'
 	@echo "make onnx-suite      ONNX's backend tests; renews their table in docs/onnx.md"
 	@echo 'make onnx-networks   torchvision through ONNX, against PyTorch and ONNX Runtime'
 	@echo 'make generated       renew generated/'

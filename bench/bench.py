@@ -1,88 +1,136 @@
 #!/usr/bin/python3
-"""kiln against ONNX Runtime: the same networks, the same input, in turns, one thread. Prints a table;
-ratios are of medians. Usage: bench.py FOLDER [NETWORK ...]; KILN_FLAGS holds further options of kiln
-build."""
+"""kiln against ONNX Runtime and PyTorch.
+
+    bench.py FOLDER                   measures every network; writes docs/performance.md and .svg, and the table of
+                                      the README
+    bench.py FOLDER NETWORK...        measures these and prints their tables
+    bench.py FOLDER --resume          goes on where an interrupted run stopped
+    bench.py FOLDER --update NETWORK...   measures these again for the page
+    bench.py FOLDER --render          prints what is there of the last run; writes the page if that is all
+
+FOLDER holds node/node_modules/onnxruntime-node (tools/install-ort.sh) and, after a run, results.jsonl. KILN_FLAGS
+holds further options of kiln build."""
+import argparse
+import json
 import os
-import platform
-import subprocess
+import shutil
 import sys
 
-import numpy as np
-import torch
-
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(HERE)
-sys.path.insert(0, os.path.join(ROOT, "tests", "differential"))
-import peer_networks  # noqa: E402
-from kiln_model import KILN, run  # noqa: E402
-
-ROUNDS, RUNS = 7, 5
-# One processor, and ahead of everything else that runs where that is allowed.
-PIN = (["chrt", "-f", "50"] if os.geteuid() == 0 else []) + ["taskset", "-c", "0"]
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests", "differential"))
+import compilers  # noqa: E402
+import machine  # noqa: E402
+import measure  # noqa: E402
+import page  # noqa: E402
+import tables  # noqa: E402
+from peer_networks import NETWORKS  # noqa: E402
+from peers import OnnxRuntime  # noqa: E402
 
 
-class Peer:
-    """ONNX Runtime in a process of its own, resident between its turns."""
+class Results:
+    """Records of a run: one JSON object a line, added as they come, the last of a name counts."""
 
-    def __init__(self, folder, name, shape):
-        self.out = os.path.join(folder, name + ".ort.f32")
-        env = dict(os.environ, NODE_PATH=os.path.join(os.path.dirname(folder), "node", "node_modules"))
-        command = PIN + ["node", os.path.join(HERE, "ort.js"), os.path.join(folder, name + ".onnx"),
-                         os.path.join(folder, name + ".f32"), "x".join(map(str, shape)), "1", self.out]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
-        if self.process.stdout.readline().strip() != "ready":
-            raise RuntimeError("ONNX Runtime did not start")
+    def __init__(self, path):
+        self.path, self.found = path, {}
+        if path and os.path.exists(path):
+            with open(path) as f:
+                for line in f:
+                    if line.endswith("\n"):  # the last line of an interrupted run may be cut
+                        entry = json.loads(line)
+                        self.found[entry["name"]] = entry["record"]
 
-    def times(self, n):
-        self.process.stdin.write(f"{n}\n")
-        self.process.stdin.flush()
-        return [float(t) for t in self.process.stdout.readline().split()]
+    def forget(self):
+        self.found = {}
+        if os.path.exists(self.path):
+            os.remove(self.path)
 
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
+    def add(self, name, record):
+        self.found[name] = record
+        if self.path:
+            with open(self.path, "a") as f:
+                f.write(json.dumps({"name": name, "record": record}) + "\n")
 
+    def networks(self):
+        return {name: self.found[name] for name in NETWORKS if name in self.found}
 
-def prepare(folder, name):
-    """Writes the network for both, and its input; the shape."""
-    module, shape = peer_networks.make(name)
-    x = torch.randn(shape, generator=torch.Generator().manual_seed(1))
-    x.numpy().tofile(os.path.join(folder, name + ".f32"))
-    np.save(os.path.join(folder, name + ".npy"), x.numpy())
-    model = os.path.join(folder, name + ".onnx")
-    torch.onnx.export(module, x, model, opset_version=13, input_names=["x"], output_names=["y"])
-    program = os.path.join(folder, name)
-    run([KILN, "build", model, "-q", "--weights", "file", "-o", program] + os.environ.get("KILN_FLAGS", "").split())
-    return shape, program
+    def missing(self):
+        return [name for name in ("machine", *NETWORKS) if name not in self.found]
 
 
-def measure(folder, name):
-    shape, program = prepare(folder, name)
-    given = ["--in", f"x={os.path.join(folder, name)}.npy"]
-    peer = Peer(folder, name, shape)
-    run([program, *given, "--out", folder])
-    mine = np.load(os.path.join(folder, "y.npy")).ravel()
-    theirs = np.fromfile(peer.out, np.float32)
-    kiln, ort = [], []
-    for _ in range(ROUNDS):
-        kiln += [float(t) for t in run(PIN + [program, *given, "--bench", str(RUNS)]).split()]
-        ort += peer.times(RUNS)
-    peer.close()
-    return kiln, ort, np.abs(mine - theirs).max() / theirs.std()
+def progress(label):
+    """Says what is being done, on a terminal; elsewhere nothing."""
+    def say(text):
+        if sys.stderr.isatty():
+            print(f"\r\033[K{label}: {text}", end="", file=sys.stderr, flush=True)
+    return say
+
+
+def measure_network(folder, name, say):
+    place = os.path.join(folder, "nets", name)
+    shutil.rmtree(place, ignore_errors=True)
+    try:
+        files, record = measure.network(place, name, say)
+        return {**record, "compile": compilers.network(files, say)}
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+        say("")
+
+
+def measure_all(folder, names, results):
+    """Measures what is asked for; the number of networks that failed."""
+    OnnxRuntime.prepare(folder)
+    if "machine" not in results.found:
+        results.add("machine", {**machine.description(OnnxRuntime.folder), "limits": machine.limits(folder)})
+    failed = 0
+    for i, name in enumerate(names):
+        try:
+            record = measure_network(folder, name, progress(f"{i + 1} of {len(names)}, {name}"))
+        except RuntimeError as problem:
+            failed += 1
+            print(f"{name}: FAILED: {problem}", file=sys.stderr)
+            continue
+        results.add(name, record)
+        times = record["times"]["1"]
+        print(f"{tables.TITLES[name]}: kiln {tables.number(times['kiln'][0])} ms, "
+              f"ONNX Runtime {tables.number(times['ort'][0])} ms", flush=True)
+    return failed
+
+
+def arguments():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument("folder")
+    parser.add_argument("names", nargs="*", metavar="NETWORK")
+    for option in ("resume", "update", "render"):
+        parser.add_argument("--" + option, action="store_true")
+    found = parser.parse_args()
+    unknown = [name for name in found.names if name not in NETWORKS]
+    if unknown:
+        parser.error(f"no such network: {', '.join(unknown)}; there are {', '.join(NETWORKS)}")
+    if found.update and not found.names:
+        parser.error("--update: which networks?")
+    return found
 
 
 def main():
-    folder = os.path.join(os.path.abspath(sys.argv[1]), "nets")
-    os.makedirs(folder, exist_ok=True)
-    with open("/proc/cpuinfo") as f:
-        cpu = next(line.split(":")[1].strip() for line in f if line.startswith("model name"))
-    print(f"{cpu}, {platform.system()} {platform.release()}; one thread, batch 1; {ROUNDS} rounds of {RUNS} runs in turns")
-    print(f"{'network':<12}{'kiln ms':>10}{'(min)':>9}{'ORT ms':>10}{'(min)':>9}{'ratio':>8}{'max diff / std':>16}")
-    for name in sys.argv[2:] or peer_networks.NETWORKS:
-        kiln, ort, difference = measure(folder, name)
-        print(f"{name:<12}{np.median(kiln):>10.2f}{min(kiln):>9.2f}{np.median(ort):>10.2f}{min(ort):>9.2f}"
-              f"{np.median(kiln) / np.median(ort):>8.2f}{difference:>16.1e}", flush=True)
+    asked = arguments()
+    folder = os.path.abspath(asked.folder)
+    only_print = asked.names and not asked.update
+    results = Results(None if only_print else os.path.join(folder, "results.jsonl"))
+    if not (asked.names or asked.resume or asked.render):
+        results.forget()
+    names = asked.names or [name for name in NETWORKS if name in results.missing()]
+    failed = 0 if asked.render else measure_all(folder, names, results)
+    if results.networks():
+        print("\n" + page.printed(results.found["machine"], results.networks()))
+    if not only_print:
+        if results.missing():
+            print(f"\nNo page: still to be measured: {', '.join(results.missing())}")
+            return 1
+        page.write(results.found["machine"], results.networks())
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

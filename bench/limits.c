@@ -1,0 +1,106 @@
+/* limits.c - what one core of this machine can do at most: multiply-adds a second, bytes read a second.
+ *
+ * Prints lines "NAME VALUE": vector_bits; fma, GF/s on vectors of that width, the widest that the compiler
+ * may use; l2, l3 and memory, GB/s. Each is the best of several repetitions. Compile it with
+ * -O3 -march=native -ffp-contract=fast, and with -mno-avx512f as well for narrower vectors. */
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { REPEATS = 7, SUMS = 12 };
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+#if defined __AVX512F__
+enum { VECTOR_BYTES = 64 };
+#elif defined __AVX__
+enum { VECTOR_BYTES = 32 };
+#else
+enum { VECTOR_BYTES = 16 };
+#endif
+
+typedef float    Floats __attribute__((vector_size(VECTOR_BYTES)));
+typedef uint32_t Block __attribute__((vector_size(VECTOR_BYTES)));
+
+/* Results go here, so that none can be left out. */
+static volatile float    float_sink;
+static volatile uint32_t sink;
+
+/* multiply_adds - GF/s of multiply-adds on vectors, in as many independent sums as hide the latency of
+ * one and fit 16 registers. */
+static double multiply_adds(void)
+{
+    enum { STEPS = 2000000 };
+    double best = 0;
+    for (int r = 0; r < REPEATS; r++) {
+        Floats sum[SUMS], scale = (Floats){0} + 0.5f, step = (Floats){0} + (float)r;
+        for (int i = 0; i < SUMS; i++)
+            sum[i] = (Floats){0} + (float)i;
+        double start = now();
+        for (int k = 0; k < STEPS; k++)
+            for (int i = 0; i < SUMS; i++)
+                sum[i] = sum[i] * scale + step;
+        double rate = 2.0 * STEPS * SUMS * (VECTOR_BYTES / 4) / (now() - start) * 1e-9;
+        for (int i = 0; i < SUMS; i++)
+            float_sink = sum[i][0];
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
+
+enum { STREAMS = 8 };
+
+static uint32_t read_once(const Block *data, size_t n_blocks)
+{
+    Block sum[STREAMS] = {0};
+    for (size_t i = 0; i + STREAMS <= n_blocks; i += STREAMS)
+        for (int s = 0; s < STREAMS; s++)
+            sum[s] ^= data[i + (size_t)s];
+    for (int s = 1; s < STREAMS; s++)
+        sum[0] ^= sum[s];
+    return sum[0][0];
+}
+
+/* bandwidth - GB/s of reading `bytes` over and over, each repetition of at least 256 MiB. */
+static double bandwidth(const Block *data, size_t bytes)
+{
+    size_t passes = ((size_t)256 << 20) / bytes + 1;
+    double best = 0;
+    for (int r = 0; r < REPEATS; r++) {
+        double start = now();
+        for (size_t p = 0; p < passes; p++)
+            sink = read_once(data, bytes / sizeof *data);
+        double rate = (double)passes * (double)bytes / (now() - start) * 1e-9;
+        best = rate > best ? rate : best;
+    }
+    return best;
+}
+
+int main(void)
+{
+    size_t memory = (size_t)1 << 30;
+    long   l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
+    size_t second = l2 > 0 ? (size_t)l2 : (size_t)1 << 20;
+    Block *data = mmap(NULL, memory, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (data == MAP_FAILED) {
+        fputs("limits: out of memory\n", stderr);
+        return 1;
+    }
+    madvise(data, memory, MADV_HUGEPAGE);
+    for (size_t i = 0; i < memory / sizeof *data; i++)
+        data[i][0] = (uint32_t)i;
+    printf("vector_bits %d\n", VECTOR_BYTES * 8);
+    printf("fma %.1f\n", multiply_adds());
+    printf("l2 %.1f\n", bandwidth(data, second / 2));
+    printf("l3 %.1f\n", bandwidth(data, second * 4));
+    printf("memory %.1f\n", bandwidth(data, memory));
+    return 0;
+}

@@ -1,0 +1,99 @@
+"""This machine: its processors, what they can do at most, the versions of what is measured, and how a
+command is run undisturbed."""
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+
+import torch
+
+from kiln_model import KILN, ROOT, run
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+PROCESSORS = sorted(os.sched_getaffinity(0))
+IS_X86 = platform.machine() in ("x86_64", "i686")
+
+
+def pinned(threads):
+    """The start of a command that is to have `threads` processors, ahead of everything else that runs
+    there, where that is allowed."""
+    first = ["chrt", "-f", "50"] if os.geteuid() == 0 else []
+    return first + ["taskset", "-c", ",".join(str(p) for p in PROCESSORS[:threads])]
+
+
+# Runs a command COUNT times. What the kernel says of the memory of a process includes what its parent held
+# when it made it, so the parent has to be small; this one is python without torch.
+SPENT = """
+import json, os, sys, time
+out, spent = os.open(os.devnull, os.O_WRONLY), []
+for _ in range(int(sys.argv[1])):
+    start = time.monotonic()
+    child = os.posix_spawnp(sys.argv[2], sys.argv[2:], os.environ, file_actions=[(os.POSIX_SPAWN_DUP2, out, 1)])
+    _, status, usage = os.wait4(child, 0)
+    if status:
+        sys.exit(f"status {status}: {sys.argv[2:]}")
+    spent.append([time.monotonic() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024])
+print(json.dumps(spent))
+"""
+
+
+def spent(command, count=1, threads=1):
+    """[(seconds, seconds of processor time, MB of the largest process)] of `count` runs."""
+    return json.loads(run([*pinned(threads), sys.executable, "-S", "-c", SPENT, str(count), *command]))
+
+
+def limits(folder):
+    """{what: value} as bench/limits.c prints it; `fma_256` is of 256-bit vectors where there are wider ones."""
+    program = os.path.join(folder, "limits")
+    command = ["cc", "-O3", "-march=native", "-ffp-contract=fast", "-D_GNU_SOURCE", "-o", program,
+               os.path.join(HERE, "limits.c")]
+
+    def measured(*flags):
+        run(command + list(flags))
+        return {name: float(value) for name, value in
+                (line.split() for line in run(pinned(1) + [program]).splitlines())}
+
+    found = measured(*(["-mprefer-vector-width=512"] if IS_X86 else []))
+    if found["vector_bits"] > 256:
+        found["fma_256"] = measured("-mno-avx512f")["fma"]
+    return found
+
+
+def first_line(command):
+    try:
+        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+                              cwd=ROOT).stdout.splitlines()[0].strip()
+    except (OSError, IndexError):
+        return ""
+
+
+def cpu_name():
+    with open("/proc/cpuinfo") as f:
+        for line in f:
+            if line.startswith("model name"):
+                return line.split(":")[1].strip()
+    return platform.machine()
+
+
+def cache(name):
+    """Bytes of a cache as the system says, 0 where it does not."""
+    value = first_line(["getconf", name])
+    return int(value) if value.isdigit() else 0
+
+
+def description(ort_folder):
+    """What the page says of the machine and of versions."""
+    with open(os.path.join(ort_folder, "package.json")) as f:
+        ort = json.load(f)["version"]
+    with open("/proc/meminfo") as f:
+        memory = int(f.readline().split()[1]) / 2**20
+    return {
+        "cpu": cpu_name(), "processors": len(PROCESSORS), "memory": memory,
+        "caches": [cache(f"LEVEL{name}_SIZE") for name in ("1_DCACHE", "2_CACHE", "3_CACHE")],
+        "system": f"{platform.system()} {platform.release()}", "date": datetime.date.today().isoformat(),
+        "kiln": first_line([KILN, "--version"]), "commit": first_line(["git", "rev-parse", "--short", "HEAD"]),
+        "cc": first_line(["cc", "--version"]), "ort": ort, "torch": torch.__version__,
+        "flags": os.environ.get("KILN_FLAGS", ""),
+    }

@@ -1,0 +1,176 @@
+"""Measures one network: times in turns, errors, start, memory, batches."""
+import os
+import statistics
+import time
+import warnings
+
+import numpy as np
+import torch
+
+import machine
+import peer_networks
+from kiln_model import KILN, run
+from peers import Kiln, OnnxRuntime, contestants
+
+ROUNDS, TURN_MS, MOST_RUNS = 7, 120, 1000
+PAUSE = 0.06  # seconds between turns; without them the kernel stops a process that is ahead of all others
+STARTS = 5
+INLINE_PARAMETERS = 12e6  # networks with more are not built with inline weights
+BATCHES = {"resnet18": (8, 32), "googlenet": (8, 32), "mobilenet_v2": (8, 32), "lenet5": (8, 32)}
+AGREE = 1e-3              # of the output's deviation; more is not the same network
+
+
+class Files:
+    """A network in a folder of its own, for everything that takes part."""
+
+    def __init__(self, folder, name, batch=1):
+        self.name = name
+        os.makedirs(folder, exist_ok=True)
+
+        def path(suffix):
+            return os.path.join(folder, name + suffix)
+        self.folder, self.stem = folder, path("")
+        self.onnx, self.traced = path(".onnx"), path(".pt")
+        self.input, self.raw_input, self.ort_output = path(".npy"), path(".f32"), path(".ort.f32")
+        self.programs, self.inline = {}, None
+        module, shape = peer_networks.make(name)
+        self.shape = (batch, *shape[1:])
+        self.n_parameters = sum(p.numel() for p in module.parameters())
+        x = torch.randn(self.shape, generator=torch.Generator().manual_seed(1))
+        x.numpy().tofile(self.raw_input)
+        np.save(self.input, x.numpy())
+        self.export(module, x)
+
+    def export(self, module, x):
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(module, x, self.onnx, opset_version=13, input_names=["x"], output_names=["y"])
+            torch.jit.trace(module, x).save(self.traced)
+            self.exact = module.double()(x.double()).numpy().ravel()
+
+    def build(self, threads):
+        """A program with its weights in a file beside it."""
+        program = f"{self.stem}-{threads}"
+        flags = ["--threads", str(threads)] if threads > 1 else []
+        run([KILN, "build", self.onnx, "-q", "--weights", "file", "-o", program, *flags, *kiln_flags()])
+        self.programs[threads] = program
+
+    def build_inline(self):
+        """A program with kiln's default: weights inside."""
+        self.inline = self.stem + "-inline"
+        run([KILN, "build", self.onnx, "-q", "-o", self.inline, *kiln_flags()])
+
+    def error(self, got):
+        """Largest difference from double precision, in standard deviations of the output."""
+        error = float(np.abs(got.ravel().astype(np.float64) - self.exact).max() / self.exact.std())
+        if not error <= AGREE:
+            raise RuntimeError(f"{self.name}: an output is {error:.3g} of its deviation off")
+        return error
+
+
+def kiln_flags():
+    return os.environ.get("KILN_FLAGS", "").split()
+
+
+# ---- times -----------------------------------------------------------------------------------------
+
+
+def runs_a_turn(ms):
+    return max(2, min(MOST_RUNS, round(TURN_MS / ms)))
+
+
+def take_turns(peers, say):
+    """{name: [median, minimum, number of runs]} in ms, from rounds in which each peer has one turn."""
+    names = list(peers)
+    runs = {name: runs_a_turn(statistics.median(peers[name].times(1, 3))) for name in names}
+    times = {name: [] for name in names}
+    for r in range(ROUNDS):
+        say(f"round {r + 1} of {ROUNDS}")
+        for name in names[r % len(names):] + names[:r % len(names)]:
+            time.sleep(PAUSE)
+            times[name] += peers[name].times(1 + runs[name] // 10, runs[name])
+    return {name: [statistics.median(t), min(t), len(t)] for name, t in times.items()}
+
+
+def timed(files, threads, say):
+    peers = contestants(files, threads)
+    try:
+        return take_turns(peers, lambda text: say(f"{threads} thread{'s' * (threads > 1)}, {text}"))
+    finally:
+        for peer in peers.values():
+            peer.close()
+
+
+# ---- what happens once -----------------------------------------------------------------------------
+
+
+def outputs(files):
+    """Errors of kiln, on one thread and on two, and of ONNX Runtime."""
+    errors = {}
+    for threads, program in files.programs.items():
+        flags = ["--threads", str(threads)] if threads > 1 else []
+        run([program, "--in", "x=" + files.input, "--out", files.folder, *flags])
+        errors[f"kiln {threads}"] = files.error(np.load(os.path.join(files.folder, "y.npy")))
+    OnnxRuntime(files, 1).close()
+    errors["ort"] = files.error(np.fromfile(files.ort_output, np.float32))
+    return errors
+
+
+def starts(files):
+    """Milliseconds from nothing to the first result. Of kiln it is the whole life of the program, reading of
+    weights and input and writing of the output included; of ONNX Runtime, the making of the session and the
+    first run."""
+    command = [files.programs[1], "--in", "x=" + files.input, "--out", files.folder]
+    kiln, ort, memory = [], [], []
+    for _ in range(STARTS):
+        kiln.append(machine.spent(command)[0][0] * 1e3)
+        peer = OnnxRuntime(files, 1)
+        peer.close()
+        ort.append(peer.session_ms + peer.first_ms)
+        memory.append(peer.peak_mb)
+    return {"kiln": statistics.median(kiln), "ort": statistics.median(ort)}, statistics.median(memory)
+
+
+def facts(files):
+    """What the program says of itself: bytes of weights and arena, multiply-accumulates, peak memory."""
+    said = {}
+    for line in run([files.programs[1], "--info"]).splitlines():
+        words = line.split()
+        if words and words[0] in ("weights", "arena", "MACs"):
+            said[words[0]] = int(words[1])
+    top = run([files.programs[1], "--in", "x=" + files.input, "--top", "1"])
+    said["peak"] = float(top.split("peak memory")[1].split()[0])
+    return said
+
+
+def batch(files, n, say):
+    """{peer: images a second} with n images at once, one thread."""
+    many = Files(os.path.join(files.folder, f"batch{n}"), files.name, n)
+    program = f"{files.stem}-batch{n}"
+    run([KILN, "build", files.onnx, "-q", "--weights", "file", "--batch", str(n), "-o", program, *kiln_flags()])
+    run([program, "--in", "x=" + many.input, "--out", many.folder])
+    many.error(np.load(os.path.join(many.folder, "y.npy")))
+    peers = {"kiln": Kiln(many, program, 1), "ort": OnnxRuntime(many, 1)}
+    many.error(np.fromfile(many.ort_output, np.float32))
+    times = take_turns(peers, lambda text: say(f"batch of {n}, {text}"))
+    peers["ort"].close()
+    return {peer: n / t[0] * 1e3 for peer, t in times.items()}
+
+
+def network(folder, name, say):
+    """(files, record) of one network."""
+    say("exporting")
+    files = Files(folder, name)
+    threads = [1, 2] if len(machine.PROCESSORS) > 1 else [1]
+    for n in threads:
+        say(f"building, {n} thread{'s' * (n > 1)}")
+        files.build(n)
+    if files.n_parameters <= INLINE_PARAMETERS:
+        say("building, weights inside")
+        files.build_inline()
+    say("outputs and start")
+    record = {"parameters": files.n_parameters, "errors": outputs(files), **facts(files)}
+    record["start"], record["ort peak"] = starts(files)
+    record["times"] = {str(n): timed(files, n, say) for n in threads}
+    record["batches"] = {str(n): batch(files, n, say) for n in BATCHES.get(name, ())}
+    return files, record

@@ -1,0 +1,162 @@
+"""docs/performance.md and the table of the README, written from the records."""
+import os
+
+import chart
+import tables
+from kiln_model import ROOT
+from measure import PAUSE, ROUNDS, TURN_MS
+
+PAGE, CHART = (os.path.join(ROOT, "docs", "performance" + end) for end in (".md", ".svg"))
+README = os.path.join(ROOT, "README.md")
+BEGIN, END = "<!-- make bench -->\n", "<!-- end of bench -->\n"
+
+
+def size(n):
+    return f"{n / 2**20:g} MiB" if n >= 2**20 else f"{n / 2**10:g} KiB"
+
+
+def limits(machine):
+    found = machine["limits"]
+    bits = f"{found['vector_bits']:.0f}"
+    narrow = f", {found['fma_256']:.0f} GF/s on vectors of 256" if "fma_256" in found else ""
+    return f"""What one core can do, by `bench/limits.c`: {found['fma']:.0f} GF/s of fused multiply-adds on vectors of
+{bits} bits{narrow}. It reads {found['l2']:.0f} GB/s from the second-level cache, {found['l3']:.0f} GB/s from the third and
+{found['memory']:.0f} GB/s from memory. A network whose weights fit no cache takes at least their bytes by the last figure. Direct
+sums reach 100 % of the peak at most; Winograd's method needs fewer products and can pass it."""
+
+
+def about(machine):
+    shown = [f"{size(n)} of {name}" for n, name in zip(machine["caches"], ("L1", "L2", "L3")) if n]
+    commit = f" ({machine['commit']})" if machine["commit"] else ""
+    flags = f", `{machine['flags']}`" if machine["flags"] else ""
+    return f"""| | |
+|---|---|
+| machine | {machine['cpu']}, {machine['processors']} processors, {machine['memory']:.0f} GiB; {', '.join(shown)} |
+| system | {machine['system']}; {machine['cc']} |
+| kiln | {machine['kiln']}{commit}{flags} |
+| ONNX Runtime | {machine['ort']}, the library of npm's onnxruntime-node |
+| PyTorch | {machine['torch']}, Debian's python3-torch |
+| date | {machine['date']} |"""
+
+
+def standing(records, threads):
+    """How many networks kiln is faster on, and which it is not."""
+    slower = [tables.TITLES[name] for name, r in records.items() if tables.ratio(r, threads) > 1]
+    behind = [tables.TITLES[name] for name, r in records.items()
+              if tables.ratio(r, threads, tables.best_peer(r, threads)) > 1]
+    n = len(records)
+    return (f"kiln is faster than ONNX Runtime on {n - len(slower)} of {n} networks"
+            + (f" (not on {', '.join(slower)})" if slower else "")
+            + f", and faster than the best peer on {n - len(behind)}"
+            + (f" (not on {', '.join(behind)})" if behind else "") + ".")
+
+
+def two_threads(records):
+    if not tables.has_two_threads(records):
+        return "Not measured: there is one processor.\n"
+    return f"""`kiln build --threads 2`, against the peers set to two threads. {standing(records, '2')}
+
+{tables.text(tables.two_threads(records))}
+"""
+
+
+def page(machine, records):
+    mean = tables.geometric_mean([tables.ratio(r, "1") for r in records.values()])
+    return f"""# Performance
+
+`make bench` measures all of this page on the machine it runs on and writes it. It takes about 25 minutes.
+
+{about(machine)}
+
+The networks have random weights, seeded, and batch-norm statistics as after training. torch exports each to ONNX,
+and kiln and ONNX Runtime read the same file. fp32, batch 1, input 3x224x224 unless the name says otherwise
+(1 channel: 1x224x224; LeNet-5: 1x28x28).
+
+All that is compared on a network is running at the same time and takes turns: {ROUNDS} rounds, in each a turn of about {TURN_MS} ms
+for everyone, begun by untimed runs, {PAUSE * 1000:.0f} ms apart, the order changing from round to round. Processes are bound to
+processors and come before others there (`taskset`, `chrt`). Times are the median of all runs, in ms, and
+in parentheses the fastest. A ratio is kiln's median divided by the other's: below 1, kiln is faster.
+
+- *kiln*: `kiln build --weights file`, for the target of the machine. *weights inline* is kiln's default, one C file with
+  the weights in it; networks of up to 12 million parameters are built so as well.
+- *ONNX Runtime*: its defaults, but for the number of threads, through its C interface. *its options* has
+  `session.set_denormal_as_zero` and `session.dynamic_block_base=4`, which its documentation suggests; *its parallel mode* is
+  the execution mode of that name.
+- *PyTorch*: `torch.jit.trace`, `freeze` and `optimize_for_inference`; in *channels_last* the same with weights and input in
+  that memory format.
+
+## One thread
+
+On the geometric mean kiln takes {mean:.2f} of ONNX Runtime's time. {standing(records, '1')}
+
+![Time of kiln by network, ONNX Runtime = 1](performance.svg)
+
+{tables.text(tables.one_thread(records, machine['limits']['fma']))}
+
+GF/s are two for each multiply-accumulate of the network as written, by the time; *of peak* is their share of what one
+core can do at most.
+
+{limits(machine)}
+
+## Two threads
+
+{two_threads(records)}
+## Errors
+
+The largest difference of any output from PyTorch in double precision, in standard deviations of the output.
+
+{tables.text(tables.errors(records))}
+
+## Batches
+
+Images a second on one thread, more is better; kiln built with `--batch`.
+
+{tables.text(tables.batches(records))}
+
+## Start and memory
+
+Time to the first result, with files in the page cache, one thread. Of kiln it is the whole life of the program: it starts,
+reads weights and input, computes, writes the output and ends. Of ONNX Runtime it is the making of the session and
+the first run; the start of its process and the loading of its library are not counted. Peak memory is that of the
+process (`VmHWM`), for ONNX Runtime after the first run.
+
+{tables.text(tables.starts(records))}
+
+## Compiling
+
+Time of one processor for `kiln compile --weights file` from ONNX, the size of the C, and then `cc -O3` with the flags that the
+C asks for: its time and the memory of its largest process.
+
+{tables.text(tables.compilers(records))}
+"""
+
+
+def readme_block(machine, records):
+    return f"""One thread, batch 1, fp32, {machine['cpu']}, against ONNX Runtime {machine['ort']} and PyTorch {machine['torch']}, medians of runs in turns.
+[docs/performance.md](docs/performance.md) has two threads, errors, batches, memory, what compiling costs, and how it was measured;
+`make bench` does it again, on any machine, in about 25 minutes. `make bench NETWORKS="nin lenet5"` only prints the tables of these.
+
+{tables.text(tables.overview(records))}
+
+![Time of kiln by network, ONNX Runtime = 1](docs/performance.svg)
+"""
+
+
+def printed(machine, records):
+    """The tables for the terminal."""
+    parts = [tables.one_thread(records, machine["limits"]["fma"])]
+    if tables.has_two_threads(records):
+        parts.append(tables.two_threads(records))
+    parts += [tables.errors(records), tables.batches(records), tables.starts(records), tables.compilers(records)]
+    return "\n\n".join([about(machine), limits(machine), *(tables.text(t) for t in parts if t[1])])
+
+
+def write(machine, records):
+    """The page, its chart, and the block of the README."""
+    with open(README) as f:
+        before, rest = f.read().split(BEGIN)
+    after = rest.split(END)[1]
+    for path, content in ((PAGE, page(machine, records)), (CHART, chart.svg(records)),
+                          (README, before + BEGIN + readme_block(machine, records) + END + after)):
+        with open(path, "w") as f:
+            f.write(content)

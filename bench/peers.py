@@ -1,0 +1,99 @@
+"""What is measured, each with the same three methods: times(untimed, timed) makes that many runs and gives
+the milliseconds of the timed ones, close() ends it, and making one starts it."""
+import os
+import subprocess
+import sys
+
+import machine
+from kiln_model import run
+
+# Entries of ONNX Runtime's configuration that its documentation recommends trying.
+TUNED = ["session.set_denormal_as_zero=1", "session.dynamic_block_base=4"]
+PARALLEL = ["execution_mode=parallel"]
+
+
+class Resident:
+    """A process that answers each line "UNTIMED TIMED" with times, and says "ready ..." once it can."""
+
+    def __init__(self, command, threads):
+        self.process = subprocess.Popen(machine.pinned(threads) + command, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        words = self.process.stdout.readline().split()
+        if words[:1] != ["ready"]:
+            raise RuntimeError("this does not start: " + " ".join(command))
+        self.said = [float(w) for w in words[1:]]
+
+    def times(self, untimed, timed):
+        self.process.stdin.write(f"{untimed} {timed}\n")
+        self.process.stdin.flush()
+        return [float(t) for t in self.process.stdout.readline().split()]
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+class OnnxRuntime(Resident):
+    """The shared library of npm's onnxruntime-node, through bench/ort.c."""
+    folder = None   # of the package
+    program = None  # bench/ort.c, compiled
+
+    @classmethod
+    def prepare(cls, folder):
+        cls.folder = os.path.join(folder, "node", "node_modules", "onnxruntime-node")
+        cls.program = os.path.join(folder, "ort")
+        run(["cc", "-O2", "-D_GNU_SOURCE", "-o", cls.program, os.path.join(machine.HERE, "ort.c"), "-ldl"])
+
+    @classmethod
+    def library(cls):
+        kind = {"x86_64": "x64", "aarch64": "arm64"}[os.uname().machine]
+        for version in sorted(os.listdir(os.path.join(cls.folder, "bin"))):
+            path = os.path.join(cls.folder, "bin", version, "linux", kind, "libonnxruntime.so.1")
+            if os.path.exists(path):
+                return path
+        raise RuntimeError("no library for this machine in " + cls.folder)
+
+    def __init__(self, files, threads, entries=()):
+        shape = "x".join(map(str, files.shape))
+        super().__init__([self.program, self.library(), files.onnx, files.raw_input, shape, files.ort_output,
+                          str(threads), *entries], threads)
+        self.session_ms, self.first_ms, self.peak_mb = self.said
+
+
+class Torch(Resident):
+    """PyTorch, through bench/torch_peer.py."""
+
+    def __init__(self, files, threads, layout):
+        super().__init__([sys.executable, os.path.join(machine.HERE, "torch_peer.py"), files.traced, files.input,
+                          str(threads), layout], threads)
+
+
+class Kiln:
+    """A program of kiln's. It is started for each turn, and makes one more untimed run then."""
+
+    def __init__(self, files, program, threads):
+        self.command = machine.pinned(threads) + [program, "--in", "x=" + files.input]
+        if threads > 1:
+            self.command += ["--threads", str(threads)]
+
+    def times(self, untimed, timed):
+        lines = run(self.command + ["--bench", str(untimed + timed)]).split()
+        return [float(t) for t in lines[untimed:]]
+
+    def close(self):
+        pass
+
+
+def contestants(files, threads):
+    """{name: started}: everything that takes turns on one network with that many threads."""
+    found = {"kiln": Kiln(files, files.programs[threads], threads)}
+    if threads == 1 and files.inline:
+        found["kiln inline"] = Kiln(files, files.inline, 1)
+    found["ort"] = OnnxRuntime(files, threads)
+    found["ort tuned"] = OnnxRuntime(files, threads, TUNED)
+    if threads > 1:
+        found["ort parallel"] = OnnxRuntime(files, threads, PARALLEL)
+    found["torch"] = Torch(files, threads, "plain")
+    found["torch channels_last"] = Torch(files, threads, "channels_last")
+    return found
