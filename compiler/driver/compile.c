@@ -21,7 +21,7 @@ static int write_text(Compilation *c, const Options *o, const Text *text)
 static int compile_graph(Compilation *c, const Options *o)
 {
     Text text = text_new(c->arena);
-    if (!model_read(c, o) || !model_passes(c, o))
+    if (!model_graph(c, o))
         return diag_status(c->diag);
     if (!strcmp(o->emit, "dot"))
         graph_print_dot(c->graph, &text);

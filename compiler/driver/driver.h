@@ -92,7 +92,9 @@ bool   model_passes(Compilation *c, const Options *o);
 bool   model_program(Compilation *c, const Options *o); /* of a graph with a memory plan */
 /* store_elem - the type of --store. */
 Elem   store_elem(const Options *o);
-bool   model_compile(Compilation *c, const Options *o); /* read, passes, program */
+/* model_graph - the schedule file, the model, passes; model_compile - and the program. */
+bool   model_graph(Compilation *c, const Options *o);
+bool   model_compile(Compilation *c, const Options *o);
 /* model_emit_options - what the emitter is to know; `stem` names the files beside each other. */
 void model_emit_options(Compilation *c, const Options *o, const char *stem, EmitOptions *e);
 /* model_emit - write the compiled program as `path`, which ends in .c. */

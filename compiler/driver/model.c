@@ -104,12 +104,6 @@ void model_emit_options(Compilation *c, const Options *o, const char *stem, Emit
             disabled[e->n_disabled++] = o->passes.disabled[i];
 }
 
-bool model_compile(Compilation *c, const Options *o)
-{
-    if (o->schedule && !(c->schedules = schedule_read(c->arena, c->diag, o->schedule)))
-        return false;
-    return model_read(c, o) && model_passes(c, o) && model_program(c, o);
-}
 
 /* check_algorithms - nodes that are not computed as the schedule file says. */
 static void check_algorithms(Compilation *c, const Options *o)
@@ -139,6 +133,18 @@ bool model_program(Compilation *c, const Options *o)
         check_algorithms(c, o);
     }
     return c->program && !diag_errors(c->diag);
+}
+
+bool model_graph(Compilation *c, const Options *o)
+{
+    if (o->schedule && !(c->schedules = schedule_read(c->arena, c->diag, o->schedule)))
+        return false;
+    return model_read(c, o) && model_passes(c, o);
+}
+
+bool model_compile(Compilation *c, const Options *o)
+{
+    return model_graph(c, o) && model_program(c, o);
 }
 
 bool model_emit(Compilation *c, const Options *o, const char *path)
