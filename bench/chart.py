@@ -5,7 +5,8 @@ LEFT, WIDTH, RIGHT, TOP, ROW, BAR = 170, 520, 60, 64, 30, 10
 STYLE = """
   text { font: 12px system-ui, sans-serif; fill: #24292f }
   .number { font-size: 10px }
-  .title { font-size: 14px; font-weight: 600 }
+  .title { font-size: 14px }
+  .title, .mean { font-weight: 600 }
   .grid { stroke: #8c959f; stroke-opacity: .35 }
   .even { stroke: #8c959f; stroke-width: 1.5 }
   .one { fill: #2f7ebc } .two { fill: #7fb2d9 } .one.slower { fill: #d1663c } .two.slower { fill: #e5a588 }
@@ -49,6 +50,7 @@ def svg(records):
                      f'<text class="number" text-anchor="middle" x="{x:.1f}" y="{bottom + 14}">{value:g}</text>')
     for i, (title, row) in enumerate(values.items()):
         y = TOP + i * ROW
-        found.append(f'<text text-anchor="end" x="{LEFT - 8}" y="{y + BAR + 4}">{title}</text>')
+        css = ' class="mean"' if i == len(values) - 1 else ""
+        found.append(f'<text{css} text-anchor="end" x="{LEFT - 8}" y="{y + BAR + 4}">{title}</text>')
         found += [bar(y + k * (BAR + 2), v, kind, scale) for k, (v, (_, kind)) in enumerate(zip(row, kinds))]
     return "\n".join(found + ["</svg>", ""])

@@ -31,7 +31,7 @@ class Files:
             return os.path.join(folder, name + suffix)
         self.folder, self.stem = folder, path("")
         self.onnx, self.traced = path(".onnx"), path(".pt")
-        self.input, self.raw_input, self.ort_output = path(".npy"), path(".f32"), path(".ort.f32")
+        self.input, self.raw_input, self.output = path(".npy"), path(".f32"), path(".output.f32")
         self.programs, self.inline = {}, None
         module, shape = peer_networks.make(name)
         self.shape = (batch, *shape[1:])
@@ -61,7 +61,7 @@ class Files:
         run([KILN, "build", self.onnx, "-q", "-o", self.inline, *kiln_flags()])
 
     def error(self, got):
-        """Largest difference from double precision, in standard deviations of the output."""
+        """Largest difference from double precision, in standard deviations of the output; or a complaint."""
         error = float(np.abs(got.ravel().astype(np.float64) - self.exact).max() / self.exact.std())
         if not error <= AGREE:
             raise RuntimeError(f"{self.name}: an output is {error:.3g} of its deviation off")
@@ -93,27 +93,19 @@ def take_turns(peers, say):
 
 
 def timed(files, threads, say):
+    """Times and errors of everyone."""
+    what = f"{threads} thread{'s' * (threads > 1)}"
+    say(f"{what}, start")
     peers = contestants(files, threads)
     try:
-        return take_turns(peers, lambda text: say(f"{threads} thread{'s' * (threads > 1)}, {text}"))
+        times = take_turns(peers, lambda text: say(f"{what}, {text}"))
+        return times, {name: peer.error for name, peer in peers.items()}
     finally:
         for peer in peers.values():
             peer.close()
 
 
 # ---- what happens once -----------------------------------------------------------------------------
-
-
-def outputs(files):
-    """Errors of kiln, on one thread and on two, and of ONNX Runtime."""
-    errors = {}
-    for threads, program in files.programs.items():
-        flags = ["--threads", str(threads)] if threads > 1 else []
-        run([program, "--in", "x=" + files.input, "--out", files.folder, *flags])
-        errors[f"kiln {threads}"] = files.error(np.load(os.path.join(files.folder, "y.npy")))
-    OnnxRuntime(files, 1).close()
-    errors["ort"] = files.error(np.fromfile(files.ort_output, np.float32))
-    return errors
 
 
 def starts(files):
@@ -148,10 +140,7 @@ def batch(files, n, say):
     many = Files(os.path.join(files.folder, f"batch{n}"), files.name, n)
     program = f"{files.stem}-batch{n}"
     run([KILN, "build", files.onnx, "-q", "--weights", "file", "--batch", str(n), "-o", program, *kiln_flags()])
-    run([program, "--in", "x=" + many.input, "--out", many.folder])
-    many.error(np.load(os.path.join(many.folder, "y.npy")))
     peers = {"kiln": Kiln(many, program, 1), "ort": OnnxRuntime(many, 1)}
-    many.error(np.fromfile(many.ort_output, np.float32))
     times = take_turns(peers, lambda text: say(f"batch of {n}, {text}"))
     peers["ort"].close()
     return {peer: n / t[0] * 1e3 for peer, t in times.items()}
@@ -168,9 +157,10 @@ def network(folder, name, say):
     if files.n_parameters <= INLINE_PARAMETERS:
         say("building, weights inside")
         files.build_inline()
-    say("outputs and start")
-    record = {"parameters": files.n_parameters, "errors": outputs(files), **facts(files)}
+    say("start")
+    record = {"parameters": files.n_parameters, **facts(files), "times": {}, "errors": {}}
     record["start"], record["ort peak"] = starts(files)
-    record["times"] = {str(n): timed(files, n, say) for n in threads}
+    for n in threads:
+        record["times"][str(n)], record["errors"][str(n)] = timed(files, n, say)
     record["batches"] = {str(n): batch(files, n, say) for n in BATCHES.get(name, ())}
     return files, record

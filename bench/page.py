@@ -79,11 +79,11 @@ in parentheses the fastest. A ratio is kiln's median divided by the other's: bel
 
 - *kiln*: `kiln build --weights file`, for the target of the machine. *weights inline* is kiln's default, one C file with
   the weights in it; networks of up to 12 million parameters are built so as well.
-- *ONNX Runtime*: its defaults, but for the number of threads, through its C interface. *its options* has
-  `session.set_denormal_as_zero` and `session.dynamic_block_base=4`, which its documentation suggests; *its parallel mode* is
-  the execution mode of that name.
-- *PyTorch*: `torch.jit.trace`, `freeze` and `optimize_for_inference`; in *channels_last* the same with weights and input in
-  that memory format.
+- *ONNX Runtime*: its defaults, but for the number of threads, through its C interface. *options*:
+  `session.set_denormal_as_zero` and `session.dynamic_block_base=4`, which its documentation suggests. *parallel*: its execution
+  mode of that name.
+- *PyTorch*: `torch.jit.trace`, `freeze` and `optimize_for_inference`. *channels_last*: the same with weights and input in that
+  memory format.
 
 ## One thread
 
@@ -103,7 +103,8 @@ core can do at most.
 {two_threads(records)}
 ## Errors
 
-The largest difference of any output from PyTorch in double precision, in standard deviations of the output.
+The largest difference of any output from PyTorch in double precision, in standard deviations of the output. Everyone's first
+result is checked before it is timed.
 
 {tables.text(tables.errors(records))}
 

@@ -1,8 +1,10 @@
-"""What is measured, each with the same three methods: times(untimed, timed) makes that many runs and gives
-the milliseconds of the timed ones, close() ends it, and making one starts it."""
+"""What is measured. All have the same methods: making one starts it and computes `error` of its first result;
+times(untimed, timed) makes that many runs and gives the milliseconds of the timed ones; close() ends it."""
 import os
 import subprocess
 import sys
+
+import numpy as np
 
 import machine
 from kiln_model import run
@@ -13,15 +15,17 @@ PARALLEL = ["execution_mode=parallel"]
 
 
 class Resident:
-    """A process that answers each line "UNTIMED TIMED" with times, and says "ready ..." once it can."""
+    """A process that writes its first result to files.output, says "ready ..." and then answers each line
+    "UNTIMED TIMED" with times."""
 
-    def __init__(self, command, threads):
+    def __init__(self, command, files, threads):
         self.process = subprocess.Popen(machine.pinned(threads) + command, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
         words = self.process.stdout.readline().split()
         if words[:1] != ["ready"]:
             raise RuntimeError("this does not start: " + " ".join(command))
         self.said = [float(w) for w in words[1:]]
+        self.error = files.error(np.fromfile(files.output, np.float32))
 
     def times(self, untimed, timed):
         self.process.stdin.write(f"{untimed} {timed}\n")
@@ -56,8 +60,8 @@ class OnnxRuntime(Resident):
 
     def __init__(self, files, threads, entries=()):
         shape = "x".join(map(str, files.shape))
-        super().__init__([self.program, self.library(), files.onnx, files.raw_input, shape, files.ort_output,
-                          str(threads), *entries], threads)
+        super().__init__([self.program, self.library(), files.onnx, files.raw_input, shape, files.output,
+                          str(threads), *entries], files, threads)
         self.session_ms, self.first_ms, self.peak_mb = self.said
 
 
@@ -66,7 +70,7 @@ class Torch(Resident):
 
     def __init__(self, files, threads, layout):
         super().__init__([sys.executable, os.path.join(machine.HERE, "torch_peer.py"), files.traced, files.input,
-                          str(threads), layout], threads)
+                          files.output, str(threads), layout], files, threads)
 
 
 class Kiln:
@@ -76,6 +80,8 @@ class Kiln:
         self.command = machine.pinned(threads) + [program, "--in", "x=" + files.input]
         if threads > 1:
             self.command += ["--threads", str(threads)]
+        run(self.command + ["--out", files.folder])
+        self.error = files.error(np.load(os.path.join(files.folder, "y.npy")))
 
     def times(self, untimed, timed):
         lines = run(self.command + ["--bench", str(untimed + timed)]).split()

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 """One network in PyTorch, resident: frozen and optimized for inference.
 
-    torch_peer.py TRACED.pt INPUT.npy THREADS plain|channels_last
+    torch_peer.py TRACED.pt INPUT.npy OUT.f32 THREADS plain|channels_last
 
-Prints "ready"; after that each line "U N" on standard input makes U runs and then N timed ones, whose
+Writes its result to OUT.f32 and prints "ready"; after that each line "U N" on standard input makes U runs and then N timed ones, whose
 milliseconds are one line on standard output."""
 import sys
 import time
@@ -27,7 +27,7 @@ def serve(module, x):
 
 
 def main():
-    traced, path, threads, layout = sys.argv[1:]
+    traced, path, out, threads, layout = sys.argv[1:]
     torch.set_num_threads(int(threads))
     warnings.simplefilter("ignore")
     module, x = torch.jit.load(traced), torch.from_numpy(np.load(path))
@@ -37,6 +37,7 @@ def main():
         module = torch.jit.optimize_for_inference(torch.jit.freeze(module))
         for _ in range(WARM_UP):
             module(x)
+        module(x).numpy().tofile(out)
         print("ready", flush=True)
         serve(module, x)
 
