@@ -190,22 +190,30 @@ static void add_step(Compiler *c, NodeId n, const Kernel *k, const KernelText *t
     s->weights = arena_array(c->arena, Weight, (size_t)s->n_weights);
     for (int i = 0; i < s->n_args; i++)
         s->args[i] = k->buffers[text->args[i]].value;
-    for (int i = 0; i < s->n_weights; i++)
-        s->weights[i] = add_weight(c, &k->buffers[text->constants[i]]);
+    for (int i = 0; i < s->n_weights; i++) {
+        const Buffer *b = &k->buffers[text->constants[i]];
+        s->weights[i] = add_weight(c, b);
+        s->weight_bytes += b->count * (int64_t)elem_bytes(b->elem);
+    }
 }
 
 /* ---- the program --------------------------------------------------------------------------- */
 
-/* make_kernel - a node lowered, scheduled and taken through the passes. NULL: reported. */
-static Kernel *make_kernel(Graph *g, NodeId n, const EmitOptions *o, Arena *a)
+Kernel *program_lower(Graph *g, NodeId n, const EmitOptions *o, Arena *a)
 {
     const Node *node = node_get(g, n);
     Kernel     *k = kernel_new(a, op_info(node->op)->name, o->target, o->fp);
     k->node = n;
     op_info(node->op)->lower(g, n, k);
-    if (o->schedules)
-        schedule_override(o->schedules, node->name, &k->schedule);
-    return run_passes(g, o, k, node) ? k : NULL;
+    schedule_override(o->schedules, node->name, &k->schedule);
+    return k;
+}
+
+/* make_kernel - a node lowered, scheduled and taken through the passes. NULL: reported. */
+static Kernel *make_kernel(Graph *g, NodeId n, const EmitOptions *o, Arena *a)
+{
+    Kernel *k = program_lower(g, n, o, a);
+    return run_passes(g, o, k, node_get(g, n)) ? k : NULL;
 }
 
 /* compile_node - false: reported. A node with nothing left to do (a view, a concat its producers

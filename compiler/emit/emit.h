@@ -194,6 +194,7 @@ typedef struct Step {
     int      n_args;
     Weight  *weights; /* of each constant, in the kernel's order */
     int      n_weights;
+    int64_t  weight_bytes; /* of all of them, as the kernel reads them */
     int64_t  macs;
 } Step;
 
@@ -213,6 +214,8 @@ typedef struct Program {
 /* program_compile - lower every node of a planned graph. NULL: errors, reported. */
 Program *program_compile(Graph *g, const EmitOptions *o);
 void     program_print(const Program *p, Text *out); /* --emit loops */
+/* program_lower - the kernel of a node, with what the schedule file gives it, before any kernel pass. */
+Kernel *program_lower(Graph *g, NodeId n, const EmitOptions *o, Arena *a);
 
 /* ---- blob.c ----------------------------------------------------------------------------- */
 

@@ -9,6 +9,7 @@
 #include "kernel/kernel.h"
 #include "target/target.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* What the machine does in a cycle: two multiply-adds and two loads, each multiply-add taking four. These
@@ -90,27 +91,68 @@ static double tile_cycles(const Target *t, const Extents *e, int m, int n)
     return total;
 }
 
+/* by_cycles - fewest first; of equals, the one with fewer columns, then fewer rows. */
+static int by_cycles(const void *a, const void *b)
+{
+    const TileCost *x = a, *y = b;
+    if (x->cycles != y->cycles)
+        return x->cycles < y->cycles ? -1 : 1;
+    return x->tile_n != y->tile_n ? x->tile_n - y->tile_n : x->tile_m - y->tile_m;
+}
+
+static TileCost tile_cost(const Target *t, const Extents *e, int m, int n)
+{
+    TileCost c = {m, n, registers(t, m, n), tile_cycles(t, e, m, n), 0};
+    c.share = (double)(e->m * e->n) / (t->lanes == 1 ? 1 : PIPES) / c.cycles;
+    return c;
+}
+
+/* fixed: what a schedule file gave; 0: nothing. A tile that is given whole need not fit. */
+static int list_tiles(const Target *t, const Extents *e, int fixed_m, int fixed_n, TileCost *out)
+{
+    int max_m = t->lanes == 1 ? 4 : MAX_TILE_M, max_n = t->lanes == 1 ? 4 : MAX_TILE_N, count = 0;
+    int last_m = fixed_m ? fixed_m : e->m < max_m ? (int)e->m : max_m;
+    int last_n = fixed_n ? fixed_n : e->n < max_n ? (int)e->n : max_n;
+    for (int n = fixed_n ? fixed_n : 1; n <= last_n; n++)
+        for (int m = fixed_m ? fixed_m : 1; m <= last_m; m++) {
+            TileCost c = tile_cost(t, e, m, n);
+            if (c.registers <= t->vector_regs || (fixed_m && fixed_n))
+                out[count++] = c;
+        }
+    qsort(out, (size_t)count, sizeof *out, by_cycles);
+    return count;
+}
+
+/* is_tiled - whether there is a sum, and more than one of it. */
+static bool is_tiled(const Extents *e)
+{
+    return e->sums && (e->m > 1 || e->n > 1);
+}
+
+int schedule_tiles(const Kernel *k, TileCost *out)
+{
+    Extents e = kernel_extents(k);
+    return is_tiled(&e) ? list_tiles(k->target, &e, 0, 0, out) : 0;
+}
+
+bool schedule_tile_cost(const Kernel *k, int tile_m, int tile_n, TileCost *out)
+{
+    Extents e = kernel_extents(k);
+    if (is_tiled(&e))
+        *out = tile_cost(k->target, &e, tile_m, tile_n);
+    return is_tiled(&e);
+}
+
 static void choose_tile(Kernel *k, const Extents *e)
 {
-    const Target *t = k->target;
-    int           max_m = t->lanes == 1 ? 4 : MAX_TILE_M, max_n = t->lanes == 1 ? 4 : MAX_TILE_N;
-    int           fixed_m = k->schedule.tile_m, fixed_n = k->schedule.tile_n;
-    double        best = 0;
-    for (int n = fixed_n ? fixed_n : 1; n <= (fixed_n ? fixed_n : max_n) && n <= e->n; n++)
-        for (int m = fixed_m ? fixed_m : 1; m <= (fixed_m ? fixed_m : max_m) && m <= e->m; m++) {
-            double cycles = tile_cycles(t, e, m, n);
-            bool   fits = registers(t, m, n) <= t->vector_regs || (fixed_m && fixed_n);
-            if (!fits || (best > 0 && cycles >= best))
-                continue;
-            best = cycles;
-            k->schedule.tile_m = m;
-            k->schedule.tile_n = n;
-        }
-    k->schedule.tile_m = k->schedule.tile_m ? k->schedule.tile_m : 1;
-    k->schedule.tile_n = k->schedule.tile_n ? k->schedule.tile_n : 1;
-    text_printf(&k->notes, "tile %dx%d: %d of %d registers\n", k->schedule.tile_m,
-                k->schedule.tile_n, registers(t, k->schedule.tile_m, k->schedule.tile_n),
-                t->vector_regs);
+    TileCost all[MAX_TILES];
+    int      n = list_tiles(k->target, e, k->schedule.tile_m, k->schedule.tile_n, all);
+    if (!n)
+        return;
+    k->schedule.tile_m = all[0].tile_m;
+    k->schedule.tile_n = all[0].tile_n;
+    text_printf(&k->notes, "tile %dx%d: %d of %d registers\n", all[0].tile_m, all[0].tile_n,
+                all[0].registers, k->target->vector_regs);
 }
 
 bool kpass_schedule(Kernel *k)
@@ -120,7 +162,7 @@ bool kpass_schedule(Kernel *k)
     const Schedule before = *s;
     if (s->unroll_k == 0)
         s->unroll_k = 1;
-    if ((s->tile_m == 0 || s->tile_n == 0) && e.sums && (e.m > 1 || e.n > 1))
+    if ((s->tile_m == 0 || s->tile_n == 0) && is_tiled(&e))
         choose_tile(k, &e);
     s->tile_m = s->tile_m ? s->tile_m : 1;
     s->tile_n = s->tile_n ? s->tile_n : 1;

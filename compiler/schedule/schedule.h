@@ -57,6 +57,23 @@ typedef struct Schedule {
 /* The choice itself is the kernel pass kpass_schedule (kernel.h): from the loops and the target's data
  * it fills the members of Kernel.schedule that are still 0, and adds its reasons to the notes. */
 
+/* One register tile on one kernel. */
+typedef struct TileCost {
+    int    tile_m, tile_n;
+    int    registers; /* accumulators, columns, a row */
+    double cycles;    /* estimated, for one step of the sum over the whole of M and N */
+    double share;     /* of the multiply-add peak */
+} TileCost;
+
+enum { MAX_TILES = 128 };
+
+/* schedule_tiles - the tiles that fit the registers, the fewest cycles first, into out[MAX_TILES]. For a
+ * kernel as kpass_schedule meets it: lowered, its loops merged. Their number; 0: there is no sum to
+ * tile. */
+int schedule_tiles(const struct Kernel *k, TileCost *out);
+/* schedule_tile_cost - one of them, which need not fit; false: there is no sum to tile. */
+bool schedule_tile_cost(const struct Kernel *k, int tile_m, int tile_n, TileCost *out);
+
 /* ---- file.c ----------------------------------------------------------------------------- */
 
 /* Overrides by node name: the algorithm for the pass choose-algorithm, the rest applied between lowering
