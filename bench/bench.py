@@ -20,6 +20,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(
 import compilers  # noqa: E402
 import machine  # noqa: E402
 import measure  # noqa: E402
+import one_by_one  # noqa: E402
 import page  # noqa: E402
 import tables  # noqa: E402
 from peer_networks import NETWORKS  # noqa: E402
@@ -79,7 +80,9 @@ def measure_all(folder, names, results):
     """Measures what is asked for; the number of networks that failed."""
     OnnxRuntime.prepare(folder)
     if "machine" not in results.found:
-        results.add("machine", {**machine.description(OnnxRuntime.folder), "limits": machine.limits(folder)})
+        limits = machine.limits(folder)
+        results.add("machine", {**machine.description(OnnxRuntime.folder), "limits": limits,
+                                "one by one": one_by_one.measured(folder, limits)})
     failed = 0
     for i, name in enumerate(names):
         try:

@@ -3,6 +3,7 @@ import os
 import statistics
 import time
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from peers import Kiln, OnnxRuntime, contestants
 
 ROUNDS, TURN_MS, MOST_RUNS = 7, 120, 1000
 PAUSE = 0.06  # seconds between turns; without them the kernel stops a process that is ahead of all others
-STARTS = 5
+STARTS = 3
 INLINE_PARAMETERS = 12e6  # networks with more are not built with inline weights
 BATCHES = {"resnet18": (8, 32), "googlenet": (8, 32), "mobilenet_v2": (8, 32), "lenet5": (8, 32)}
 AGREE = 1e-3              # of the output's deviation; more is not the same network
@@ -66,6 +67,16 @@ class Files:
         if not error <= AGREE:
             raise RuntimeError(f"{self.name}: an output is {error:.3g} of its deviation off")
         return error
+
+
+def build_all(files, threads):
+    """Every program of a network, as many at once as there are processors."""
+    jobs = [lambda n=n: files.build(n) for n in threads]
+    if files.n_parameters <= INLINE_PARAMETERS:
+        jobs.append(files.build_inline)
+    with ThreadPoolExecutor(len(machine.PROCESSORS)) as pool:
+        for done in [pool.submit(job) for job in jobs]:
+            done.result()
 
 
 def kiln_flags():
@@ -151,12 +162,8 @@ def network(folder, name, say):
     say("exporting")
     files = Files(folder, name)
     threads = [1, 2] if len(machine.PROCESSORS) > 1 else [1]
-    for n in threads:
-        say(f"building, {n} thread{'s' * (n > 1)}")
-        files.build(n)
-    if files.n_parameters <= INLINE_PARAMETERS:
-        say("building, weights inside")
-        files.build_inline()
+    say("building")
+    build_all(files, threads)
     say("start")
     record = {"parameters": files.n_parameters, **facts(files), "times": {}, "errors": {}}
     record["start"], record["ort peak"] = starts(files)

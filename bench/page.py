@@ -19,10 +19,13 @@ def limits(machine):
     found = machine["limits"]
     bits = f"{found['vector_bits']:.0f}"
     narrow = f", {found['fma_256']:.0f} GF/s on vectors of 256" if "fma_256" in found else ""
+    alone = [f"{speed:.0f} GF/s for {target} ({share:.0%} of the peak on its vectors)"
+             for target, (speed, share) in machine["one by one"].items()]
+    one_by_one = f"\nA chain of 1x1 convolutions, 256 channels on 28x28 pixels: {', '.join(alone)}." if alone else ""
     return f"""What one core can do, by `bench/limits.c`: {found['fma']:.0f} GF/s of fused multiply-adds on vectors of
 {bits} bits{narrow}. It reads {found['l2']:.0f} GB/s from the second-level cache, {found['l3']:.0f} GB/s from the third and
 {found['memory']:.0f} GB/s from memory. A network whose weights fit no cache takes at least their bytes by the last figure. Direct
-sums reach 100 % of the peak at most; Winograd's method needs fewer products and can pass it."""
+sums reach 100 % of the peak at most; Winograd's method needs fewer products and can pass it.{one_by_one}"""
 
 
 def about(machine):
