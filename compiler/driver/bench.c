@@ -1,84 +1,7 @@
 /* bench.c - kiln bench: the built program, timed. */
 #include "driver/driver.h"
 
-#include <stdlib.h>
 #include <string.h>
-
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* A layer's line as the program prints it. */
-typedef struct Layer {
-    const char *name, *kernel;
-    double      macs, ms;
-} Layer;
-
-typedef struct Times {
-    double *ms;
-    size_t  n, cap;
-    Layer  *layers;
-    size_t  n_layers, cap_layers;
-} Times;
-
-/* ---- running the program ---------------------------------------------------------------- */
-
-static void take_layer(Arena *a, Times *t, char *line)
-{
-    char *fields[5], *rest = line;
-    for (size_t i = 0; i < COUNT_OF(fields); i++)
-        if (!(fields[i] = strsep(&rest, "\t")))
-            return;
-    t->layers = arena_grow(a, t->layers, t->n_layers, &t->cap_layers, sizeof *t->layers);
-    t->layers[t->n_layers++] =
-        (Layer){fields[1], fields[2], strtod(fields[3], NULL), strtod(fields[4], NULL)};
-}
-
-static void take_output(Arena *a, Times *t, char *text)
-{
-    for (char *line; (line = strsep(&text, "\n")) != NULL;) {
-        char  *end;
-        double ms = strtod(line, &end);
-        if (!strncmp(line, "layer\t", strlen("layer\t")))
-            take_layer(a, t, line);
-        else if (end > line && !*end) {
-            t->ms = arena_grow(a, t->ms, t->n, &t->cap, sizeof *t->ms);
-            t->ms[t->n++] = ms;
-        }
-    }
-}
-
-static bool time_runs(Compilation *c, const Options *o, const char *program, int64_t runs, Times *t)
-{
-    const char *argv[24];
-    int         n = build_runner(c, o, program, argv), status;
-    Text        out, err;
-    if (!n)
-        return false;
-    argv[n++] = "--bench";
-    argv[n++] = arena_printf(c->arena, "%lld", (long long)runs);
-    if (o->layers)
-        argv[n++] = "--layers";
-    if (o->weights == WEIGHTS_FILE) {
-        argv[n++] = "--weights";
-        argv[n++] = temp_file(c->arena, "model.weights.bin");
-    }
-    argv[n] = NULL;
-    *t = (Times){0};
-    if (!process_run(c->arena, c->diag, argv, &status, &out, &err))
-        return false;
-    if (status == 0 && out.data)
-        take_output(c->arena, t, out.data);
-    if (!t->n) {
-        diag_error(c->diag, (Span){0}, "the built program failed with status %d: %s", status,
-                   err.data ? err.data : "");
-        return false;
-    }
-    qsort(t->ms, t->n, sizeof *t->ms, by_size);
-    return true;
-}
 
 /* choose_runs - as many as the time allows, from the time of one. */
 static int64_t choose_runs(const Options *o, double ms)
@@ -88,11 +11,11 @@ static int64_t choose_runs(const Options *o, double ms)
     return runs < 5 ? 5 : runs > 1000000 ? 1000000 : (int64_t)runs;
 }
 
-/* ---- tables ----------------------------------------------------------------------------- */
+/* ---- the whole --------------------------------------------------------------------------- */
 
-static double rate(double macs, double ms)
+static double rate(double count, double ms)
 {
-    return ms > 0 ? macs / ms * 1e-6 : 0;
+    return ms > 0 ? count / ms * 1e-6 : 0;
 }
 
 static void print_total(Compilation *c, const Options *o, const Times *t)
@@ -100,39 +23,97 @@ static void print_total(Compilation *c, const Options *o, const Times *t)
     static const char *const titles[] = {"model",      "target",   ">runs", ">median ms",
                                          ">lowest ms", ">GMACs/s", ">MMACs"};
     Table                   *table = table_new(c->arena, titles, COUNT_OF(titles));
-    double                   macs = 0, median = t->ms[t->n / 2];
+    double                   macs = 0;
     for (int i = 0; i < c->program->n_steps; i++)
         macs += (double)c->program->steps[i].macs;
     table_cell(table, "%s", text_printable(c->arena, c->graph->name));
     table_cell(table, "%s", o->target->name);
     table_cell(table, "%zu", t->n);
-    table_cell(table, "%.4f", median);
+    table_cell(table, "%.4f", t->median);
     table_cell(table, "%.4f", t->ms[0]);
-    table_cell(table, "%.1f", rate(macs, median));
+    table_cell(table, "%.1f", rate(macs, t->median));
     table_cell(table, "%.2f", macs * 1e-6);
     table_print(table, stdout);
 }
 
-static void print_layers(Compilation *c, const Times *t)
+/* ---- layers ------------------------------------------------------------------------------ */
+
+/* What a row of the table is made of; the total is the sum of all. */
+typedef struct Row {
+    double ms, macs, bytes;
+    double cycles; /* estimated; 0: there is no estimate */
+} Row;
+
+static void add_number(Table *t, const char *fmt, double v) __attribute__((format(printf, 2, 0)));
+
+/* add_number - a dash for 0, so that every row has all of its cells. */
+static void add_number(Table *t, const char *fmt, double v)
 {
-    static const char *const titles[] = {"layer", "kernel", ">mean ms", ">share", ">GMACs/s"};
-    Table                   *table = table_new(c->arena, titles, COUNT_OF(titles));
-    double                   all = 0;
-    for (size_t i = 0; i < t->n_layers; i++)
-        all += t->layers[i].ms;
-    for (size_t i = 0; i < t->n_layers; i++) {
-        const Layer *l = &t->layers[i];
-        table_cell(table, "%s", l->name);
-        table_cell(table, "%s", l->kernel);
-        table_cell(table, "%.4f", l->ms);
-        table_cell(table, "%.1f %%", all > 0 ? 100 * l->ms / all : 0);
-        if (l->macs > 0)
-            table_cell(table, "%.1f", rate(l->macs, l->ms));
-        else
-            table_cell(table, "%s", "");
+    if (v > 0)
+        table_cell(t, fmt, v);
+    else
+        table_cell(t, "-");
+}
+
+/* add_figures - `peak` in multiply-adds a second; estimates count two vectors of them a cycle. */
+static void add_figures(Table *t, const Options *o, const Row *r, double all_ms, double peak)
+{
+    double pair = 2.0 * o->target->lanes;
+    table_cell(t, "%.4f", r->ms);
+    table_cell(t, "%.1f %%", all_ms > 0 ? 100 * r->ms / all_ms : 0);
+    add_number(t, "%.1f", rate(2 * r->macs, r->ms));
+    add_number(t, "%.1f %%", 100 * rate(r->macs, r->ms) * 1e9 / peak);
+    add_number(t, "%.2f", rate(r->bytes, r->ms));
+    add_number(t, "%.4f", 1000 * r->cycles * pair / peak);
+}
+
+static void print_layers(Compilation *c, const Options *o, const Times *times, double peak)
+{
+    static const char *const titles[] = {"layer",  "kernel", "algorithm", "tile",  ">mean ms",
+                                         ">share", ">GF/s",  ">of peak",  ">GB/s", ">predicted"};
+    Table                   *t = table_new(c->arena, titles, COUNT_OF(titles));
+    const Layer             *layers = model_layers(c, o);
+    Row                      sum = {0};
+    for (size_t i = 0; i < times->n_layers; i++)
+        sum.ms += times->layers[i];
+    for (int i = 0; i < c->program->n_steps; i++) {
+        const Layer *l = &layers[i];
+        const char  *algorithm = layer_algorithm(c->arena, l, l->chosen);
+        const char  *tile = layer_tile(c->arena, l);
+        double       cycles = l->n_costs ? l->costs[l->chosen].cycles : 0;
+        Row          r = {times->layers[i], (double)l->macs, (double)l->weight_bytes, cycles};
+        table_cell(t, "%s", text_printable(c->arena, l->name));
+        table_cell(t, "%s", c->program->kernels[l->kernel]->name);
+        table_cell(t, "%s", *algorithm ? algorithm : "-");
+        table_cell(t, "%s", *tile ? tile : "-");
+        add_figures(t, o, &r, sum.ms, peak);
+        sum.macs += r.macs;
+        sum.bytes += r.bytes;
+        sum.cycles += r.cycles;
     }
-    table_print(table, stdout);
-    printf("\n");
+    table_rule(t);
+    table_cell(t, "total");
+    for (int i = 0; i < 3; i++)
+        table_cell(t, "-");
+    add_figures(t, o, &sum, sum.ms, peak);
+    table_print(t, stdout);
+}
+
+/* bench_layers - the peak is measured before and after: the better one counts. */
+static bool bench_layers(Compilation *c, const Options *o, const char *program, const char *weights,
+                         int64_t runs, Times *t)
+{
+    const char *peak_program = peak_build(c, o);
+    double      before, after;
+    if (!peak_program || !(before = peak_measure(c, o, peak_program)) ||
+        !time_program(c, o, c->program, program, weights, runs, t) ||
+        !(after = peak_measure(c, o, peak_program)))
+        return false;
+    double peak = before > after ? before : after;
+    print_layers(c, o, t, peak);
+    printf("\npeak: %.1f GF/s before, %.1f after; a cycle of the predictions takes %.3f ns\n\n",
+           2e-9 * before, 2e-9 * after, 2e9 * o->target->lanes / peak);
+    return true;
 }
 
 int command_bench(Compilation *c, const Options *o)
@@ -144,18 +125,18 @@ int command_bench(Compilation *c, const Options *o)
     if (!dir || !model_compile(c, &with_profile))
         return diag_status(c->diag);
     const char *program = temp_file(c->arena, "program");
+    const char *weights =
+        o->weights == WEIGHTS_FILE ? temp_file(c->arena, "model.weights.bin") : NULL;
     if (!build_program(c, &with_profile, dir, program))
         return diag_status(c->diag);
     int64_t runs = o->runs;
     if (!runs) {
-        if (!time_runs(c, o, program, 1, &t))
+        if (!time_program(c, o, c->program, program, weights, 1, &t))
             return diag_status(c->diag);
-        runs = choose_runs(o, t.ms[0]);
+        runs = choose_runs(o, t.median);
     }
-    if (!time_runs(c, o, program, runs, &t))
-        return diag_status(c->diag);
-    if (o->layers)
-        print_layers(c, &t);
-    print_total(c, o, &t);
-    return EXIT_DONE;
+    if (o->layers ? bench_layers(c, o, program, weights, runs, &t)
+                  : time_program(c, o, c->program, program, weights, runs, &t))
+        print_total(c, o, &t);
+    return diag_status(c->diag);
 }

@@ -191,6 +191,22 @@ bool build_program(Compilation *c, const Options *o, const char *dir, const char
     return call_compiler(c, o, &cc);
 }
 
+bool build_small(Compilation *c, const Options *o, const char *source, const Text *text,
+                 const char *program)
+{
+    Words cc = {.arena = c->arena};
+    add_words(&cc, compiler_of(o, NULL));
+    add_words(&cc, o->target->c_flags);
+    /* What the target does one at a time is measured one at a time. */
+    if (o->target->lanes == 1)
+        add_words(&cc, "-fno-tree-vectorize -fno-tree-slp-vectorize");
+    add_word(&cc, "-o");
+    add_word(&cc, program);
+    add_word(&cc, source);
+    add_word(&cc, "-lpthread");
+    return write_file(c, source, text->data, text->len) && call_compiler(c, o, &cc);
+}
+
 int build_runner(Compilation *c, const Options *o, const char *program, const char **argv)
 {
     Words w = {.arena = c->arena};

@@ -13,8 +13,12 @@
  *   board.c     microcontroller boards: a table, and how an image for one is linked
  *   verify.c    kiln verify: built program against evaluator
  *   rounding.c  the a-priori bound on rounding errors behind it
+ *   timing.c    a built program against the clock
+ *   peak.c      the multiply-adds a second that the machine can do
  *   bench.c     kiln bench
  *   inspect.c   kiln inspect
+ *   layers.c    what was decided for each layer, and what it is estimated to take
+ *   explain.c   kiln explain: why
  *   convert.c   kiln convert
  *   targets.c   kiln targets
  *   npy.c       .npy files
@@ -41,6 +45,7 @@ typedef struct InputFile {
 
 typedef struct Options {
     const char   *command, *model, *out;
+    const char   *node; /* explain; NULL: all */
     const Target *target;
     const char   *board; /* NULL: none */
     WeightsForm   weights;
@@ -88,7 +93,9 @@ typedef struct Compilation {
 } Compilation;
 
 Graph *model_read(Compilation *c, const Options *o); /* NULL: reported */
-bool   model_passes(Compilation *c, const Options *o);
+/* model_context - what the passes are to know. */
+PassContext model_context(Compilation *c, const Options *o);
+bool        model_passes(Compilation *c, const Options *o);
 bool   model_program(Compilation *c, const Options *o); /* of a graph with a memory plan */
 /* store_elem - the type of --store. */
 Elem   store_elem(const Options *o);
@@ -109,6 +116,7 @@ int command_run(Compilation *c, const Options *o);
 int command_verify(Compilation *c, const Options *o);
 int command_bench(Compilation *c, const Options *o);
 int command_inspect(Compilation *c, const Options *o);
+int command_explain(Compilation *c, const Options *o);
 int command_convert(Compilation *c, const Options *o);
 int command_targets(Compilation *c, const Options *o);
 
@@ -176,6 +184,11 @@ extern const int          n_embedded_files;
 /* build_program - write the C under `dir` as model.c, compile it with the runtime's main into
  * `program`. False: reported. What verify and bench stand on. */
 bool build_program(Compilation *c, const Options *o, const char *dir, const char *program);
+
+/* build_small - a C file of kiln's own as a program, with the target's compiler and flags. False:
+ * reported. */
+bool build_small(Compilation *c, const Options *o, const char *source, const Text *text,
+                 const char *program);
 
 /* build_runner - the start of a command line that runs `program`: the target's emulator where this is
  * another machine, then the program. Its length; argv has room for 16. */
@@ -257,6 +270,52 @@ bool port_files(Compilation *c, const Options *o, Npy *files, int64_t *runs);
 /* port_file - the name of an output's file: NAME.npy, with what a file name cannot hold as %XX. */
 char *port_file(Arena *a, const Port *p);
 
+/* ---- timing.c, peak.c ------------------------------------------------------------------- */
+
+/* All in milliseconds. */
+typedef struct Times {
+    double *ms; /* of each run, ascending */
+    size_t  n;
+    double  median;
+    double *layers; /* the mean of each step, where the program has --profile */
+    size_t  n_layers;
+} Times;
+
+/* time_program - `program` built from `p`, over `runs` runs behind one that warms up; `weights`: its
+ * file, NULL where it needs none. False: reported. */
+bool time_program(Compilation *c, const Options *o, const Program *p, const char *program,
+                  const char *weights, int64_t runs, Times *t);
+double median(double *values, size_t n); /* sorts them; n > 0 */
+/* peak_build - the path of a program that measures the peak; NULL: reported. */
+const char *peak_build(Compilation *c, const Options *o);
+/* peak_measure - multiply-adds a second, of all threads together; 0: reported. */
+double peak_measure(Compilation *c, const Options *o, const char *program);
+
+/* ---- layers.c --------------------------------------------------------------------------- */
+
+/* One step of the compiled program. */
+typedef struct Layer {
+    NodeId        node;
+    const char   *name;
+    int           winograd; /* output tile; 0: direct sums, or no convolution */
+    int           kernel;   /* layers of the same kernel are alike */
+    Schedule      schedule;
+    int64_t       macs, weight_bytes; /* as the kernel reads them */
+    AlgorithmCost costs[MAX_ALGORITHMS];
+    int           n_costs;      /* 0: nothing to choose, no estimate */
+    int           chosen, next; /* in costs: what is done; the best of the others, -1: none */
+} Layer;
+
+/* model_layers - one for each step of the program. */
+Layer *model_layers(Compilation *c, const Options *o);
+/* layer_algorithm - "direct", "winograd 4x4": of costs[cost]; "" where there is no choice. layer_tile -
+ * "14x2"; "" for a kernel without sums. */
+const char *layer_algorithm(Arena *a, const Layer *l, int cost);
+const char *layer_tile(Arena *a, const Layer *l);
+/* layer_tiles - the register tiles of a node that fit, the best estimate first, into out[MAX_TILES], and
+ * the one it gets. Their number; 0: there is nothing to tile. */
+int layer_tiles(Compilation *c, const Options *o, NodeId n, TileCost *out, TileCost *chosen);
+
 /* ---- table.c, progress.c ---------------------------------------------------------------- */
 
 typedef struct Table Table;
@@ -265,6 +324,8 @@ Table *table_new(Arena *a, const char *const *titles, int n);
 void   table_cell(Table *t, const char *fmt, ...) PRINTF_LIKE(2, 3); /* next cell, row by row */
 void   table_rule(Table *t); /* a line before the next row */
 void   table_print(const Table *t, FILE *out);
+/* grouped - a number with a comma every three digits. */
+const char *grouped(Arena *a, int64_t v);
 
 /* progress - one line rewritten on a terminal, once work has lasted a second; nothing in a pipe. */
 void progress(const char *what, int64_t done, int64_t total);

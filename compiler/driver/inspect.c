@@ -16,17 +16,6 @@ static const char *shape_text(Arena *a, const Type *t)
     return text.data;
 }
 
-/* grouped - a number with a comma every three digits. */
-static const char *grouped(Arena *a, int64_t v)
-{
-    char digits[32];
-    int  n = snprintf(digits, sizeof digits, "%lld", (long long)v);
-    Text text = text_new(a);
-    for (int i = 0; i < n; i++)
-        text_printf(&text, "%s%c", i && (n - i) % 3 == 0 ? "," : "", digits[i]);
-    return text.data;
-}
-
 static const char *grouped_or_blank(Arena *a, int64_t v)
 {
     return v ? grouped(a, v) : "";

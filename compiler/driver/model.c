@@ -53,17 +53,22 @@ static Pack pack_of(const Options *o)
     return strcmp(o->pack, "start") ? PACK_BUILD : PACK_START;
 }
 
+PassContext model_context(Compilation *c, const Options *o)
+{
+    return (PassContext){.target = o->target,
+                         .arena_by_caller = o->arena_by_caller,
+                         .seconds = SEARCH_SECONDS,
+                         .exact = o->fp == FP_EXACT,
+                         .weights_inline = o->weights == WEIGHTS_INLINE,
+                         .pack = pack_of(o),
+                         .store = store_elem(o),
+                         .loss = &c->loss,
+                         .schedules = c->schedules};
+}
+
 bool model_passes(Compilation *c, const Options *o)
 {
-    PassContext context = {.target = o->target,
-                           .arena_by_caller = o->arena_by_caller,
-                           .seconds = SEARCH_SECONDS,
-                           .exact = o->fp == FP_EXACT,
-                           .weights_inline = o->weights == WEIGHTS_INLINE,
-                           .pack = pack_of(o),
-                           .store = store_elem(o),
-                           .loss = &c->loss,
-                           .schedules = c->schedules};
+    PassContext context = model_context(c, o);
     PassOptions p = {.only = o->passes.only, .last = o->passes.last, .printed = &c->printed};
     c->printed = text_new(c->arena);
     if (o->passes.print_after && !is_kernel_pass(o->passes.print_after))
@@ -103,7 +108,6 @@ void model_emit_options(Compilation *c, const Options *o, const char *stem, Emit
         if (is_kernel_pass(o->passes.disabled[i]))
             disabled[e->n_disabled++] = o->passes.disabled[i];
 }
-
 
 /* check_algorithms - nodes that are not computed as the schedule file says. */
 static void check_algorithms(Compilation *c, const Options *o)

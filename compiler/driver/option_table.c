@@ -9,10 +9,11 @@ enum {
     VERIFY = 8,
     BENCH = 16,
     INSPECT = 32,
-    CONVERT = 64,
-    TARGETS = 128
+    EXPLAIN = 64,
+    CONVERT = 128,
+    TARGETS = 256
 };
-#define EMITTING (COMPILE | BUILD | VERIFY | BENCH)
+#define EMITTING (COMPILE | BUILD | VERIFY | BENCH | EXPLAIN)
 #define READING  (EMITTING | RUN | INSPECT | CONVERT)
 #define ANY      (READING | TARGETS)
 
@@ -44,6 +45,10 @@ const Command commands[] = {
      "output; totals; then the memory a prediction needs on the target: the arena, with the proof that\n"
      "no smaller one will do, weights as they are stored there, inputs and outputs.",
      command_inspect},
+    {"explain", "MODEL [NODE]", "say why each layer is computed as it is",
+     "One row a layer: the algorithm, the register tile, its estimated cycles, the next best algorithm\n"
+     "and its. With NODE, all algorithms, their cycles by parts, and why others do not apply.",
+     command_explain},
     {"convert", "MODEL -o OUT.json", "any model as kiln JSON and safetensors",
      "Writes OUT.json and OUT.safetensors. Compiling them gives the same bytes of C as compiling MODEL.",
      command_convert},

@@ -268,6 +268,10 @@ static bool take_word(Parse *p, const char *word)
     }
     if (!*commands[p->command].usage)
         return complain(p, "kiln %s takes no model", commands[p->command].name);
+    if (p->o->model && !p->o->node && strstr(commands[p->command].usage, "[NODE]")) {
+        p->o->node = word;
+        return true;
+    }
     if (p->o->model)
         return complain(p, "one model at a time: '%s' and '%s'", p->o->model, word);
     p->o->model = word;

@@ -101,3 +101,13 @@ void table_print(const Table *t, FILE *out)
         print_row(t, widths, row, out);
     }
 }
+
+const char *grouped(Arena *a, int64_t v)
+{
+    char digits[32];
+    int  n = snprintf(digits, sizeof digits, "%lld", (long long)v);
+    Text text = text_new(a);
+    for (int i = 0; i < n; i++)
+        text_printf(&text, "%s%c", i && (n - i) % 3 == 0 ? "," : "", digits[i]);
+    return text.data;
+}

@@ -64,12 +64,11 @@ static int by_gain_per_byte(const void *a, const void *b)
     return p->node < q->node ? -1 : 1;
 }
 
-/* growth_allowed - bytes that transformed weights may add to the `total` that the network has. */
-static double growth_allowed(int64_t total, const PassContext *c)
+double choose_room(const Graph *g, const PassContext *c)
 {
     if (!c->weights_inline || c->pack == PACK_START)
         return (double)INT64_MAX;
-    if (total > INLINE_FULL)
+    if (constant_bytes(g) > INLINE_FULL)
         return 0;
     return c->pack == PACK_EITHER ? (double)INT64_MAX : INLINE_GROWTH;
 }
@@ -150,7 +149,7 @@ bool pass_choose_algorithm(Graph *g, const PassContext *c)
     Gain       *gains = arena_array(scratch, Gain, g->n_nodes);
     size_t      n_gains = 0;
     CostContext costs = cost_context(g, c);
-    double      room = growth_allowed(constant_bytes(g), c);
+    double      room = choose_room(g, c);
     bool        changed = false;
     for (NodeId id = graph_first(g); id; id = graph_next(g, id)) {
         Gain gain;

@@ -113,6 +113,8 @@ bool pass_plan_memory(Graph *g, const PassContext *c);
 
 /* cost_context - what estimates of a graph's convolutions depend on (schedule.h). */
 CostContext cost_context(const Graph *g, const PassContext *c);
+/* choose_room - bytes that transformed weights may add to those of the graph. */
+double choose_room(const Graph *g, const PassContext *c);
 /* packs_at_start - whether the weights of a graph are laid out at start, once its algorithms are
  * chosen. PACK_EITHER is so where they are text and would outgrow the limit of choose-algorithm. */
 bool packs_at_start(const Graph *g, const PassContext *c);

@@ -42,7 +42,8 @@ static AlgorithmCost direct_cost(const Layer *l)
 {
     double        pixels = (double)(l->images * l->rows * l->columns), taps = (double)l->taps;
     AlgorithmCost c = {.weight_bytes = taps * (double)(l->ic * l->oc * l->weight_bytes)};
-    c.sums = vector_sums(l, pixels * taps) / DIRECT_SHARE;
+    c.peak = vector_sums(l, pixels * taps);
+    c.sums = c.peak / DIRECT_SHARE;
     c.stream = c.weight_bytes / l->bytes_per_cycle;
     c.cycles = overlapped(c.sums, c.stream);
     return c;
@@ -63,7 +64,8 @@ static AlgorithmCost winograd_cost(const Layer *l, int64_t m)
     AlgorithmCost c = {.algorithm = WINOGRAD, .tile = (int)m};
     c.weight_bytes = (double)(positions * l->ic * l->oc) * 4;
     c.added_bytes = (double)((positions - l->taps) * l->ic * l->oc) * 4;
-    c.sums = vector_sums(l, tiles * (double)positions) / PRODUCTS_SHARE;
+    c.peak = vector_sums(l, tiles * (double)positions);
+    c.sums = c.peak / PRODUCTS_SHARE;
     c.stream = c.weight_bytes / l->bytes_per_cycle;
     c.transforms = tiles * (double)(l->ic / l->lanes) * transform_cycles(edge, edge) +
                    tiles * (double)(l->oc / l->lanes) * transform_cycles(edge, m);

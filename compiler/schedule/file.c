@@ -143,6 +143,18 @@ int schedule_winograd(const ScheduleFile *f, const char *node, Span *where)
     return o->given.winograd;
 }
 
+const char *schedule_given(const ScheduleFile *f, const char *node, Arena *a)
+{
+    Override *o = find(f, node);
+    Text      t = text_new(a);
+    text_add(&t, "");
+    for (size_t i = 0; o && i < COUNT_OF(members); i++)
+        if (*member_of(&o->given, i) >= 0)
+            text_printf(&t, "%s%s %d", t.len ? ", " : "", members[i].name,
+                        *member_of(&o->given, i));
+    return t.data;
+}
+
 void schedule_check_used(ScheduleFile *f, Diag *d)
 {
     for (size_t i = 0; i < f->n; i++)

@@ -29,7 +29,8 @@ typedef struct AlgorithmCost {
     Algorithm   algorithm;
     int         tile;         /* of outputs, tile x tile (WINOGRAD); 0: direct */
     const char *why_not;      /* not NULL: it does not apply with any tile; all below is 0 */
-    double      sums;         /* cycles: multiply-adds */
+    double      peak;         /* cycles: multiply-adds, two vectors of them a cycle */
+    double      sums;         /* cycles: the same as tiles do them */
     double      stream;       /* cycles: the way of the weights from the cache or memory */
     double      transforms;   /* cycles: of input and output (WINOGRAD) */
     double      cycles;       /* estimated, for all of it */
@@ -89,6 +90,8 @@ bool schedule_override(ScheduleFile *f, const char *node, Schedule *s);
 /* schedule_winograd - the output tile that the file gives `node`, 0 for direct sums, and its place;
  * -1: none. */
 int schedule_winograd(const ScheduleFile *f, const char *node, Span *where);
+/* schedule_given - what the file fixes for `node`, as "winograd 4, tile_m 7"; "": nothing. */
+const char *schedule_given(const ScheduleFile *f, const char *node, Arena *a);
 /* schedule_check_used - an error for each node named in the file that never came up. */
 void schedule_check_used(ScheduleFile *f, Diag *d);
 

@@ -1,0 +1,71 @@
+/* layers.c - what kiln decided for each layer, and what it expects of that: for explain, bench and tune. */
+#include "driver/driver.h"
+
+#include "ops/ops.h"
+
+#include <string.h>
+
+static Layer layer_of(const Compilation *c, const CostContext *costs, const Step *s)
+{
+    const Node *n = node_get(c->graph, s->node);
+    Layer       l = {.node = s->node,
+                     .name = n->name,
+                     .winograd = n->winograd,
+                     .kernel = s->kernel,
+                     .schedule = c->program->kernels[s->kernel]->schedule,
+                     .macs = s->macs,
+                     .weight_bytes = s->weight_bytes};
+    l.n_costs = cost_algorithms(c->graph, s->node, costs, l.costs);
+    l.next = -1;
+    for (int i = 0; i < l.n_costs; i++) {
+        if (l.costs[i].why_not)
+            continue;
+        if (l.costs[i].tile == n->winograd)
+            l.chosen = i;
+        else if (l.next < 0 || l.costs[i].cycles < l.costs[l.next].cycles)
+            l.next = i;
+    }
+    return l;
+}
+
+Layer *model_layers(Compilation *c, const Options *o)
+{
+    PassContext context = model_context(c, o);
+    CostContext costs = cost_context(c->graph, &context);
+    Layer      *layers = arena_array(c->arena, Layer, (size_t)c->program->n_steps + 1);
+    for (int i = 0; i < c->program->n_steps; i++)
+        layers[i] = layer_of(c, &costs, &c->program->steps[i]);
+    return layers;
+}
+
+const char *layer_algorithm(Arena *a, const Layer *l, int cost)
+{
+    int tile = l->n_costs ? l->costs[cost].tile : 0;
+    if (!l->n_costs)
+        return "";
+    if (l->costs[cost].why_not)
+        return "winograd";
+    return tile ? arena_printf(a, "winograd %dx%d", tile, tile) : "direct";
+}
+
+const char *layer_tile(Arena *a, const Layer *l)
+{
+    return l->macs ? arena_printf(a, "%dx%d", l->schedule.tile_m, l->schedule.tile_n) : "";
+}
+
+int layer_tiles(Compilation *c, const Options *o, NodeId n, TileCost *out, TileCost *chosen)
+{
+    Arena      *a = arena_new();
+    EmitOptions e;
+    model_emit_options(c, o, "", &e);
+    Kernel *k = program_lower(c->graph, n, &e, a);
+    for (int i = 0; strcmp(kernel_passes[i].name, "schedule") != 0; i++)
+        if (kernel_pass_runs(i, e.disabled, e.n_disabled))
+            kernel_passes[i].run(k);
+    int count = schedule_tiles(k, out);
+    kpass_schedule(k);
+    if (count)
+        schedule_tile_cost(k, k->schedule.tile_m, k->schedule.tile_n, chosen);
+    arena_free(a);
+    return count;
+}
