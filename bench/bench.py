@@ -33,11 +33,12 @@ class Results:
     def __init__(self, path):
         self.path, self.found = path, {}
         if path and os.path.exists(path):
-            with open(path) as f:
-                for line in f:
-                    if line.endswith("\n"):  # the last line of an interrupted run may be cut
-                        entry = json.loads(line)
-                        self.found[entry["name"]] = entry["record"]
+            with open(path, "rb+") as f:
+                text = f.read()
+                f.truncate(text.rfind(b"\n") + 1)  # the last line of an interrupted run may be cut
+            for line in text.splitlines()[:text.count(b"\n")]:
+                entry = json.loads(line)
+                self.found[entry["name"]] = entry["record"]
 
     def forget(self):
         self.found = {}
@@ -70,7 +71,7 @@ def measure_network(folder, name, say):
     shutil.rmtree(place, ignore_errors=True)
     try:
         files, record = measure.network(place, name, say)
-        return {**record, "compile": compilers.network(files, say)}
+        return {**record, "compile": compilers.network(files, say), "commit": machine.commit()}
     finally:
         shutil.rmtree(place, ignore_errors=True)
         say("")

@@ -83,6 +83,11 @@ def cache(name):
     return int(value) if value.isdigit() else 0
 
 
+def commit():
+    """Of the sources kiln was made from, where they are in git."""
+    return first_line(["git", "describe", "--always", "--dirty"]) or "not in git"
+
+
 def description(ort_folder):
     """What the page says of the machine and of versions."""
     with open(os.path.join(ort_folder, "package.json")) as f:
@@ -93,7 +98,6 @@ def description(ort_folder):
         "cpu": cpu_name(), "processors": len(PROCESSORS), "memory": memory,
         "caches": [cache(f"LEVEL{name}_SIZE") for name in ("1_DCACHE", "2_CACHE", "3_CACHE")],
         "system": f"{platform.system()} {platform.release()}", "date": datetime.date.today().isoformat(),
-        "kiln": first_line([KILN, "--version"]), "commit": first_line(["git", "rev-parse", "--short", "HEAD"]),
-        "cc": first_line(["cc", "--version"]), "ort": ort, "torch": torch.__version__,
+        "kiln": first_line([KILN, "--version"]), "cc": first_line(["cc", "--version"]), "ort": ort, "torch": torch.__version__,
         "flags": os.environ.get("KILN_FLAGS", ""),
     }

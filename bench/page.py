@@ -28,15 +28,23 @@ def limits(machine):
 sums reach 100 % of the peak at most; Winograd's method needs fewer products and can pass it.{one_by_one}"""
 
 
-def about(machine):
+def commits(records):
+    """Which kiln was measured; networks can have been measured again with a later one."""
+    found = {}
+    for name, r in records.items():
+        found.setdefault(r["commit"], []).append(tables.TITLES[name])
+    first, *others = sorted(found, key=lambda c: -len(found[c]))
+    return first + "".join(f"; {c}: {', '.join(found[c])}" for c in others)
+
+
+def about(machine, records):
     shown = [f"{size(n)} of {name}" for n, name in zip(machine["caches"], ("L1", "L2", "L3")) if n]
-    commit = f" ({machine['commit']})" if machine["commit"] else ""
     flags = f", `{machine['flags']}`" if machine["flags"] else ""
     return f"""| | |
 |---|---|
 | machine | {machine['cpu']}, {machine['processors']} processors, {machine['memory']:.0f} GiB; {', '.join(shown)} |
 | system | {machine['system']}; {machine['cc']} |
-| kiln | {machine['kiln']}{commit}{flags} |
+| kiln | {machine['kiln']}, {commits(records)}{flags} |
 | ONNX Runtime | {machine['ort']}, the library of npm's onnxruntime-node |
 | PyTorch | {machine['torch']}, Debian's python3-torch |
 | date | {machine['date']} |"""
@@ -69,7 +77,7 @@ def page(machine, records):
 
 `make bench` measures all of this page on the machine it runs on and writes it. It takes about 25 minutes.
 
-{about(machine)}
+{about(machine, records)}
 
 The networks have random weights, seeded, and batch-norm statistics as after training. torch exports each to ONNX,
 and kiln and ONNX Runtime read the same file. fp32, batch 1, input 3x224x224 unless the name says otherwise
@@ -152,7 +160,7 @@ def printed(machine, records):
     if tables.has_two_threads(records):
         parts.append(tables.two_threads(records))
     parts += [tables.errors(records), tables.batches(records), tables.starts(records), tables.compilers(records)]
-    return "\n\n".join([about(machine), limits(machine), *(tables.text(t) for t in parts if t[1])])
+    return "\n\n".join([about(machine, records), limits(machine), *(tables.text(t) for t in parts if t[1])])
 
 
 def write(machine, records):
