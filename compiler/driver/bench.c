@@ -106,7 +106,7 @@ static bool bench_layers(Compilation *c, const Options *o, const char *program, 
     const char *peak_program = peak_build(c, o);
     double      before, after;
     if (!peak_program || !(before = peak_measure(c, o, peak_program)) ||
-        !time_program(c, o, c->program, program, weights, runs, t) ||
+        !time_program(c, o, program, weights, runs, c->program->n_steps, t) ||
         !(after = peak_measure(c, o, peak_program)))
         return false;
     double peak = before > after ? before : after;
@@ -131,12 +131,12 @@ int command_bench(Compilation *c, const Options *o)
         return diag_status(c->diag);
     int64_t runs = o->runs;
     if (!runs) {
-        if (!time_program(c, o, c->program, program, weights, 1, &t))
+        if (!time_program(c, o, program, weights, 1, 0, &t))
             return diag_status(c->diag);
         runs = choose_runs(o, t.median);
     }
     if (o->layers ? bench_layers(c, o, program, weights, runs, &t)
-                  : time_program(c, o, c->program, program, weights, runs, &t))
+                  : time_program(c, o, program, weights, runs, 0, &t))
         print_total(c, o, &t);
     return diag_status(c->diag);
 }

@@ -19,6 +19,7 @@
  *   inspect.c   kiln inspect
  *   layers.c    what was decided for each layer, and what it is estimated to take
  *   explain.c   kiln explain: why
+ *   tuner.h, tune.c, tune_plan.c, tune_state.c   kiln tune
  *   convert.c   kiln convert
  *   targets.c   kiln targets
  *   npy.c       .npy files
@@ -117,6 +118,7 @@ int command_verify(Compilation *c, const Options *o);
 int command_bench(Compilation *c, const Options *o);
 int command_inspect(Compilation *c, const Options *o);
 int command_explain(Compilation *c, const Options *o);
+int command_tune(Compilation *c, const Options *o);
 int command_convert(Compilation *c, const Options *o);
 int command_targets(Compilation *c, const Options *o);
 
@@ -281,10 +283,11 @@ typedef struct Times {
     size_t  n_layers;
 } Times;
 
-/* time_program - `program` built from `p`, over `runs` runs behind one that warms up; `weights`: its
- * file, NULL where it needs none. False: reported. */
-bool time_program(Compilation *c, const Options *o, const Program *p, const char *program,
-                  const char *weights, int64_t runs, Times *t);
+/* time_program - over `runs` runs behind one that warms up; `weights`: its file, NULL where it needs
+ * none; n_layers: the steps of a program with --profile whose times are wanted, 0: none. False:
+ * reported. */
+bool time_program(Compilation *c, const Options *o, const char *program, const char *weights,
+                  int64_t runs, int n_layers, Times *t);
 double median(double *values, size_t n); /* sorts them; n > 0 */
 /* peak_build - the path of a program that measures the peak; NULL: reported. */
 const char *peak_build(Compilation *c, const Options *o);
@@ -332,5 +335,8 @@ void progress(const char *what, int64_t done, int64_t total);
 /* progress_wait - the same where nobody knows how long it will be: the seconds so far. */
 void progress_wait(const char *what);
 void progress_end(void);
+/* progress_task - from now on this stands on the line in place of what is done in detail, until NULL ends
+ * it. */
+void progress_task(const char *task);
 
 #endif

@@ -101,7 +101,10 @@ static const char *out_missing(const Options *o)
 {
     static const struct {
         const char *command, *option;
-    } needs[] = {{"build", "-o PROGRAM"}, {"run", "--out DIR"}, {"convert", "-o OUT.json"}};
+    } needs[] = {{"build", "-o PROGRAM"},
+                 {"run", "--out DIR"},
+                 {"convert", "-o OUT.json"},
+                 {"tune", "-o OUT.json"}};
     for (size_t i = 0; i < COUNT_OF(needs) && !o->out; i++)
         if (!strcmp(o->command, needs[i].command))
             return needs[i].option;

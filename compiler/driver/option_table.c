@@ -10,11 +10,12 @@ enum {
     BENCH = 16,
     INSPECT = 32,
     EXPLAIN = 64,
-    CONVERT = 128,
-    TARGETS = 256
+    TUNE = 128,
+    CONVERT = 256,
+    TARGETS = 512
 };
 #define EMITTING (COMPILE | BUILD | VERIFY | BENCH | EXPLAIN)
-#define READING  (EMITTING | RUN | INSPECT | CONVERT)
+#define READING  (EMITTING | RUN | INSPECT | TUNE | CONVERT)
 #define ANY      (READING | TARGETS)
 
 const Command commands[] = {
@@ -49,6 +50,11 @@ const Command commands[] = {
      "One row a layer: the algorithm, the register tile, its estimated cycles, the next best algorithm\n"
      "and its. With NODE, all algorithms, their cycles by parts, and why others do not apply.",
      command_explain},
+    {"tune", "MODEL -o OUT.json", "find a schedule by building and timing",
+     "Tries algorithms, then register tiles, on all layers at once, in turns with the default, and writes\n"
+     "what is faster as a schedule file for --schedule. Weights are in a file meanwhile. Interrupted, it\n"
+     "leaves OUT.json.partial, from which the same command goes on. --seconds is for each round.",
+     command_tune},
     {"convert", "MODEL -o OUT.json", "any model as kiln JSON and safetensors",
      "Writes OUT.json and OUT.safetensors. Compiling them gives the same bytes of C as compiling MODEL.",
      command_convert},
@@ -67,27 +73,27 @@ static const char *const fp_modes[] = {"strict", "exact", NULL};
 #define AT(member) offsetof(Options, member)
 
 const OptionSpec option_specs[] = {
-    {"output", 'o', "FILE", COMPILE | BUILD | CONVERT, OPT_TEXT, AT(out), 0, 0, NULL, false,
+    {"output", 'o', "FILE", COMPILE | BUILD | TUNE | CONVERT, OPT_TEXT, AT(out), 0, 0, NULL, false,
      "where to write"},
     {"in", 0, "NAME=FILE.npy", RUN, OPT_INPUT, AT(inputs), 0, 0, NULL, false,
      "contents of an input; once for each"},
     {"out", 0, "DIR", RUN, OPT_TEXT, AT(out), 0, 0, NULL, false,
      "folder for NAME.npy of each output"},
-    {"target", 0, "NAME", EMITTING | INSPECT, OPT_TARGET, AT(target), 0, 0, NULL, true,
+    {"target", 0, "NAME", EMITTING | INSPECT | TUNE, OPT_TARGET, AT(target), 0, 0, NULL, true,
      "the machine to make code for (default native; `kiln targets` lists them)"},
     {"board", 0, "NAME", BUILD, OPT_TEXT, AT(board), 0, 0, NULL, true,
      "make a bare-metal image for a microcontroller board"},
-    {"threads", 0, "N", EMITTING, OPT_INT, AT(threads), 1, 256, NULL, true,
+    {"threads", 0, "N", EMITTING | TUNE, OPT_INT, AT(threads), 1, 256, NULL, true,
      "code for up to N threads (default: one, and no thread code)"},
     {"weights", 0, "FORM", EMITTING, OPT_CHOICE, AT(weights), 0, 0, weight_forms, true,
      "inline (default), file: loaded at start, or asm: drawn in by .incbin"},
-    {"store", 0, "TYPE", EMITTING | INSPECT, OPT_CHOICE, AT(store), 0, 0, stores, true,
+    {"store", 0, "TYPE", EMITTING | INSPECT | TUNE, OPT_CHOICE, AT(store), 0, 0, stores, true,
      "keep weights in f32 (default), f16 or bf16; widened when they are read"},
-    {"pack", 0, "WHEN", EMITTING | INSPECT, OPT_WORD, AT(pack), 0, 0, packs, true,
+    {"pack", 0, "WHEN", EMITTING | INSPECT | TUNE, OPT_WORD, AT(pack), 0, 0, packs, true,
      "lay weights out at build, or at start, by NAME_init (default: what keeps OUT.c small)"},
     {"arena", 0, "FORM", EMITTING, OPT_CHOICE_BOOL, AT(arena_by_caller), 0, 0, arena_forms, true,
      "static (default), or caller: memory is passed in"},
-    {"fp", 0, "MODE", EMITTING, OPT_CHOICE, AT(fp), 0, 0, fp_modes, true,
+    {"fp", 0, "MODE", EMITTING | TUNE, OPT_CHOICE, AT(fp), 0, 0, fp_modes, true,
      "strict (default), or exact: the same bits on every target"},
     {"name", 0, "IDENT", EMITTING, OPT_NAME, AT(name), 0, 0, NULL, true,
      "prefix of emitted symbols (default: the model's name)"},
@@ -105,14 +111,14 @@ const OptionSpec option_specs[] = {
      "c (default), graph, loops or dot"},
     {"passes", 0, "A,B", EMITTING | INSPECT, OPT_TEXT, AT(passes.only), 0, 0, NULL, true,
      "run just these graph passes"},
-    {"disable-pass", 0, "PASS", EMITTING | INSPECT, OPT_DISABLE, AT(passes.disabled), 0, 0, NULL,
-     true, "leave out a graph or kernel pass; may be repeated"},
+    {"disable-pass", 0, "PASS", EMITTING | INSPECT | TUNE, OPT_DISABLE, AT(passes.disabled), 0, 0,
+     NULL, true, "leave out a graph or kernel pass; may be repeated"},
     {"print-after", 0, "PASS", EMITTING | INSPECT, OPT_TEXT, AT(passes.print_after), 0, 0, NULL,
      false, "print what a pass made (or \"all\") to standard error"},
     {"runs", 0, "N", VERIFY | BENCH, OPT_INT, AT(runs), 1, 1000000, NULL, false,
      "verify: inputs tried (default 1); bench: runs timed"},
-    {"seconds", 0, "S", BENCH, OPT_SECONDS, AT(seconds), 0, 3600, NULL, false,
-     "time for about this long (default 2)"},
+    {"seconds", 0, "S", BENCH | TUNE, OPT_SECONDS, AT(seconds), 0, 3600, NULL, false,
+     "time for about this long (default 2; tune: 3, each round)"},
     {"layers", 0, NULL, BENCH, OPT_FLAG, AT(layers), 0, 0, NULL, false,
      "the time of each layer too"},
     {"seed", 0, "N", VERIFY | BENCH, OPT_INT, AT(seed), 0, INT32_MAX, NULL, false,

@@ -7,6 +7,7 @@
 /* The line on the terminal belongs to the process, so its state does too. */
 static double started, last;
 static bool   shown;
+static char   task[128];
 
 static double now(void)
 {
@@ -45,14 +46,22 @@ void progress_wait(const char *what)
     double t = now();
     if (!is_due(t))
         return;
-    fprintf(stderr, "\r%-20s %.0f s", what, t - started);
+    fprintf(stderr, "\r%-20s %.0f s\033[K", *task ? task : what, t - started);
     fflush(stderr);
 }
 
 void progress_end(void)
 {
+    if (*task)
+        return;
     if (shown)
         fputs("\r\033[K", stderr);
     started = 0;
     shown = false;
+}
+
+void progress_task(const char *text)
+{
+    snprintf(task, sizeof task, "%s", text ? text : "");
+    progress_end();
 }

@@ -50,8 +50,8 @@ static void take_output(Arena *a, Times *t, char *text)
     }
 }
 
-bool time_program(Compilation *c, const Options *o, const Program *p, const char *program,
-                  const char *weights, int64_t runs, Times *t)
+bool time_program(Compilation *c, const Options *o, const char *program, const char *weights,
+                  int64_t runs, int n_layers, Times *t)
 {
     const char *argv[24];
     int         n = build_runner(c, o, program, argv), status;
@@ -60,7 +60,7 @@ bool time_program(Compilation *c, const Options *o, const Program *p, const char
         return false;
     argv[n++] = "--bench";
     argv[n++] = arena_printf(c->arena, "%lld", (long long)runs);
-    if (p->options.profile)
+    if (n_layers)
         argv[n++] = "--layers";
     if (weights) {
         argv[n++] = "--weights";
@@ -72,7 +72,7 @@ bool time_program(Compilation *c, const Options *o, const Program *p, const char
         return false;
     if (status == 0 && out.data)
         take_output(c->arena, t, out.data);
-    if (!t->n || (p->options.profile && t->n_layers != (size_t)p->n_steps)) {
+    if (!t->n || t->n_layers != (size_t)n_layers) {
         diag_error(c->diag, (Span){0}, "the built program failed with status %d: %s", status,
                    err.data ? err.data : "");
         return false;

@@ -1,0 +1,378 @@
+/* tune.c - kiln tune: schedules found by building and timing. */
+#include "driver/tuner.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A choice has to gain that much to be kept: less is within what two runs of the same code differ. */
+#define WORTH_KEEPING 0.98
+
+enum { TURNS = 9, LEAST_RUNS = 3, MOST_RUNS = 20000 };
+
+/* A program that was built: its files, and the distinct layer of each of its steps. */
+typedef struct Built {
+    const char *program, *weights;
+    int        *layer; /* -1: none */
+    int         n_steps;
+} Built;
+
+/* ---- building ---------------------------------------------------------------------------- */
+
+/* drop_refused - layers whose layouts do not allow the algorithm stay as kiln has them; true: some. */
+static bool drop_refused(Tune *t, const Graph *g)
+{
+    bool any = false;
+    for (NodeId n = graph_first(g); n; n = graph_next(g, n)) {
+        int i = plan_layer(t, node_get(g, n)->name);
+        if (i < 0 || t->layers[i].now.winograd < 0 ||
+            t->layers[i].now.winograd == node_get(g, n)->winograd)
+            continue;
+        t->layers[i].now = (Choice){-1, 0, 0};
+        any = true;
+    }
+    return any;
+}
+
+/* compile_now - the model with the schedules of `now`, in memory of its own. */
+static bool compile_now(Tune *t, Compilation *c)
+{
+    bool ok;
+    do {
+        arena_free(c->arena);
+        *c = (Compilation){.arena = arena_new()};
+        c->diag = diag_new(c->arena);
+        Text text = plan_text(t, c->arena);
+        c->schedules =
+            schedule_parse(c->arena, c->diag, (Source){"(schedule)", text.data, text.len});
+        ok = c->schedules && model_read(c, t->o) && model_passes(c, t->o);
+    } while (ok && drop_refused(t, c->graph));
+    return ok && model_program(c, t->o);
+}
+
+/* keep_files - program and weights under names of their own, for the next build takes theirs. */
+static bool keep_files(Tune *t, Compilation *c, const char *tag, Built *b)
+{
+    const char *weights = temp_file(t->arena, "model.weights.bin");
+    b->weights = temp_file(t->arena, arena_printf(t->arena, "%s.weights.bin", tag));
+    if (weights_held(c->program, &c->program->options) == HELD_NONE)
+        b->weights = NULL;
+    else if (rename(weights, b->weights)) {
+        diag_system(c->diag, "cannot rename '%s'", weights);
+        return false;
+    }
+    return true;
+}
+
+/* finish - the compiled program built. */
+static bool finish(Tune *t, Compilation *c, const char *tag, Built *b)
+{
+    *b = (Built){.program = temp_file(t->arena, tag)};
+    if (!build_program(c, t->o, t->dir, b->program) || !keep_files(t, c, tag, b))
+        return false;
+    b->n_steps = c->program->n_steps;
+    b->layer = arena_array(t->arena, int, (size_t)b->n_steps + 1);
+    for (int i = 0; i < b->n_steps; i++)
+        b->layer[i] = plan_layer(t, node_get(c->graph, c->program->steps[i].node)->name);
+    return true;
+}
+
+/* gave_up - messages of a compilation that is about to be freed; always false. */
+static bool gave_up(Tune *t, Compilation *c)
+{
+    progress_task(NULL);
+    diag_print(c->diag, stderr);
+    t->status = diag_status(c->diag);
+    arena_free(c->arena);
+    return false;
+}
+
+/* build - the model with the schedules of `now`. */
+static bool build(Tune *t, const char *tag, Built *b)
+{
+    Compilation c = {0};
+    if (!compile_now(t, &c) || !finish(t, &c, tag, b))
+        return gave_up(t, &c);
+    arena_free(c.arena);
+    return true;
+}
+
+/* ---- timing ------------------------------------------------------------------------------ */
+
+/* layer_times - milliseconds of each distinct layer, and of the whole. */
+static bool layer_times(Tune *t, const Built *b, int64_t runs, double *layers, double *whole)
+{
+    Times       times;
+    Compilation c = {.arena = arena_new()};
+    c.diag = t->diag;
+    bool ok = time_program(&c, t->o, b->program, b->weights, runs, b->n_steps, &times);
+    memset(layers, 0, (size_t)t->n_layers * sizeof *layers);
+    for (int i = 0; ok && i < b->n_steps; i++)
+        if (b->layer[i] >= 0)
+            layers[b->layer[i]] += times.layers[i];
+    *whole = ok ? times.median : 0;
+    arena_free(c.arena);
+    return ok;
+}
+
+static int64_t runs_for(const Tune *t, double ms)
+{
+    double seconds = t->o->seconds > 0 ? t->o->seconds : 3;
+    double runs = seconds * 1000 / (2 * TURNS) / (ms > 1e-6 ? ms : 1e-6);
+    return runs < LEAST_RUNS ? LEAST_RUNS : runs > MOST_RUNS ? MOST_RUNS : (int64_t)runs;
+}
+
+/* compare - in turns; ratios of b's times to a's into `r`. */
+static bool compare(Tune *t, const Built *a, const Built *b, Round *r)
+{
+    Arena  *scratch = arena_new();
+    size_t  n = (size_t)t->n_layers;
+    double *ratios = arena_array(scratch, double, (n + 1) * TURNS);
+    double *in_a = arena_array(scratch, double, n + 1), *in_b = arena_array(scratch, double, n + 1);
+    double  whole_a, whole_b;
+    bool    ok = layer_times(t, a, 1, in_a, &whole_a);
+    int64_t runs = ok ? runs_for(t, whole_a) : 0;
+    for (int turn = 0; turn < TURNS && ok; turn++) {
+        ok = layer_times(t, a, runs, in_a, &whole_a) && layer_times(t, b, runs, in_b, &whole_b);
+        for (size_t i = 0; i < n && ok; i++)
+            ratios[i * TURNS + (size_t)turn] = in_a[i] > 0 && in_b[i] > 0 ? in_b[i] / in_a[i] : 1;
+        ratios[n * TURNS + (size_t)turn] = ok && whole_a > 0 ? whole_b / whole_a : 1;
+    }
+    for (size_t i = 0; i < n && ok; i++)
+        r->ratios[i] = median(&ratios[i * TURNS], TURNS);
+    r->whole = ok ? median(&ratios[n * TURNS], TURNS) : 0;
+    arena_free(scratch);
+    return ok;
+}
+
+/* ---- rounds ------------------------------------------------------------------------------ */
+
+static const Choice by_default = {-1, 0, 0};
+
+static bool same_choice(const Choice *a, const Choice *b)
+{
+    return a->winograd == b->winograd && a->tile_m == b->tile_m && a->tile_n == b->tile_n;
+}
+
+static void show_round(const Tune *t)
+{
+    double best = 1;
+    for (size_t i = 0; i < t->at; i++)
+        best = t->rounds[i].whole < best ? t->rounds[i].whole : best;
+    progress_task(arena_printf(t->arena, "%s: round %zu of %d, %d layers, best build %.3f",
+                               t->network, t->at + 1, t->planned, t->n_layers, best));
+}
+
+/* known_round - the round at hand, where an earlier run has it. False: it is of another kind, which is
+ * reported. */
+static bool known_round(Tune *t, RoundKind kind, Round **r)
+{
+    *r = t->at < t->n_rounds ? &t->rounds[t->at] : NULL;
+    if (!*r || (*r)->kind == kind)
+        return true;
+    diag_error(t->diag, (Span){.source = &(Source){.path = t->state}},
+               "round %zu is of another kind; remove the file to begin anew", t->at + 1);
+    return false;
+}
+
+/* run_round - `now` against program `a`, which has the choices of `base`. NULL: reported. */
+static const Round *run_round(Tune *t, RoundKind kind, const Built *a)
+{
+    Round *known, r = {.kind = kind};
+    Built  b;
+    if (!known_round(t, kind, &known))
+        return NULL;
+    if (!known) {
+        r.ratios = arena_array(t->arena, double, (size_t)t->n_layers + 1);
+        if (!build(t, "program_b", &b) || !compare(t, a, &b, &r))
+            return NULL;
+        for (int i = 0; i < t->n_layers; i++)
+            if (same_choice(&t->layers[i].now, &t->layers[i].base))
+                r.ratios[i] = 0;
+        t->rounds = arena_grow(t->arena, t->rounds, t->n_rounds, &t->cap_rounds, sizeof *t->rounds);
+        t->rounds[t->n_rounds++] = r;
+        if (!state_save(t))
+            return NULL;
+    }
+    return &t->rounds[t->at++];
+}
+
+/* base_program - the one to compare with in the rounds ahead, unless all of them are known. */
+static bool base_program(Tune *t, Compilation *c, size_t rounds, Built *a)
+{
+    if (t->at + rounds <= t->n_rounds)
+        return true;
+    show_round(t);
+    return finish(t, c, "program_a", a);
+}
+
+static bool run_rounds(Tune *t, RoundKind kind, int rounds, const Built *a)
+{
+    Arena  *scratch = arena_new();
+    double *least = arena_array(scratch, double, (size_t)t->n_layers + 1);
+    bool    ok = true;
+    for (int i = 0; i < t->n_layers; i++)
+        least[i] = WORTH_KEEPING;
+    for (int k = 0; k < rounds && ok; k++) {
+        for (int i = 0; i < t->n_layers; i++) {
+            TuneLayer *l = &t->layers[i];
+            l->now = k < l->n_candidates ? l->candidates[k] : l->base;
+        }
+        show_round(t);
+        const Round *r = run_round(t, kind, a);
+        ok = r != NULL;
+        for (int i = 0; i < t->n_layers && ok; i++) {
+            TuneLayer *l = &t->layers[i];
+            if (k >= l->n_candidates || !(r->ratios[i] > 0) || r->ratios[i] > least[i])
+                continue;
+            least[i] = r->ratios[i];
+            l->best = l->candidates[k];
+        }
+    }
+    arena_free(scratch);
+    return ok;
+}
+
+/* phase - each candidate of each layer against what was best before. */
+static bool phase(Tune *t, RoundKind kind, void (*plan)(Tune *t, Compilation *c))
+{
+    Compilation c = {0};
+    Built       a = {0};
+    for (int i = 0; i < t->n_layers; i++)
+        t->layers[i].now = t->layers[i].base = t->layers[i].best;
+    if (!compile_now(t, &c))
+        return gave_up(t, &c);
+    plan(t, &c);
+    int rounds = plan_rounds(t);
+    t->planned = (int)t->at + rounds + (kind == ROUND_ALGORITHMS ? MOST_TILES + 1 : 1);
+    if (rounds && !base_program(t, &c, (size_t)rounds, &a))
+        return gave_up(t, &c);
+    arena_free(c.arena);
+    return !rounds || run_rounds(t, kind, rounds, &a);
+}
+
+/* ---- the check --------------------------------------------------------------------------- */
+
+/* drop_losers - layers that gain too little beside the default program; true: some. */
+static bool drop_losers(Tune *t, const Round *r)
+{
+    bool any = false;
+    for (int i = 0; i < t->n_layers; i++) {
+        TuneLayer *l = &t->layers[i];
+        l->ratio = r->ratios[i];
+        if (same_choice(&l->best, &by_default) ||
+            (r->ratios[i] > 0 && r->ratios[i] <= WORTH_KEEPING))
+            continue;
+        l->best = by_default;
+        any = true;
+    }
+    return any;
+}
+
+/* check - the winners all together against the default program. *whole: what the last check found. */
+static bool check(Tune *t, double *whole)
+{
+    enum { CHECKS = 2 };
+    Compilation c = {0};
+    Built       a = {0};
+    bool        any = true;
+    for (int i = 0; i < t->n_layers; i++)
+        t->layers[i].now = t->layers[i].base = by_default;
+    if (!compile_now(t, &c) || !base_program(t, &c, CHECKS, &a))
+        return gave_up(t, &c);
+    arena_free(c.arena);
+    for (int k = 0; k < CHECKS && any; k++) {
+        any = false;
+        for (int i = 0; i < t->n_layers; i++) {
+            t->layers[i].now = t->layers[i].best;
+            any |= !same_choice(&t->layers[i].best, &by_default);
+        }
+        if (!any)
+            break;
+        show_round(t);
+        const Round *r = run_round(t, ROUND_CHECK, &a);
+        if (!r)
+            return false;
+        *whole = r->whole;
+        any = drop_losers(t, r);
+    }
+    for (int i = 0; i < t->n_layers && *whole >= 1; i++)
+        t->layers[i].best = by_default;
+    return true;
+}
+
+/* ---- the command ------------------------------------------------------------------------- */
+
+static void report(const Tune *t, double whole)
+{
+    static const char *const titles[] = {"layer", ">layers", "default", "tuned", ">ratio"};
+    Table                   *table = table_new(t->arena, titles, COUNT_OF(titles));
+    for (int i = 0; i < t->n_layers; i++) {
+        const TuneLayer *l = &t->layers[i];
+        bool             kept = !same_choice(&l->best, &by_default);
+        table_cell(table, "%s", text_printable(t->arena, l->name));
+        table_cell(table, "%d", l->n_nodes);
+        table_cell(table, "%s", l->was);
+        table_cell(table, "%s", kept ? choice_text(t->arena, &l->best) : "-");
+        table_cell(table, kept ? "%.3f" : "-", l->ratio);
+    }
+    table_print(table, stdout);
+    printf("\n%s on %s: %.3f of the default's time\n", t->network, t->o->target->name, whole);
+}
+
+/* model_key - of the graph that is compiled by default, the options and the compiler. */
+static uint64_t model_key(const Tune *t, const Graph *g)
+{
+    Text     text = text_new(t->arena);
+    uint64_t h = 14695981039346656037u; /* FNV-1a */
+    text_printf(&text, "%s\n%s\n%s\n", KILN_VERSION, t->o->how, t->o->cc ? t->o->cc : "");
+    graph_print(g, &text);
+    for (size_t i = 0; i < text.len; i++)
+        h = (h ^ (unsigned char)text.data[i]) * 1099511628211u;
+    return h;
+}
+
+static bool start(Tune *t, const char *out)
+{
+    Compilation c = {0};
+    t->state = arena_printf(t->arena, "%s.partial", out);
+    if (!compile_now(t, &c))
+        return gave_up(t, &c);
+    t->network = arena_strdup(t->arena, text_printable(c.arena, c.graph->name));
+    plan_layers(t, &c);
+    t->key = model_key(t, c.graph);
+    arena_free(c.arena);
+    return state_load(t);
+}
+
+static bool tune(Tune *t, const char *out, double *whole)
+{
+    if (!start(t, out) || !phase(t, ROUND_ALGORITHMS, plan_algorithms) ||
+        !phase(t, ROUND_TILES, plan_tiles) || !check(t, whole))
+        return false;
+    for (int i = 0; i < t->n_layers; i++)
+        t->layers[i].now = t->layers[i].best;
+    return schedule_save(t, out);
+}
+
+int command_tune(Compilation *c, const Options *o)
+{
+    Options with = *o;
+    double  whole = 1;
+    with.profile = with.layers = true;
+    with.weights = WEIGHTS_FILE;
+    Tune t = {.arena = c->arena, .diag = c->diag, .o = &with};
+    if (!target_runs_here(o->target)) {
+        diag_system(c->diag,
+                    "this machine does not run code for target %s itself, so there is nothing "
+                    "to time",
+                    o->target->name);
+        return diag_status(c->diag);
+    }
+    if (!(t.dir = temp_folder(c->arena, c->diag)))
+        return diag_status(c->diag);
+    bool ok = tune(&t, o->out, &whole);
+    progress_task(NULL);
+    if (ok && !o->quiet)
+        report(&t, whole);
+    return t.status ? t.status : diag_status(c->diag);
+}
