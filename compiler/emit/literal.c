@@ -55,21 +55,20 @@ static void put_octal(Literal *l, int c, bool whole)
 }
 
 /* put_char - byte `c`, `next` behind it (-1: nothing). An octal escape ends with its third
- * digit, or before what is no octal digit; two raw question marks could begin a trigraph. */
+ * digit, or before what is no octal digit. A question mark behind another is escaped, whether that
+ * one is or not: `??` could begin a trigraph, which is looked for before escapes are. */
 static void put_char(Literal *l, int c, int next)
 {
     const char *escape = escape_of(c);
-    bool        is_question = false;
     if (escape || (c == '?' && l->after_question)) {
         memcpy(l->text + l->n, escape ? escape : "\\?", 2);
         l->n += 2;
     } else if (c >= 0x20 && c < 0x7f) {
         l->text[l->n++] = (char)c;
-        is_question = c == '?';
     } else {
         put_octal(l, c, next >= '0' && next <= '7');
     }
-    l->after_question = is_question;
+    l->after_question = c == '?';
 }
 
 static void end_piece(Literal *l)

@@ -119,7 +119,7 @@ static void test_names(Arena *a)
 /* Bytes whose escapes depend on each other: octal digits behind octal escapes, question marks. */
 static unsigned char awkward_byte(void)
 {
-    static const char some[] = "0178?\"\\/\n%";
+    static const char some[] = "0178?????\"\\/<'\n%";
     return random_below(2) ? (unsigned char)random_below(256)
                            : (unsigned char)some[random_below(sizeof some)];
 }
