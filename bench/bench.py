@@ -59,10 +59,10 @@ class Results:
 
 
 def progress(label):
-    """Says what is being done, on a terminal; elsewhere nothing."""
+    """Says what is being done, on a terminal; elsewhere nothing. Empty text takes the line away."""
     def say(text):
         if sys.stderr.isatty():
-            print(f"\r\033[K{label}: {text}", end="", file=sys.stderr, flush=True)
+            print("\r\033[K" + (f"{label}: {text}" if text else ""), end="", file=sys.stderr, flush=True)
     return say
 
 

@@ -41,7 +41,8 @@ print(json.dumps(spent))
 
 def spent(command, count=1, threads=1):
     """[(seconds, seconds of processor time, MB of the largest process)] of `count` runs."""
-    return json.loads(run([*pinned(threads), sys.executable, "-S", "-c", SPENT, str(count), *command]))
+    said = run([*pinned(threads), sys.executable, "-S", "-c", SPENT, str(count), *command])
+    return json.loads(said.splitlines()[-1])  # warnings come first
 
 
 def limits(folder):

@@ -3,6 +3,7 @@ times(untimed, timed) makes that many runs and gives the milliseconds of the tim
 import os
 import subprocess
 import sys
+from contextlib import closing
 
 import numpy as np
 
@@ -21,11 +22,15 @@ class Resident:
     def __init__(self, command, files, threads):
         self.process = subprocess.Popen(machine.pinned(threads) + command, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, text=True)
-        words = self.process.stdout.readline().split()
-        if words[:1] != ["ready"]:
-            raise RuntimeError("this does not start: " + " ".join(command))
-        self.said = [float(w) for w in words[1:]]
-        self.error = files.error(np.fromfile(files.output, np.float32))
+        try:
+            words = self.process.stdout.readline().split()
+            if words[:1] != ["ready"]:
+                raise RuntimeError("this does not start: " + " ".join(command))
+            self.said = [float(w) for w in words[1:]]
+            self.error = files.error(np.fromfile(files.output, np.float32))
+        except BaseException:
+            self.close()
+            raise
 
     def times(self, untimed, timed):
         self.process.stdin.write(f"{untimed} {timed}\n")
@@ -91,15 +96,18 @@ class Kiln:
         pass
 
 
-def contestants(files, threads):
-    """{name: started}: everything that takes turns on one network with that many threads."""
-    found = {"kiln": Kiln(files, files.programs[threads], threads)}
+def contestants(files, threads, running):
+    """{name: started}: everything that takes turns on one network with that many threads. They end with `running`,
+    an ExitStack."""
+    def start(kind, *options):
+        return running.enter_context(closing(kind(files, *options)))
+    found = {"kiln": start(Kiln, files.programs[threads], threads)}
     if threads == 1 and files.inline:
-        found["kiln inline"] = Kiln(files, files.inline, 1)
-    found["ort"] = OnnxRuntime(files, threads)
-    found["ort tuned"] = OnnxRuntime(files, threads, TUNED)
+        found["kiln inline"] = start(Kiln, files.inline, 1)
+    found["ort"] = start(OnnxRuntime, threads)
+    found["ort tuned"] = start(OnnxRuntime, threads, TUNED)
     if threads > 1:
-        found["ort parallel"] = OnnxRuntime(files, threads, PARALLEL)
-    found["torch"] = Torch(files, threads, "plain")
-    found["torch channels_last"] = Torch(files, threads, "channels_last")
+        found["ort parallel"] = start(OnnxRuntime, threads, PARALLEL)
+    found["torch"] = start(Torch, threads, "plain")
+    found["torch channels_last"] = start(Torch, threads, "channels_last")
     return found
