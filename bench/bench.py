@@ -15,6 +15,7 @@ import json
 import os
 import shutil
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests", "differential"))
 import compilers  # noqa: E402
@@ -67,11 +68,12 @@ def progress(label):
 
 
 def measure_network(folder, name, say):
-    place = os.path.join(folder, "nets", name)
+    place, start = os.path.join(folder, "nets", name), time.monotonic()
     shutil.rmtree(place, ignore_errors=True)
     try:
         files, record = measure.network(place, name, say)
-        return {**record, "compile": compilers.network(files, say), "commit": machine.commit()}
+        record.update(compile=compilers.network(files, say), commit=machine.commit())
+        return {**record, "seconds": time.monotonic() - start}
     finally:
         shutil.rmtree(place, ignore_errors=True)
         say("")
@@ -88,7 +90,7 @@ def measure_all(folder, names, results):
     for i, name in enumerate(names):
         try:
             record = measure_network(folder, name, progress(f"{i + 1} of {len(names)}, {name}"))
-        except RuntimeError as problem:
+        except (RuntimeError, OSError) as problem:
             failed += 1
             print(f"{name}: FAILED: {problem}", file=sys.stderr)
             continue

@@ -62,6 +62,10 @@ def standing(records, threads):
             + (f" (not on {', '.join(behind)})" if behind else "") + ".")
 
 
+def minutes(records):
+    return round(sum(r["seconds"] for r in records.values()) / 60)
+
+
 def two_threads(records):
     if not tables.has_two_threads(records):
         return "Not measured: there is one processor.\n"
@@ -75,7 +79,7 @@ def page(machine, records):
     mean = tables.geometric_mean([tables.ratio(r, "1") for r in records.values()])
     return f"""# Performance
 
-`make bench` measures all of this page on the machine it runs on and writes it. It takes about 25 minutes.
+`make bench` measures all of this page on the machine it runs on and writes it. Here it took {minutes(records)} minutes.
 
 {about(machine, records)}
 
@@ -146,7 +150,8 @@ C asks for: its time and the memory of its largest process.
 def readme_block(machine, records):
     return f"""One thread, batch 1, fp32, {machine['cpu']}, against ONNX Runtime {machine['ort']} and PyTorch {machine['torch']}, medians of runs in turns.
 [docs/performance.md](docs/performance.md) has two threads, errors, batches, memory, what compiling costs, and how it was measured;
-`make bench` does it again, on any machine, in about 25 minutes. `make bench NETWORKS="nin lenet5"` only prints the tables of these.
+`make bench` does it again, on any machine, in about {minutes(records)} minutes; `make bench NETWORKS="nin lenet5"` only prints the tables of
+these two.
 
 {tables.text(tables.overview(records))}
 

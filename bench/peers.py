@@ -35,7 +35,10 @@ class Resident:
     def times(self, untimed, timed):
         self.process.stdin.write(f"{untimed} {timed}\n")
         self.process.stdin.flush()
-        return [float(t) for t in self.process.stdout.readline().split()]
+        found = [float(t) for t in self.process.stdout.readline().split()]
+        if len(found) != timed:
+            raise RuntimeError("this stopped: " + " ".join(self.process.args))
+        return found
 
     def close(self):
         self.process.stdin.close()
