@@ -70,7 +70,8 @@ typedef struct Arguments {
 void runs_files(const Arguments *a);
 /* runs_time - print the times of a->bench runs. */
 void runs_time(const Arguments *a);
-/* runs_print_layers - the mean time of each step so far, a line each. */
+/* runs_print_layers - the time of each step so far, a line each: the median of the runs timed, else the
+ * mean. */
 void runs_print_layers(void);
 
 /* ---- files.c ---------------------------------------------------------------------------- */

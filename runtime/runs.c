@@ -147,14 +147,54 @@ static void print_safely(const char *text)
     }
 }
 
+/* The time of each step in the last runs, in ns: a median leaves out what the machine did besides. */
+enum { KEPT = 1024 };
+static uint64_t *laps, *seen; /* [step][KEPT]; [step], its ns so far */
+static long      n_laps;
+
+static void start_laps(void)
+{
+    size_t n = (size_t)MODEL->n_steps;
+    laps = program_alloc((n * KEPT + 1) * sizeof *laps);
+    seen = program_alloc((n + 1) * sizeof *seen);
+    for (int i = 0; i < MODEL->n_steps; i++)
+        MODEL->steps[i].ns = MODEL->steps[i].calls = 0;
+}
+
+static void keep_laps(void)
+{
+    for (int i = 0; i < MODEL->n_steps; i++) {
+        laps[i * KEPT + n_laps % KEPT] = MODEL->steps[i].ns - seen[i];
+        seen[i] = MODEL->steps[i].ns;
+    }
+    n_laps++;
+}
+
+static int by_size(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* step_ns - the median of what was kept, or the mean of all calls. */
+static double step_ns(int i)
+{
+    const kiln_step *s = &MODEL->steps[i];
+    size_t           n = (size_t)(n_laps < KEPT ? n_laps : KEPT);
+    if (!n)
+        return s->calls ? (double)s->ns / (double)s->calls : 0;
+    uint64_t *own = &laps[i * KEPT];
+    qsort(own, n, sizeof *own, by_size);
+    return (double)(own[(n - 1) / 2] + own[n / 2]) / 2;
+}
+
 void runs_print_layers(void)
 {
     for (int i = 0; i < MODEL->n_steps; i++) {
         const kiln_step *s = &MODEL->steps[i];
         printf("layer\t");
         print_safely(s->name);
-        printf("\t%s\t%llu\t%.6f\n", s->kernel, (unsigned long long)s->macs,
-               s->calls ? (double)s->ns / (double)s->calls * 1e-6 : 0.0);
+        printf("\t%s\t%llu\t%.6f\n", s->kernel, (unsigned long long)s->macs, step_ns(i) * 1e-6);
     }
 }
 
@@ -172,11 +212,11 @@ void runs_time(const Arguments *a)
         in_read(&f, &MODEL->inputs[i], b.in[i]);
     }
     infer(&b); /* pages and caches warm up */
-    for (int i = 0; i < MODEL->n_steps; i++)
-        MODEL->steps[i].ns = MODEL->steps[i].calls = 0;
+    start_laps();
     for (long i = 0; i < a->bench; i++) {
         uint64_t start = kiln_clock();
         infer(&b);
         printf("%.6f\n", (double)(kiln_clock() - start) * 1e-6);
+        keep_laps();
     }
 }

@@ -69,7 +69,7 @@ static void add_figures(Table *t, const Options *o, const Row *r, double all_ms,
 
 static void print_layers(Compilation *c, const Options *o, const Times *times, double peak)
 {
-    static const char *const titles[] = {"layer",  "kernel", "algorithm", "tile",  ">mean ms",
+    static const char *const titles[] = {"layer",  "kernel", "algorithm", "tile",  ">median ms",
                                          ">share", ">GF/s",  ">of peak",  ">GB/s", ">predicted"};
     Table                   *t = table_new(c->arena, titles, COUNT_OF(titles));
     const Layer             *layers = model_layers(c, o);

@@ -197,9 +197,6 @@ bool build_small(Compilation *c, const Options *o, const char *source, const Tex
     Words cc = {.arena = c->arena};
     add_words(&cc, compiler_of(o, NULL));
     add_words(&cc, o->target->c_flags);
-    /* What the target does one at a time is measured one at a time. */
-    if (o->target->lanes == 1)
-        add_words(&cc, "-fno-tree-vectorize -fno-tree-slp-vectorize");
     add_word(&cc, "-o");
     add_word(&cc, program);
     add_word(&cc, source);

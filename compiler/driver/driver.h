@@ -279,7 +279,7 @@ typedef struct Times {
     double *ms; /* of each run, ascending */
     size_t  n;
     double  median;
-    double *layers; /* the mean of each step, where the program has --profile */
+    double *layers; /* the median of each step, where the program has --profile */
     size_t  n_layers;
 } Times;
 

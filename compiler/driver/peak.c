@@ -40,7 +40,8 @@ static const char *splat(Arena *a, const Target *t, const char *number)
 }
 
 /* The sums converge to 1: no number is ever subnormal. */
-static const char head[] = "#include <pthread.h>\n"
+static const char head[] = "#define _POSIX_C_SOURCE 200809L\n"
+                           "#include <pthread.h>\n"
                            "#include <stdint.h>\n"
                            "#include <stdio.h>\n"
                            "#include <time.h>\n";

@@ -7,7 +7,7 @@
 /* A choice has to gain that much to be kept: less is within what two runs of the same code differ. */
 #define WORTH_KEEPING 0.98
 
-enum { TURNS = 9, LEAST_RUNS = 3, MOST_RUNS = 20000 };
+enum { CHECKS = 2, TURNS = 9, LEAST_RUNS = 3, MOST_RUNS = 20000 };
 
 /* A program that was built: its files, and the distinct layer of each of its steps. */
 typedef struct Built {
@@ -243,7 +243,7 @@ static bool phase(Tune *t, RoundKind kind, void (*plan)(Tune *t, Compilation *c)
         return gave_up(t, &c);
     plan(t, &c);
     int rounds = plan_rounds(t);
-    t->planned = (int)t->at + rounds + (kind == ROUND_ALGORITHMS ? MOST_TILES + 1 : 1);
+    t->planned = (int)t->at + rounds + (kind == ROUND_ALGORITHMS ? MOST_TILES : 0) + CHECKS;
     if (rounds && !base_program(t, &c, (size_t)rounds, &a))
         return gave_up(t, &c);
     arena_free(c.arena);
@@ -252,10 +252,9 @@ static bool phase(Tune *t, RoundKind kind, void (*plan)(Tune *t, Compilation *c)
 
 /* ---- the check --------------------------------------------------------------------------- */
 
-/* drop_losers - layers that gain too little beside the default program; true: some. */
-static bool drop_losers(Tune *t, const Round *r)
+/* drop_losers - layers that gain too little beside the default program. */
+static void drop_losers(Tune *t, const Round *r)
 {
-    bool any = false;
     for (int i = 0; i < t->n_layers; i++) {
         TuneLayer *l = &t->layers[i];
         l->ratio = r->ratios[i];
@@ -263,29 +262,27 @@ static bool drop_losers(Tune *t, const Round *r)
             (r->ratios[i] > 0 && r->ratios[i] <= WORTH_KEEPING))
             continue;
         l->best = by_default;
-        any = true;
     }
-    return any;
 }
 
-/* check - the winners all together against the default program. *whole: what the last check found. */
+/* check - the winners all together against the default program, twice: chance picks winners too. *whole:
+ * what the last check found. */
 static bool check(Tune *t, double *whole)
 {
-    enum { CHECKS = 2 };
     Compilation c = {0};
     Built       a = {0};
-    bool        any = true;
     for (int i = 0; i < t->n_layers; i++)
         t->layers[i].now = t->layers[i].base = by_default;
     if (!compile_now(t, &c) || !base_program(t, &c, CHECKS, &a))
         return gave_up(t, &c);
     arena_free(c.arena);
-    for (int k = 0; k < CHECKS && any; k++) {
-        any = false;
+    for (int k = 0; k < CHECKS; k++) {
+        bool any = false;
         for (int i = 0; i < t->n_layers; i++) {
             t->layers[i].now = t->layers[i].best;
             any |= !same_choice(&t->layers[i].best, &by_default);
         }
+        *whole = 1;
         if (!any)
             break;
         show_round(t);
@@ -293,10 +290,11 @@ static bool check(Tune *t, double *whole)
         if (!r)
             return false;
         *whole = r->whole;
-        any = drop_losers(t, r);
+        drop_losers(t, r);
     }
-    for (int i = 0; i < t->n_layers && *whole >= 1; i++)
-        t->layers[i].best = by_default;
+    if (*whole >= 1)
+        for (int i = 0; i < t->n_layers; i++)
+            t->layers[i].best = by_default;
     return true;
 }
 
