@@ -58,7 +58,7 @@ static void add_number(Table *t, const char *fmt, double v)
 /* add_figures - `peak` in multiply-adds a second; estimates count two vectors of them a cycle. */
 static void add_figures(Table *t, const Options *o, const Row *r, double all_ms, double peak)
 {
-    double pair = 2.0 * o->target->lanes;
+    double pair = 2.0 * peak_lanes(o->target);
     table_cell(t, "%.4f", r->ms);
     table_cell(t, "%.1f %%", all_ms > 0 ? 100 * r->ms / all_ms : 0);
     add_number(t, "%.1f", rate(2 * r->macs, r->ms));
@@ -112,7 +112,7 @@ static bool bench_layers(Compilation *c, const Options *o, const char *program, 
     double peak = before > after ? before : after;
     print_layers(c, o, t, peak);
     printf("\npeak: %.1f GF/s before, %.1f after; a cycle of the predictions takes %.3f ns\n\n",
-           2e-9 * before, 2e-9 * after, 2e9 * o->target->lanes / peak);
+           2e-9 * before, 2e-9 * after, 2e9 * peak_lanes(o->target) / peak);
     return true;
 }
 

@@ -289,6 +289,8 @@ typedef struct Times {
 bool time_program(Compilation *c, const Options *o, const char *program, const char *weights,
                   int64_t runs, int n_layers, Times *t);
 double median(double *values, size_t n); /* sorts them; n > 0 */
+/* peak_lanes - of the vectors that the peak is measured with. */
+int peak_lanes(const Target *t);
 /* peak_build - the path of a program that measures the peak; NULL: reported. */
 const char *peak_build(Compilation *c, const Options *o);
 /* peak_measure - multiply-adds a second, of all threads together; 0: reported. */
