@@ -339,7 +339,12 @@ static bool start(Tune *t, const char *out)
     plan_layers(t, &c);
     t->key = model_key(t, c.graph);
     arena_free(c.arena);
-    return state_load(t);
+    if (!state_load(t))
+        return false;
+    if (t->n_rounds && !t->o->quiet)
+        fprintf(stderr, "%s: going on after round %zu\n", t->state, t->n_rounds);
+    /* A folder that cannot be written to is better known now than after a round. */
+    return state_save(t);
 }
 
 static bool tune(Tune *t, const char *out, double *whole)
