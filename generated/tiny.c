@@ -120,8 +120,8 @@ static const float tiny_weights_f32[355] = {
 };
 
 /* stem: conv2d 1x1, 2 -> 4, 8x8
- * 512 multiply-accumulates; schedule: direct, tile 4x4, unroll_k 1
- * tile 4x4: 21 of 32 registers */
+ * 512 multiply-accumulates; schedule: direct, tile 1x4x4, unroll_k 1
+ * tile 1x4x4: 21 of 32 registers */
 static void conv2d_1(const float *restrict x, const float *restrict b, const float *restrict w,
     float *restrict y)
 {
@@ -191,8 +191,8 @@ static void conv2d_1(const float *restrict x, const float *restrict b, const flo
 }
 
 /* conv1: conv2d 3x3, 4 -> 4, 8x8, add, relu
- * 9216 multiply-accumulates; schedule: direct, tile 4x4, unroll_k 1
- * tile 4x4: 21 of 32 registers */
+ * 9216 multiply-accumulates; schedule: direct, tile 1x4x4, unroll_k 1
+ * tile 1x4x4: 21 of 32 registers */
 static void conv2d_2(const float *restrict x, const float *restrict b, const float *restrict w,
     float *restrict y)
 {
@@ -426,7 +426,7 @@ static void conv2d_2(const float *restrict x, const float *restrict b, const flo
 }
 
 /* pool: max_pool 2x2 stride 2, [1, 4, 4, 4]
- * tile 4x1: 6 of 32 registers */
+ * tile 1x4x1: 6 of 32 registers */
 static void max_pool_1(const float *restrict x, float *restrict y)
 {
     for (int c_h = 0; c_h < 16; c_h++) {
@@ -452,8 +452,8 @@ static void max_pool_1(const float *restrict x, float *restrict y)
 }
 
 /* scores: linear 64 -> 3
- * 192 multiply-accumulates; schedule: direct, tile 1x3, unroll_k 1
- * tile 1x3: 7 of 32 registers */
+ * 192 multiply-accumulates; schedule: direct, tile 1x1x3, unroll_k 1
+ * tile 1x1x3: 7 of 32 registers */
 static void linear_1(const float *restrict x, const float *restrict b, const float *restrict w,
     float *restrict y)
 {

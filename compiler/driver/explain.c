@@ -98,10 +98,10 @@ static void print_tiles(Compilation *c, const Options *o, const Layer *l)
     Table *t = table_new(c->arena, titles, COUNT_OF(titles));
     for (int i = -1; i < n && shown < SHOWN; i++) {
         const TileCost *tile = i < 0 ? &chosen : &all[i];
-        bool            is_chosen = tile->tile_m == chosen.tile_m && tile->tile_n == chosen.tile_n;
+        bool            is_chosen = regtile_equal(tile->tile, chosen.tile);
         if (i >= 0 && is_chosen)
             continue;
-        table_cell(t, "%dx%d", tile->tile_m, tile->tile_n);
+        table_cell(t, "%dx%dx%d", tile->tile.h, tile->tile.m, tile->tile.n);
         table_cell(t, "%d of %d", tile->registers, o->target->vector_regs);
         table_cell(t, "%.0f %%", 100 * tile->share);
         table_cell(t, "%s", peak > 0 ? cycles_text(c->arena, peak / tile->share) : "");

@@ -50,7 +50,9 @@ const char *layer_algorithm(Arena *a, const Layer *l, int cost)
 
 const char *layer_tile(Arena *a, const Layer *l)
 {
-    return l->macs ? arena_printf(a, "%dx%d", l->schedule.tile_m, l->schedule.tile_n) : "";
+    return l->macs ? arena_printf(a, "%dx%dx%d", l->schedule.tile.h, l->schedule.tile.m,
+                                  l->schedule.tile.n)
+                   : "";
 }
 
 int layer_tiles(Compilation *c, const Options *o, NodeId n, TileCost *out, TileCost *chosen)
@@ -65,7 +67,7 @@ int layer_tiles(Compilation *c, const Options *o, NodeId n, TileCost *out, TileC
     int count = schedule_tiles(k, out);
     kpass_schedule(k);
     if (count)
-        schedule_tile_cost(k, k->schedule.tile_m, k->schedule.tile_n, chosen);
+        schedule_tile_cost(k, k->schedule.tile, chosen);
     arena_free(a);
     return count;
 }

@@ -90,6 +90,7 @@ void model_emit_options(Compilation *c, const Options *o, const char *stem, Emit
         .fp = o->fp,
         .weights = o->weights,
         .packs_at_start = c->packs_at_start,
+        .weights_cold = graph_constant_bytes(c->graph) > o->target->l3_bytes,
         .arena_by_caller = o->arena_by_caller,
         .threads = (int)o->threads,
         .self_test = o->self_test,

@@ -27,7 +27,7 @@ static bool drop_refused(Tune *t, const Graph *g)
         if (i < 0 || t->layers[i].now.winograd < 0 ||
             t->layers[i].now.winograd == node_get(g, n)->winograd)
             continue;
-        t->layers[i].now = (Choice){-1, 0, 0};
+        t->layers[i].now = (Choice){-1, {0, 0, 0}};
         any = true;
     }
     return any;
@@ -146,11 +146,11 @@ static bool compare(Tune *t, const Built *a, const Built *b, Round *r)
 
 /* ---- rounds ------------------------------------------------------------------------------ */
 
-static const Choice by_default = {-1, 0, 0};
+static const Choice by_default = {-1, {0, 0, 0}};
 
 static bool same_choice(const Choice *a, const Choice *b)
 {
-    return a->winograd == b->winograd && a->tile_m == b->tile_m && a->tile_n == b->tile_n;
+    return a->winograd == b->winograd && regtile_equal(a->tile, b->tile);
 }
 
 static void show_round(const Tune *t)

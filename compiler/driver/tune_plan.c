@@ -21,9 +21,9 @@ static void new_layer(Tune *t, const Layer *l, int n_steps)
                      .kernel = l->kernel,
                      .winograd = l->winograd,
                      .n_costs = l->n_costs,
-                     .best = {-1, 0, 0},
-                     .base = {-1, 0, 0},
-                     .now = {-1, 0, 0},
+                     .best = {-1, {0, 0, 0}},
+                     .base = {-1, {0, 0, 0}},
+                     .now = {-1, {0, 0, 0}},
                      .ratio = 1};
     d->nodes = arena_array(t->arena, const char *, (size_t)n_steps);
     d->was = arena_printf(t->arena, "%s%stile %s", algorithm, *algorithm ? ", " : "",
@@ -79,7 +79,7 @@ void plan_algorithms(Tune *t, Compilation *c)
         for (int i = 0; i < l->n_costs; i++)
             if (!l->costs[i].why_not && i != l->chosen &&
                 l->costs[i].cycles < WORTH_TRYING * best_cycles(l))
-                d->candidates[d->n_candidates++] = (Choice){l->costs[i].tile, 0, 0};
+                d->candidates[d->n_candidates++] = (Choice){l->costs[i].tile, {0, 0, 0}};
     }
 }
 
@@ -91,11 +91,11 @@ static void add_tiles(Tune *t, Compilation *c, TuneLayer *d, NodeId node)
     TileCost all[MAX_TILES], chosen;
     int      n = layer_tiles(c, t->o, node, all, &chosen), kinds[MAX_TILES] = {0};
     for (int i = 0; i < n && d->n_candidates < MOST_TILES; i++) {
-        bool is_chosen = all[i].tile_m == chosen.tile_m && all[i].tile_n == chosen.tile_n;
+        bool is_chosen = regtile_equal(all[i].tile, chosen.tile);
         if (is_chosen || all[i].cycles > WORTH_TRYING * all[0].cycles ||
-            kinds[all[i].tile_n]++ >= OF_A_KIND)
+            kinds[all[i].tile.n]++ >= OF_A_KIND)
             continue;
-        d->candidates[d->n_candidates++] = (Choice){d->best.winograd, all[i].tile_m, all[i].tile_n};
+        d->candidates[d->n_candidates++] = (Choice){d->best.winograd, all[i].tile};
     }
 }
 
@@ -137,10 +137,11 @@ static void add_node(Text *t, const char *node, const Choice *c)
     text_add(t, ": {");
     if (c->winograd >= 0)
         add_member(t, "winograd", c->winograd, &first);
-    if (c->tile_m)
-        add_member(t, "tile_m", c->tile_m, &first);
-    if (c->tile_n)
-        add_member(t, "tile_n", c->tile_n, &first);
+    if (c->tile.m) {
+        add_member(t, "tile_h", c->tile.h, &first);
+        add_member(t, "tile_m", c->tile.m, &first);
+        add_member(t, "tile_n", c->tile.n, &first);
+    }
     text_add(t, "}");
 }
 
@@ -151,7 +152,7 @@ Text plan_text(const Tune *t, Arena *a)
     text_printf(&text, "// %s\n{", t->o->how);
     for (int i = 0; i < t->n_layers; i++) {
         const TuneLayer *l = &t->layers[i];
-        for (int k = 0; k < l->n_nodes && (l->now.winograd >= 0 || l->now.tile_m); k++) {
+        for (int k = 0; k < l->n_nodes && (l->now.winograd >= 0 || l->now.tile.m); k++) {
             text_add(&text, first ? "\n" : ",\n");
             add_node(&text, l->nodes[k], &l->now);
             first = false;
@@ -167,8 +168,8 @@ const char *choice_text(Arena *a, const Choice *c)
                             : c->winograd == 0
                                 ? "direct"
                                 : arena_printf(a, "winograd %dx%d", c->winograd, c->winograd);
-    if (!c->tile_m)
+    if (!c->tile.m)
         return algorithm;
-    return arena_printf(a, "%s%stile %dx%d", algorithm, *algorithm ? ", " : "", c->tile_m,
-                        c->tile_n);
+    return arena_printf(a, "%s%stile %dx%dx%d", algorithm, *algorithm ? ", " : "", c->tile.h,
+                        c->tile.m, c->tile.n);
 }

@@ -15,8 +15,8 @@
 
 /* What a schedule file may say of a layer. */
 typedef struct Choice {
-    int winograd;       /* -1: left to kiln */
-    int tile_m, tile_n; /* 0: left to kiln */
+    int     winograd; /* -1: left to kiln */
+    RegTile tile;     /* 0: left to kiln */
 } Choice;
 
 enum { MOST_TILES = 6, MAX_CANDIDATES = 8 };

@@ -204,6 +204,7 @@ Kernel *program_lower(Graph *g, NodeId n, const EmitOptions *o, Arena *a)
     const Node *node = node_get(g, n);
     Kernel     *k = kernel_new(a, op_info(node->op)->name, o->target, o->fp);
     k->node = n;
+    k->weights_cold = o->weights_cold;
     op_info(node->op)->lower(g, n, k);
     schedule_override(o->schedules, node->name, &k->schedule);
     return k;

@@ -56,6 +56,7 @@ typedef struct EmitOptions {
     FpMode             fp;
     WeightsForm        weights;
     bool               packs_at_start; /* weights are laid out by NAME_init */
+    bool               weights_cold;   /* too many for the third-level cache */
     bool               arena_by_caller;
     int                threads;     /* 0: the emitted code has no threads */
     bool               self_test;   /* embed a seeded test vector and its outputs */

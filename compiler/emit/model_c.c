@@ -138,9 +138,10 @@ static const char *kernel_comment(const Program *p, int kernel, Arena *a)
     }
     text_printf(&t, ": %s", describe_node(p->graph, first, a));
     if (k->macs)
-        text_printf(&t, "\n%" PRId64 " multiply-accumulates; schedule: %s, tile %dx%d, unroll_k %d",
-                    k->macs, node_get(p->graph, first)->winograd ? "winograd" : "direct",
-                    k->schedule.tile_m, k->schedule.tile_n, k->schedule.unroll_k);
+        text_printf(
+            &t, "\n%" PRId64 " multiply-accumulates; schedule: %s, tile %dx%dx%d, unroll_k %d",
+            k->macs, node_get(p->graph, first)->winograd ? "winograd" : "direct",
+            k->schedule.tile.h, k->schedule.tile.m, k->schedule.tile.n, k->schedule.unroll_k);
     size_t n = k->notes.len;
     while (n && k->notes.data[n - 1] == '\n')
         n--;

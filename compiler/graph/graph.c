@@ -248,6 +248,17 @@ NodeId graph_add(Graph *g, Op op, const char *name, Span where, int n_in, const 
     return n;
 }
 
+int64_t graph_constant_bytes(const Graph *g)
+{
+    int64_t total = 0;
+    for (ValueId v = 1; v < g->n_values; v++) {
+        const Value *value = value_get(g, v);
+        if (value->constant && value->n_users)
+            total += type_count(&value->type) * (int64_t)elem_bytes(value->type.elem);
+    }
+    return total;
+}
+
 void graph_remove(Graph *g, NodeId n)
 {
     Node  *node = node_at(g, n);

@@ -211,6 +211,8 @@ const Value *graph_input(const Graph *g, const Node *n, int i);
  * graph_fresh_name). */
 ValueId graph_add_value(Graph *g, const char *name, Type type);
 ValueId graph_add_constant(Graph *g, const char *name, const Tensor *t);
+/* graph_constant_bytes - of all constants that are used, as kept. O(values). */
+int64_t graph_constant_bytes(const Graph *g);
 /* graph_fresh_name - "stem#7", unique among the values there are and will be made: its number is
  * larger than any that ends a name behind a '#'. */
 char *graph_fresh_name(Graph *g, const char *stem);

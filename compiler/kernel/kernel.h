@@ -76,9 +76,9 @@ int64_t floor_div(int64_t a, int64_t b);
 
 typedef enum { PARALLEL, REDUCE } LoopRole;                /* what may be reordered */
 typedef enum { SERIAL, VECTOR, UNROLL, THREADS } LoopMark; /* how it is to run */
-/* What the schedule may do with a loop: M rows of the register tile, N its columns, LANE the one
- * that becomes vectors, K the innermost reduction (unroll_k). */
-typedef enum { AXIS_NONE, AXIS_M, AXIS_N, AXIS_K, AXIS_LANE } LoopAxis;
+/* What the schedule may do with a loop: M and H rows of the register tile (M pixels of one image row, H
+ * image rows), N its columns, LANE the one that becomes vectors, K the innermost reduction (unroll_k). */
+typedef enum { AXIS_NONE, AXIS_H, AXIS_M, AXIS_N, AXIS_K, AXIS_LANE } LoopAxis;
 
 /* Runs over [0, extent). */
 typedef struct Loop {
@@ -226,6 +226,7 @@ struct Kernel {
     size_t               cap_loops, cap_temps, cap_buffers;
     Stmt                *body; /* a BLOCK of nests */
     Schedule             schedule;
+    bool                 weights_cold; /* too many in the whole network for the third-level cache */
     Text                 notes; /* the schedule's reasons, one line each */
     int64_t              macs;  /* multiply-accumulates of the node, without padding of channels */
 };

@@ -35,6 +35,8 @@ static bool axes_stay_apart(Kernel *k, const Loop *o, const Loop *i, const Stmt 
 {
     if (o->axis == AXIS_NONE || i->axis == AXIS_NONE || o->axis == i->axis)
         return false;
+    if (o->axis == AXIS_H && i->axis == AXIS_M)
+        return false; /* all pixels as one row: tiles of any size */
     bool    sums = false;
     Rewrite r = {.k = k, .ctx = &sums, .stmt = see_reduce};
     rewrite_stmt(&r, body);

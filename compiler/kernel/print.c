@@ -310,7 +310,8 @@ static void print_for(Printer *p, LoopId l)
 {
     static const char *const roles[] = {" parallel", " reduce"};
     static const char *const marks[] = {"", " vector", " unroll", " threads"};
-    static const char *const axes[] = {"", " axis m", " axis n", " axis k", " axis lane"};
+    static const char *const axes[] = {"",        " axis h", " axis m",
+                                       " axis n", " axis k", " axis lane"};
     text_printf(p->out, "for %s", name_of(p->loops, p->k->n_loops, l));
     if (l < p->k->n_loops) {
         const Loop *loop = &p->k->loops[l];
@@ -409,11 +410,11 @@ static void print_buffer(Printer *p, BufferId b)
 static void print_schedule(Printer *p)
 {
     const Schedule *s = &p->k->schedule;
-    if (!s->tile_m && !s->tile_n && !s->unroll_k)
+    if (!s->tile.h && !s->tile.m && !s->tile.n && !s->unroll_k)
         return;
     indent(p);
-    text_printf(p->out, "schedule tile_m %d, tile_n %d, unroll_k %d\n", s->tile_m, s->tile_n,
-                s->unroll_k);
+    text_printf(p->out, "schedule tile_h %d, tile_m %d, tile_n %d, unroll_k %d\n", s->tile.h,
+                s->tile.m, s->tile.n, s->unroll_k);
 }
 
 void kernel_print(const Kernel *k, Text *out)

@@ -8,13 +8,13 @@
  *         for ic { for ow1 { for oc1 { for ol { acc[ow1][oc1][ol] += x[..] * w[..] } } } }
  *         for ow1 { for oc1 { for ol { y[..] = acc[ow1][oc1][ol] } } } } }
  *
- * The inner loops are to be unrolled (M, N) or to become vectors (LANE). An extent that the tile does
+ * The inner loops are to be unrolled (H, M, N) or to become vectors (LANE). An extent that the tile does
  * not divide is cut evenly into tiles of t and t-1 (56 by at most 6: six of 6 and four of 5), so there
  * is no short tail; a LANE loop is cut into whole vectors and a scalar rest. */
 #include "kernel/kernel.h"
 #include "target/target.h"
 
-#define MAX_PENDING 3
+#define MAX_PENDING 4
 
 /* Inner loops on their way to the statements. */
 typedef struct Pending {
@@ -29,10 +29,14 @@ typedef struct Tiler {
 
 /* ---- pushing ----------------------------------------------------------------------------- */
 
-/* x is loaded once for all vectors of channels, so N runs inside M; lanes are innermost. */
+/* x is loaded once for all vectors of channels, so N runs inside H and M; lanes are innermost. */
 static int push_rank(LoopAxis axis)
 {
-    return axis == AXIS_M ? 0 : axis == AXIS_N ? 1 : 2;
+    static const LoopAxis order[] = {AXIS_H, AXIS_M, AXIS_N};
+    int                   rank = 0;
+    while (rank < (int)COUNT_OF(order) && order[rank] != axis)
+        rank++;
+    return rank;
 }
 
 static Pending pending_with(const Kernel *k, Pending p, LoopId l)
@@ -164,13 +168,24 @@ static Stmt *split_lanes(Tiler *t, const Stmt *s, int64_t lanes, Pending p)
 
 /* ---- the walk ---------------------------------------------------------------------------- */
 
+static int schedule_tile(const Schedule *s, LoopAxis axis)
+{
+    switch (axis) {
+    case AXIS_H: return s->tile.h;
+    case AXIS_M: return s->tile.m;
+    case AXIS_N: return s->tile.n;
+    case AXIS_NONE:
+    case AXIS_K:
+    case AXIS_LANE: break;
+    }
+    return 1;
+}
+
 static Stmt *tile_for(Tiler *t, Stmt *s, Pending p)
 {
     Kernel     *k = t->k;
     const Loop *l = &k->loops[s->loop];
-    int64_t     tile = l->axis == AXIS_M   ? k->schedule.tile_m
-                       : l->axis == AXIS_N ? k->schedule.tile_n
-                                           : 1;
+    int64_t     tile = schedule_tile(&k->schedule, l->axis);
     if (l->axis == AXIS_LANE && vectorize_can(k, s->body, s->loop))
         return split_lanes(t, s, k->target->lanes, p);
     if (tile > 1)

@@ -89,7 +89,7 @@ static ConvLoops conv_loops(Kernel *k, const Cut *c, int64_t images, const ConvA
     l.g = kernel_loop_if(k, "g", c->groups, PARALLEL, AXIS_NONE);
     l.ocb = kernel_loop_if(k, "oc", c->oc / c->by, PARALLEL, AXIS_N);
     l.rh = kernel_loop_if(k, "rh", axis[0].phases, PARALLEL, AXIS_NONE);
-    l.oh = kernel_loop_if(k, "oh", axis[0].count, PARALLEL, AXIS_NONE);
+    l.oh = kernel_loop_if(k, "oh", axis[0].count, PARALLEL, c->by == 1 ? AXIS_NONE : AXIS_H);
     l.rw = kernel_loop_if(k, "rw", axis[1].phases, PARALLEL, AXIS_NONE);
     l.ow = kernel_loop_if(k, "ow", axis[1].count, PARALLEL, AXIS_M);
     l.ocl = kernel_loop_if(k, "ol", c->by, PARALLEL, AXIS_LANE);

@@ -13,23 +13,13 @@
 #define INLINE_GROWTH (1 << 20)
 #define INLINE_FULL   (16 << 20)
 
-static int64_t constant_bytes(const Graph *g)
-{
-    int64_t total = 0;
-    for (ValueId v = 1; v < g->n_values; v++)
-        if (value_get(g, v)->constant && value_get(g, v)->n_users)
-            total += type_count(&value_get(g, v)->type) *
-                     (int64_t)elem_bytes(value_get(g, v)->type.elem);
-    return total;
-}
-
 CostContext cost_context(const Graph *g, const PassContext *c)
 {
     return (CostContext){
         .target = c->target,
         .exact = c->exact,
         .packs_may_start = c->pack == PACK_START || (c->pack == PACK_EITHER && c->weights_inline),
-        .weights_in_cache = constant_bytes(g) <= c->target->l3_bytes,
+        .weights_in_cache = graph_constant_bytes(g) <= c->target->l3_bytes,
     };
 }
 
@@ -68,7 +58,7 @@ double choose_room(const Graph *g, const PassContext *c)
 {
     if (!c->weights_inline || c->pack == PACK_START)
         return (double)INT64_MAX;
-    if (constant_bytes(g) > INLINE_FULL)
+    if (graph_constant_bytes(g) > INLINE_FULL)
         return 0;
     return c->pack == PACK_EITHER ? (double)INT64_MAX : INLINE_GROWTH;
 }

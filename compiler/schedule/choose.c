@@ -1,9 +1,13 @@
 /* choose.c - a schedule from a kernel's loops and the target's data.
  *
- * The register tile of a sum is tile_m rows (pixels) by tile_n columns (vectors of output channels). Per
- * step it costs tile_m * tile_n multiply-adds and tile_m + tile_n loads, and needs a register for each
- * accumulator, each column and one row. The tile chosen is the one with the lowest estimated cycles for
- * the whole extents, counting the tiles as tile.c will cut them: evenly, so a width of 7 prefers 7. */
+ * The register tile of a sum is tile_h * tile_m rows (pixels of tile_h image rows) by tile_n columns
+ * (vectors of output channels). Per step it costs rows * columns multiply-adds and rows + columns loads,
+ * and needs a register for each accumulator, each column and one row. The tile chosen is the one with
+ * the lowest estimated cycles for the whole extents, counting the tiles as tile.c will cut them: evenly,
+ * so a width of 7 prefers 7.
+ *
+ * Weights are read once for each tile of rows: the first time from where they were left by the run
+ * before, often memory. A tile that takes all rows at once has the longest time to wait for them. */
 #include "schedule/schedule.h"
 
 #include "kernel/kernel.h"
@@ -17,77 +21,213 @@
 #define PIPES         2
 #define LATENCY       4
 #define LOOP_OVERHEAD 3.0
-#define MAX_TILE_M    14
 #define MAX_TILE_N    8
+
+/* Rows of a tile, in all. One column leaves most registers to them. */
+#define MAX_ROWS        14
+#define MAX_ROWS_SINGLE 28
+#define MAX_TILE_H      7
+#define MAX_ROWS_SCALAR 4
 
 /* Instructions a cycle. Cores issue more, but where two threads share one, as on rented machines, each
  * gets about this; squarer tiles, which load less, then win by a tenth and lose nothing elsewhere. */
 #define ISSUE_WIDTH 3.0
 
+/* Cycles around the steps of one tile: setting up, and storing each accumulator. */
+#define TILE_OVERHEAD 12.0
+
+/* Bytes a cycle from the second-level cache, from the third, and from memory. */
+#define NEAR_BYTES   36.0
+#define L3_BYTES     10.0
+#define MEMORY_BYTES 4.0
+
+/* Cycles that a row's line of 64 bytes costs when a step reads it first: where the next one lies close
+ * by and hardware announces it, from the second-level cache, and from the third. */
+#define NEXT_LINE 1.0
+#define NEAR_LINE 4.0
+#define FAR_LINE  8.0
+#define PAGE      4096
+
 typedef struct Extents {
-    int64_t m, n; /* 1: no such loop */
-    bool    sums; /* there is a reduction */
+    int64_t h, m, n;      /* 1: no such loop */
+    bool    sums;         /* there is a reduction */
+    double  steps;        /* of the longest reduction */
+    double  line_cycles;  /* of each row, a step, for the lines that it reads first */
+    double  weight_bytes; /* of one weight, as kept; 0: they are not constant */
+    bool    streamed;     /* the weights are too many to stay in the second-level cache */
 } Extents;
+
+/* The value that varies in a sum: what the rows of the tile are; NULL: constants alone are summed. */
+static const Expr *rows_load(const Kernel *k, const Expr *sum)
+{
+    ExprNodes nodes = expr_nodes(k->arena, sum);
+    for (size_t i = 0; i < nodes.n; i++)
+        if (nodes.items[i]->kind == E_LOAD && k->buffers[nodes.items[i]->buffer].kind != BUF_CONST)
+            return nodes.items[i];
+    return NULL;
+}
+
+/* Loops around a statement that reduce. */
+typedef struct Reduction {
+    double steps;
+    LoopId outer; /* not the innermost, AXIS_K */
+} Reduction;
+
+/* A line serves all steps of one iteration of the outermost reduction, the one over channel blocks. */
+static double line_cycles(const Kernel *k, const Expr *sum, const Reduction *r)
+{
+    const Expr *load = rows_load(k, sum);
+    if (!load || !r->outer)
+        return 0;
+    const Buffer *b = &k->buffers[load->buffer];
+    double        bytes = (double)elem_bytes(b->elem), line = FAR_LINE;
+    if ((double)affine_coef(&load->index, r->outer) * bytes <= PAGE)
+        line = NEXT_LINE;
+    else if ((double)b->count * bytes < 0.5 * (double)k->target->l2_bytes)
+        line = NEAR_LINE;
+    return line * (double)k->loops[r->outer].extent / r->steps;
+}
+
+static void scan_loop(const Kernel *k, LoopId id, Extents *e, Reduction *r)
+{
+    const Loop *loop = &k->loops[id];
+    int64_t    *extent = loop->axis == AXIS_H   ? &e->h
+                         : loop->axis == AXIS_M ? &e->m
+                         : loop->axis == AXIS_N ? &e->n
+                                                : NULL;
+    if (loop->role == REDUCE) {
+        r->steps *= (double)loop->extent;
+        if (!r->outer && loop->axis == AXIS_NONE)
+            r->outer = id;
+    } else if (extent && loop->extent > *extent) {
+        *extent = loop->extent;
+    }
+}
+
+static void scan(const Kernel *k, const Stmt *s, Reduction r, Extents *e)
+{
+    if (s->kind == S_FOR)
+        scan_loop(k, s->loop, e, &r);
+    if (s->kind == S_FOR || s->kind == S_GUARD)
+        scan(k, s->body, r, e);
+    for (int i = 0; s->kind == S_BLOCK && i < s->n_items; i++)
+        scan(k, s->items[i], r, e);
+    if (s->kind != S_SET || s->op == ASSIGN || r.steps <= e->steps)
+        return;
+    e->sums = true;
+    e->steps = r.steps;
+    e->line_cycles = line_cycles(k, s->value, &r);
+}
 
 static Extents kernel_extents(const Kernel *k)
 {
-    Extents e = {1, 1, false};
-    for (LoopId l = 1; l < k->n_loops; l++) {
-        const Loop *loop = &k->loops[l];
-        if (loop->role == REDUCE)
-            e.sums = true;
-        if (loop->axis == AXIS_M && loop->extent > e.m)
-            e.m = loop->extent;
-        if (loop->axis == AXIS_N && loop->extent > e.n)
-            e.n = loop->extent;
+    Extents e = {.h = 1, .m = 1, .n = 1};
+    scan(k, k->body, (Reduction){1, 0}, &e);
+    int64_t largest = 0;
+    for (BufferId b = 1; b < k->n_buffers; b++) {
+        const Buffer *buffer = &k->buffers[b];
+        if (buffer->kind != BUF_CONST || buffer->count <= largest)
+            continue;
+        largest = buffer->count;
+        e.weight_bytes = (double)elem_bytes(buffer->elem);
     }
+    e.streamed = (double)largest * e.weight_bytes > 0.5 * (double)k->target->l2_bytes;
     return e;
 }
 
-/* Estimated cycles of one reduction step of an m x n tile. The last two terms break ties: columns are
- * streamed from the second-level cache, rows come from the first. */
-static double step_cycles(const Target *t, int m, int n)
+bool regtile_equal(RegTile a, RegTile b)
 {
+    return a.h == b.h && a.m == b.m && a.n == b.n;
+}
+
+/* Estimated cycles of one reduction step of a tile whose operands are near. The last two terms break
+ * ties: columns are streamed from the second-level cache, rows come from the first. */
+static double step_cycles(const Target *t, RegTile tile)
+{
+    int    rows = tile.h * tile.m, n = tile.n;
+    double fma = (double)rows * n;
     if (t->lanes == 1)
-        return m * n + m + n + LOOP_OVERHEAD; /* all of them issue like the sums */
-    double sums = (double)m * n / PIPES, loads = (m + n) / (double)PIPES;
-    double issued = (m * n + m + n + LOOP_OVERHEAD) / ISSUE_WIDTH;
+        return fma + rows + n + LOOP_OVERHEAD; /* all of them issue like the sums */
+    /* A row used by one column may be an operand of its multiply-add; each further image row needs an
+     * address. */
+    int    splats = n == 1 && t->splats_operands ? 0 : rows;
+    double issued = (fma + n + splats + tile.h - 1 + LOOP_OVERHEAD) / ISSUE_WIDTH;
+    double sums = fma / PIPES, loads = (rows + n) / (double)PIPES;
     double busiest = sums > loads ? sums : loads;
     if (busiest < issued)
         busiest = issued;
     if (busiest < LATENCY)
         busiest = LATENCY;
-    return busiest + 0.25 * n + 0.05 * m;
+    return busiest + 0.25 * n + 0.05 * rows;
 }
 
-static int registers(const Target *t, int m, int n)
+static int registers(const Target *t, RegTile tile)
 {
-    return m * n + n +
+    int rows = tile.h * tile.m;
+    return rows * tile.n + tile.n +
            (t->has_fma || t->lanes == 1 ? 1 : 2); /* without FMA a product needs one too */
 }
 
-/* Cycles for `extent` rows (or columns) cut evenly into tiles of at most `size`: the counts of full and
- * of shorter tiles. */
-static void even_cut(int64_t extent, int size, int64_t count[2], int sizes[2])
+/* Only where columns are chosen from does a single one mean that rows are what counts. */
+static bool tile_fits(const Target *t, const Extents *e, RegTile tile)
 {
-    int64_t n = (extent + size - 1) / size;
-    sizes[0] = (int)((extent + n - 1) / n);
-    sizes[1] = sizes[0] - 1;
-    count[1] = n * sizes[0] - extent;
-    count[0] = n - count[1];
+    int limit = t->lanes == 1             ? MAX_ROWS_SCALAR
+                : tile.n == 1 && e->n > 1 ? MAX_ROWS_SINGLE
+                                          : MAX_ROWS;
+    return tile.h * tile.m <= limit && registers(t, tile) <= t->vector_regs;
 }
 
-static double tile_cycles(const Target *t, const Extents *e, int m, int n)
+/* `extent` iterations cut evenly into tiles of at most `size`: the counts of full and of shorter tiles. */
+typedef struct EvenCut {
+    int64_t count[2];
+    int     size[2];
+} EvenCut;
+
+static EvenCut even_cut(int64_t extent, int size)
 {
-    int64_t cm[2], cn[2];
-    int     sm[2], sn[2];
-    even_cut(e->m, m, cm, sm);
-    even_cut(e->n, n, cn, sn);
-    double total = 0;
+    int64_t n = (extent + size - 1) / size;
+    EvenCut c = {.size = {(int)((extent + n - 1) / n)}};
+    c.size[1] = c.size[0] - 1;
+    c.count[1] = n * c.size[0] - extent;
+    c.count[0] = n - c.count[1];
+    return c;
+}
+
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* Cycles for all rows with n columns at a time. */
+static double column_cycles(const Kernel *k, const Extents *e, const EvenCut *h, const EvenCut *m,
+                            int n)
+{
+    const Target *t = k->target;
+    double        line = n * t->lanes * e->weight_bytes, near = line / NEAR_BYTES;
+    double        far = !e->streamed ? near : line / (k->weights_cold ? MEMORY_BYTES : L3_BYTES);
+    if (line * e->steps > 0.5 * (double)t->l2_bytes)
+        near = line / L3_BYTES;
+    double total = 0, first = 0;
     for (int i = 0; i < 2; i++)
-        for (int j = 0; j < 2; j++)
-            if (cm[i] && cn[j])
-                total += (double)(cm[i] * cn[j]) * step_cycles(t, sm[i], sn[j]);
+        for (int j = 0; j < 2; j++) {
+            if (!h->count[i] || !m->count[j])
+                continue;
+            RegTile tile = {h->size[i], m->size[j], n};
+            double  step = larger(step_cycles(t, tile), near) + tile.h * tile.m * e->line_cycles;
+            first = first > 0 ? first : larger(far - step, 0);
+            total += (double)(h->count[i] * m->count[j]) *
+                     (step * e->steps + tile.h * tile.m * n + TILE_OVERHEAD);
+        }
+    return total + first * e->steps;
+}
+
+static double tile_cycles(const Kernel *k, const Extents *e, RegTile tile)
+{
+    EvenCut h = even_cut(e->h, tile.h), m = even_cut(e->m, tile.m), n = even_cut(e->n, tile.n);
+    double  total = 0;
+    for (int i = 0; i < 2; i++)
+        if (n.count[i])
+            total += (double)n.count[i] * column_cycles(k, e, &h, &m, n.size[i]);
     return total;
 }
 
@@ -97,28 +237,45 @@ static int by_cycles(const void *a, const void *b)
     const TileCost *x = a, *y = b;
     if (x->cycles != y->cycles)
         return x->cycles < y->cycles ? -1 : 1;
-    return x->tile_n != y->tile_n ? x->tile_n - y->tile_n : x->tile_m - y->tile_m;
+    if (x->tile.n != y->tile.n)
+        return x->tile.n - y->tile.n;
+    return x->tile.h != y->tile.h ? x->tile.h - y->tile.h : x->tile.m - y->tile.m;
 }
 
-static TileCost tile_cost(const Target *t, const Extents *e, int m, int n)
+static TileCost tile_cost(const Kernel *k, const Extents *e, RegTile tile)
 {
-    TileCost c = {m, n, registers(t, m, n), tile_cycles(t, e, m, n), 0};
-    c.share = (double)(e->m * e->n) / (t->lanes == 1 ? 1 : PIPES) / c.cycles;
+    TileCost c = {tile, registers(k->target, tile), tile_cycles(k, e, tile), 0};
+    double   sums = (double)(e->h * e->m * e->n) * e->steps;
+    c.share = sums / (k->target->lanes == 1 ? 1 : PIPES) / c.cycles;
     return c;
 }
 
-/* fixed: what a schedule file gave; 0: nothing. A tile that is given whole need not fit. */
-static int list_tiles(const Target *t, const Extents *e, int fixed_m, int fixed_n, TileCost *out)
+/* The sizes to try along an axis: what the schedule file fixed, or all up to `most`. */
+typedef struct Sizes {
+    int first, last;
+} Sizes;
+
+static Sizes sizes(int fixed, int64_t extent, int most)
 {
-    int max_m = t->lanes == 1 ? 4 : MAX_TILE_M, max_n = t->lanes == 1 ? 4 : MAX_TILE_N, count = 0;
-    int last_m = fixed_m ? fixed_m : e->m < max_m ? (int)e->m : max_m;
-    int last_n = fixed_n ? fixed_n : e->n < max_n ? (int)e->n : max_n;
-    for (int n = fixed_n ? fixed_n : 1; n <= last_n; n++)
-        for (int m = fixed_m ? fixed_m : 1; m <= last_m; m++) {
-            TileCost c = tile_cost(t, e, m, n);
-            if (c.registers <= t->vector_regs || (fixed_m && fixed_n))
-                out[count++] = c;
-        }
+    if (fixed)
+        return (Sizes){fixed, fixed};
+    return (Sizes){1, extent < most ? (int)extent : most};
+}
+
+/* fixed: what a schedule file gave; 0: nothing. A tile that is given whole need not fit. */
+static int list_tiles(const Kernel *k, const Extents *e, RegTile fixed, TileCost *out)
+{
+    bool    scalar = k->target->lanes == 1, whole = fixed.h && fixed.m && fixed.n;
+    Sizes   h = sizes(fixed.h, e->h, e->n == 1 || scalar ? 1 : MAX_TILE_H);
+    Sizes   m = sizes(fixed.m, e->m, MAX_ROWS_SINGLE);
+    Sizes   n = sizes(fixed.n, e->n, scalar ? MAX_ROWS_SCALAR : MAX_TILE_N);
+    int     count = 0;
+    RegTile tile;
+    for (tile.n = n.first; tile.n <= n.last; tile.n++)
+        for (tile.h = h.first; tile.h <= h.last; tile.h++)
+            for (tile.m = m.first; tile.m <= m.last && count < MAX_TILES; tile.m++)
+                if (whole || tile_fits(k->target, e, tile))
+                    out[count++] = tile_cost(k, e, tile);
     qsort(out, (size_t)count, sizeof *out, by_cycles);
     return count;
 }
@@ -126,32 +283,30 @@ static int list_tiles(const Target *t, const Extents *e, int fixed_m, int fixed_
 /* is_tiled - whether there is a sum, and more than one of it. */
 static bool is_tiled(const Extents *e)
 {
-    return e->sums && (e->m > 1 || e->n > 1);
+    return e->sums && (e->h > 1 || e->m > 1 || e->n > 1);
 }
 
 int schedule_tiles(const Kernel *k, TileCost *out)
 {
     Extents e = kernel_extents(k);
-    return is_tiled(&e) ? list_tiles(k->target, &e, 0, 0, out) : 0;
+    return is_tiled(&e) ? list_tiles(k, &e, (RegTile){0, 0, 0}, out) : 0;
 }
 
-bool schedule_tile_cost(const Kernel *k, int tile_m, int tile_n, TileCost *out)
+bool schedule_tile_cost(const Kernel *k, RegTile tile, TileCost *out)
 {
     Extents e = kernel_extents(k);
     if (is_tiled(&e))
-        *out = tile_cost(k->target, &e, tile_m, tile_n);
+        *out = tile_cost(k, &e, tile);
     return is_tiled(&e);
 }
 
 static void choose_tile(Kernel *k, const Extents *e)
 {
     TileCost all[MAX_TILES];
-    int      n = list_tiles(k->target, e, k->schedule.tile_m, k->schedule.tile_n, all);
-    if (!n)
+    if (!list_tiles(k, e, k->schedule.tile, all))
         return;
-    k->schedule.tile_m = all[0].tile_m;
-    k->schedule.tile_n = all[0].tile_n;
-    text_printf(&k->notes, "tile %dx%d: %d of %d registers\n", all[0].tile_m, all[0].tile_n,
+    RegTile best = k->schedule.tile = all[0].tile;
+    text_printf(&k->notes, "tile %dx%dx%d: %d of %d registers\n", best.h, best.m, best.n,
                 all[0].registers, k->target->vector_regs);
 }
 
@@ -162,9 +317,10 @@ bool kpass_schedule(Kernel *k)
     const Schedule before = *s;
     if (s->unroll_k == 0)
         s->unroll_k = 1;
-    if ((s->tile_m == 0 || s->tile_n == 0) && is_tiled(&e))
+    if ((s->tile.h == 0 || s->tile.m == 0 || s->tile.n == 0) && is_tiled(&e))
         choose_tile(k, &e);
-    s->tile_m = s->tile_m ? s->tile_m : 1;
-    s->tile_n = s->tile_n ? s->tile_n : 1;
+    s->tile.h = s->tile.h ? s->tile.h : 1;
+    s->tile.m = s->tile.m ? s->tile.m : 1;
+    s->tile.n = s->tile.n ? s->tile.n : 1;
     return memcmp(&before, s, sizeof before) != 0;
 }

@@ -8,14 +8,20 @@
 #include "graph/graph.h"
 #include "target/target.h"
 
+#include <math.h>
+
 /* Share of the multiply-add peak that the tiled sums reach. */
 #define DIRECT_SHARE   0.90
 #define PRODUCTS_SHARE 0.85
 
-/* Bytes a cycle from the third-level cache and from memory, streamed by one core. Servers do twice that
- * where nothing else runs on them; measured on rented ones, shared with strangers. */
+/* Bytes a cycle from the third-level cache and from memory, streamed by one core that also computes.
+ * Servers do twice that where nothing else runs on them; measured on rented ones, shared with
+ * strangers. */
 #define L3_BYTES     10.0
-#define MEMORY_BYTES 5.0
+#define MEMORY_BYTES 4.0
+
+/* Rows (pixels, or Winograd's tiles) that are summed while the weights pass by once: a register tile. */
+#define TILE_ROWS 28.0
 
 /* How large the layers' estimates are compared: everything in cycles. */
 typedef struct Layer {
@@ -32,10 +38,12 @@ static double vector_sums(const Layer *l, double products)
     return products * (double)(l->ic * l->oc) / (double)(2 * l->lanes);
 }
 
-/* Sums and the stream of weights overlap in part: prefetching hides most of the shorter one. */
-static double overlapped(double sums, double stream)
+/* The first tile of rows waits for the weights; later ones find them in the second-level cache. Sums and
+ * stream overlap, a twentieth of the shorter one apart. */
+static double overlapped(double sums, double stream, double rows)
 {
-    return sums > stream ? sums + 0.2 * stream : stream + 0.2 * sums;
+    double first = sums / ceil(rows / TILE_ROWS), rest = sums - first;
+    return rest + (first > stream ? first + 0.05 * stream : stream + 0.05 * first);
 }
 
 static AlgorithmCost direct_cost(const Layer *l)
@@ -45,7 +53,7 @@ static AlgorithmCost direct_cost(const Layer *l)
     c.peak = vector_sums(l, pixels * taps);
     c.sums = c.peak / DIRECT_SHARE;
     c.stream = c.weight_bytes / l->bytes_per_cycle;
-    c.cycles = overlapped(c.sums, c.stream);
+    c.cycles = overlapped(c.sums, c.stream, pixels);
     return c;
 }
 
@@ -69,7 +77,7 @@ static AlgorithmCost winograd_cost(const Layer *l, int64_t m)
     c.stream = c.weight_bytes / l->bytes_per_cycle;
     c.transforms = tiles * (double)(l->ic / l->lanes) * transform_cycles(edge, edge) +
                    tiles * (double)(l->oc / l->lanes) * transform_cycles(edge, m);
-    c.cycles = overlapped(c.sums, c.stream) + c.transforms;
+    c.cycles = overlapped(c.sums, c.stream, tiles) + c.transforms;
     return c;
 }
 

@@ -33,8 +33,9 @@ static const struct {
     int         min, max;
 } members[] = {
     {"winograd", offsetof(Given, winograd), 0, 6},
-    {"tile_m", offsetof(Given, schedule.tile_m), 0, 64},
-    {"tile_n", offsetof(Given, schedule.tile_n), 0, 64},
+    {"tile_h", offsetof(Given, schedule.tile.h), 0, 64},
+    {"tile_m", offsetof(Given, schedule.tile.m), 0, 64},
+    {"tile_n", offsetof(Given, schedule.tile.n), 0, 64},
     {"unroll_k", offsetof(Given, schedule.unroll_k), 1, 64},
 };
 
@@ -128,8 +129,9 @@ bool schedule_override(ScheduleFile *f, const char *node, Schedule *s)
     if (!o)
         return false;
     o->used = true;
-    take(o->given.schedule.tile_m, &s->tile_m);
-    take(o->given.schedule.tile_n, &s->tile_n);
+    take(o->given.schedule.tile.h, &s->tile.h);
+    take(o->given.schedule.tile.m, &s->tile.m);
+    take(o->given.schedule.tile.n, &s->tile.n);
     take(o->given.schedule.unroll_k, &s->unroll_k);
     return true;
 }

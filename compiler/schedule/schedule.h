@@ -47,12 +47,20 @@ int cost_algorithms(const Graph *g, NodeId n, const CostContext *c, AlgorithmCos
 
 /* ---- choose.c --------------------------------------------------------------------------- */
 
-/* A member that is 0 is still to be decided. Tiles count iterations of the loop tagged with the axis:
- * AXIS_M rows (pixels), AXIS_N vectors of output channels (single channels where lanes is 1). */
+/* The register tile of a sum, in iterations of the loops tagged AXIS_H (image rows), AXIS_M (pixels of a
+ * row) and AXIS_N (vectors of output channels; single channels where lanes is 1). It has h * m * n
+ * accumulators. */
+typedef struct RegTile {
+    int h, m, n;
+} RegTile;
+
+bool regtile_equal(RegTile a, RegTile b);
+
+/* A member that is 0 is still to be decided. */
 typedef struct Schedule {
     Algorithm algorithm;
-    int       tile_m, tile_n; /* accumulators: pixels x vectors; fits Target.vector_regs */
-    int       unroll_k;       /* copies of the innermost reduction step; 1: rolled */
+    RegTile   tile;     /* fits Target.vector_regs */
+    int       unroll_k; /* copies of the innermost reduction step; 1: rolled */
 } Schedule;
 
 /* The choice itself is the kernel pass kpass_schedule (kernel.h): from the loops and the target's data
@@ -60,20 +68,20 @@ typedef struct Schedule {
 
 /* One register tile on one kernel. */
 typedef struct TileCost {
-    int    tile_m, tile_n;
-    int    registers; /* accumulators, columns, a row */
-    double cycles;    /* estimated, for one step of the sum over the whole of M and N */
-    double share;     /* of the multiply-add peak */
+    RegTile tile;
+    int     registers; /* accumulators, columns, a row */
+    double  cycles;    /* estimated, for the whole of H, M and N */
+    double  share;     /* of the multiply-add peak */
 } TileCost;
 
-enum { MAX_TILES = 128 };
+enum { MAX_TILES = 256 };
 
 /* schedule_tiles - the tiles that fit the registers, the fewest cycles first, into out[MAX_TILES]. For a
  * kernel as kpass_schedule meets it: lowered, its loops merged. Their number; 0: there is no sum to
  * tile. */
 int schedule_tiles(const struct Kernel *k, TileCost *out);
 /* schedule_tile_cost - one of them, which need not fit; false: there is no sum to tile. */
-bool schedule_tile_cost(const struct Kernel *k, int tile_m, int tile_n, TileCost *out);
+bool schedule_tile_cost(const struct Kernel *k, RegTile tile, TileCost *out);
 
 /* ---- file.c ----------------------------------------------------------------------------- */
 

@@ -321,6 +321,7 @@ const Target target_x86_avx512 = {
     .lanes = 16,
     .vector_regs = 32,
     .has_fma = true,
+    .splats_operands = true,
     .vector_type = "__m512",
     .half_type = "__m256i",
     .header = "immintrin.h",

@@ -71,8 +71,8 @@ static void finish_kernel(Kernel *k, Arena *a)
     Text why = text_new(a);
     k->fp = FP_EXACT;
     if (random_below(2))
-        k->schedule = (Schedule){.tile_m = (int)random_between(1, 5),
-                                 .tile_n = (int)random_between(1, 3),
+        k->schedule = (Schedule){.tile.m = (int)random_between(1, 5),
+                                 .tile.n = (int)random_between(1, 3),
                                  .unroll_k = (int)random_between(1, 3)};
     for (int i = 0; i < n_kernel_passes; i++)
         kernel_passes[i].run(k);

@@ -297,8 +297,8 @@ int main(int argc, char **argv)
         Arena  *a = arena_new();
         Kernel *k = random_kernel(a, target_nth(i % target_count()));
         if (random_below(2)) {
-            k->schedule.tile_m = (int)random_below(7);
-            k->schedule.tile_n = (int)random_below(4);
+            k->schedule.tile.m = (int)random_below(7);
+            k->schedule.tile.n = (int)random_below(4);
             k->schedule.unroll_k = (int)random_below(5);
         }
         for (int d = 0; d < 2; d++)

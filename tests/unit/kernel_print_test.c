@@ -37,14 +37,14 @@ static void test_conv(void)
     start();
     Tensor *w = random_tensor(arena, 4, (int64_t[]){3, 2, 3, 1});
     k = conv_nest(arena, &s, NULL, w, random_tensor(arena, 1, (int64_t[]){3}));
-    k->schedule = (Schedule){DIRECT, 2, 1, 1};
+    k->schedule = (Schedule){DIRECT, {1, 2, 1}, 1};
     CHECK(prints(
         "kernel conv2d {\n"
         "    in x: f32[60]\n"
         "    const w: f32[24] from f32[3, 2, 3, 1] grown to [4, 2, 3, 1] with 0\n"
         "    const b: f32[4] from f32[3] grown to [4] with 0\n"
         "    out y: f32[48]\n"
-        "    schedule tile_m 2, tile_n 1, unroll_k 1\n"
+        "    schedule tile_h 1, tile_m 2, tile_n 1, unroll_k 1\n"
         "    for oc in 0..2 parallel axis n {\n"
         "        for oh in 0..3 parallel {\n"
         "            for ow in 0..4 parallel axis m {\n"
