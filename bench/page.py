@@ -149,9 +149,7 @@ C asks for: its time and the memory of its largest process.
 
 def readme_block(machine, records):
     return f"""One thread, batch 1, fp32, {machine['cpu']}, against ONNX Runtime {machine['ort']} and PyTorch {machine['torch']}, medians of runs in turns.
-[docs/performance.md](docs/performance.md) has two threads, errors, batches, memory, what compiling costs, and how it was measured;
-`make bench` does it again, on any machine, in about {minutes(records)} minutes; `make bench NETWORKS="nin lenet5"` only prints the tables of
-these two.
+[docs/performance.md](docs/performance.md) has two threads, errors, batches, memory, what compiling costs, and how it was measured.
 
 {tables.text(tables.overview(records))}
 
