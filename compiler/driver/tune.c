@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A choice has to gain that much to be kept: less is within what two runs of the same code differ. */
 #define WORTH_KEEPING 0.98
@@ -344,7 +345,7 @@ static bool start(Tune *t, const char *out)
     if (t->n_rounds && !t->o->quiet)
         fprintf(stderr, "%s: going on after round %zu\n", t->state, t->n_rounds);
     /* A folder that cannot be written to is better known now than after a round. */
-    return state_save(t);
+    return t->saved = state_save(t);
 }
 
 static bool tune(Tune *t, const char *out, double *whole)
@@ -375,6 +376,8 @@ int command_tune(Compilation *c, const Options *o)
         return diag_status(c->diag);
     bool ok = tune(&t, o->out, &whole);
     progress_task(NULL);
+    if (!ok && !t.n_rounds && t.saved)
+        unlink(t.state);
     if (ok && !o->quiet)
         report(&t, whole);
     return t.status ? t.status : diag_status(c->diag);

@@ -148,7 +148,7 @@ bool state_load(Tune *t)
     const Json *key = json_get(root, "key"), *rounds = json_get(root, "rounds");
     if (!key || key->kind != JSON_STRING || !rounds || rounds->kind != JSON_ARRAY)
         return wrong(t, s, root, "expected key and rounds");
-    if (strcmp(key->string, arena_printf(t->arena, "%016" PRIx64, t->key)) != 0)
+    if (rounds->n_items && strcmp(key->string, arena_printf(t->arena, "%016" PRIx64, t->key)) != 0)
         return wrong(t, s, key, "these rounds are of another model, kiln or other options");
     for (size_t i = 0; i < rounds->n_items; i++)
         if (!read_round(t, s, &rounds->items[i]))

@@ -60,6 +60,7 @@ typedef struct Tune {
     int            planned; /* rounds there will be, about */
     uint64_t       key;    /* of the model, the options and the compiler */
     const char    *state;  /* path of the unfinished file */
+    bool           saved;  /* ... which was written */
     int            status; /* exit code of a build that failed; its messages are printed */
 } Tune;
 
