@@ -19,7 +19,7 @@
  *   inspect.c   kiln inspect
  *   layers.c    what was decided for each layer, and what it is estimated to take
  *   explain.c   kiln explain: why
- *   tuner.h, tune.c, tune_plan.c, tune_state.c   kiln tune
+ *   tuner.h, tune.c, tune_plan.c, tune_build.c, tune_state.c   kiln tune
  *   convert.c   kiln convert
  *   targets.c   kiln targets
  *   npy.c       .npy files

@@ -19,11 +19,9 @@ static void new_layer(Tune *t, const Layer *l, int n_steps)
     TuneLayer  *d = &t->layers[t->n_layers++];
     *d = (TuneLayer){.name = arena_strdup(t->arena, l->name),
                      .kernel = l->kernel,
-                     .winograd = l->winograd,
-                     .n_costs = l->n_costs,
-                     .best = {-1, {0, 0, 0}},
-                     .base = {-1, {0, 0, 0}},
-                     .now = {-1, {0, 0, 0}},
+                     .best = by_default,
+                     .base = by_default,
+                     .now = by_default,
                      .ratio = 1};
     d->nodes = arena_array(t->arena, const char *, (size_t)n_steps);
     d->was = arena_printf(t->arena, "%s%stile %s", algorithm, *algorithm ? ", " : "",

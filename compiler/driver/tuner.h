@@ -1,7 +1,8 @@
 /* tuner.h - inside kiln tune.
  *
- *   tune.c         rounds: build, time in turns, choose
+ *   tune.c         rounds: what is tried when, and what is kept
  *   tune_plan.c    distinct layers and what is tried on each
+ *   tune_build.c   a choice for each layer as a program; two programs against the clock
  *   tune_state.c   the rounds that are done, kept in a file; the finished schedule
  *
  * Layers that the default program computes by the same kernel are alike: one distinct layer, tuned as
@@ -19,6 +20,8 @@ typedef struct Choice {
     RegTile tile;     /* 0: left to kiln */
 } Choice;
 
+static const Choice by_default = {-1, {0, 0, 0}};
+
 enum { MOST_TILES = 6, MAX_CANDIDATES = 8 };
 
 /* A distinct layer. */
@@ -26,16 +29,15 @@ typedef struct TuneLayer {
     const char  *name; /* of the first node */
     const char **nodes;
     int          n_nodes;
-    int          kernel;             /* in the default program */
-    int          winograd;           /* of the default program */
-    int          n_costs;            /* algorithms there are */
-    const char  *was;                /* the default, for the report */
+    int          kernel; /* in the default program */
+    const char  *was;    /* the default, for the report */
     Choice       candidates[MAX_CANDIDATES];
     int          n_candidates;
     Choice       best;  /* so far */
     Choice       base;  /* what candidates are compared with */
     Choice       now;   /* in the build at hand */
-    double       ratio; /* of the time of `best` to the default's, at the last check */
+    bool         refused; /* ... but the layouts around it did not allow that */
+    double       ratio;   /* of the time of `best` to the default's, at the last check */
 } TuneLayer;
 
 typedef enum { ROUND_ALGORITHMS, ROUND_TILES, ROUND_CHECK } RoundKind;
@@ -79,6 +81,27 @@ int plan_layer(const Tune *t, const char *node);
 Text plan_text(const Tune *t, Arena *a);
 /* choice_text - "winograd 4x4, tile 6x2". */
 const char *choice_text(Arena *a, const Choice *c);
+
+/* ---- tune_build.c ----------------------------------------------------------------------- */
+
+/* A program that was built: its files, and the distinct layer of each of its steps. */
+typedef struct Built {
+    const char *program, *weights; /* weights: NULL: it has none */
+    int        *layer;             /* -1: none */
+    int         n_steps;
+} Built;
+
+/* tune_compile - the model with the choices of `now`, in memory of its own that the caller frees. Where
+ * layouts do not allow an algorithm, the layer is as by default, and marked as refused. */
+bool tune_compile(Tune *t, Compilation *c);
+/* tune_finish - what was compiled as a program; `tag` names its files. */
+bool tune_finish(Tune *t, Compilation *c, const char *tag, Built *b);
+/* tune_gave_up - print the messages of a compilation that failed, and free it; always false. */
+bool tune_gave_up(Tune *t, Compilation *c);
+/* tune_build - all of that; false: the messages are printed. */
+bool tune_build(Tune *t, const char *tag, Built *b);
+/* tune_compare - both programs in turns; the ratios of b's times to a's into `r`. False: reported. */
+bool tune_compare(Tune *t, const Built *a, const Built *b, Round *r);
 
 /* ---- tune_state.c ----------------------------------------------------------------------- */
 
