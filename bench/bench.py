@@ -7,6 +7,8 @@
     bench.py FOLDER --resume          goes on where an interrupted run stopped
     bench.py FOLDER --update NETWORK...   measures these again for the page
     bench.py FOLDER --render          prints what is there of the last run; writes the page if that is all
+    bench.py FOLDER --tune [NETWORK...]   lets kiln tune search for schedules, some minutes a network; FOLDER/schedules
+                                      keeps them, and the networks that have one are then measured with it as well
 
 FOLDER holds node/node_modules/onnxruntime-node (tools/install-ort.sh) and, after a run, results.jsonl. KILN_FLAGS
 holds further options of kiln build."""
@@ -14,8 +16,10 @@ import argparse
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
+from contextlib import contextmanager
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests", "differential"))
 import compilers  # noqa: E402
@@ -24,6 +28,7 @@ import measure  # noqa: E402
 import one_by_one  # noqa: E402
 import page  # noqa: E402
 import tables  # noqa: E402
+from kiln_model import KILN  # noqa: E402
 from peer_networks import NETWORKS  # noqa: E402
 from peers import OnnxRuntime  # noqa: E402
 
@@ -67,16 +72,40 @@ def progress(label):
     return say
 
 
-def measure_network(folder, name, say):
-    place, start = os.path.join(folder, "nets", name), time.monotonic()
+@contextmanager
+def place_of(folder, name):
+    """A folder for the files of one network; some have a gigabyte, so they go at the end."""
+    place = os.path.join(folder, "nets", name)
     shutil.rmtree(place, ignore_errors=True)
     try:
-        files, record = measure.network(place, name, say)
-        record.update(compile=compilers.network(files, say), commit=machine.commit())
-        return {**record, "seconds": time.monotonic() - start}
+        yield place
     finally:
         shutil.rmtree(place, ignore_errors=True)
+
+
+def schedule_of(folder, name):
+    return os.path.join(folder, "schedules", name + ".json")
+
+
+def tune(folder, names):
+    """Leaves a schedule of each network; the number of networks that failed."""
+    os.makedirs(os.path.join(folder, "schedules"), exist_ok=True)
+    failed = 0
+    for name in names:
+        with place_of(folder, name) as place:
+            files = measure.Files(place, name)
+            print(f"{name}:", flush=True)
+            failed += subprocess.call([KILN, "tune", files.onnx, "-o", schedule_of(folder, name)]) != 0
+    return failed
+
+
+def measure_network(folder, name, say):
+    start = time.monotonic()
+    with place_of(folder, name) as place:
+        files, record = measure.network(place, name, schedule_of(folder, name), say)
+        record.update(compile=compilers.network(files, say), commit=machine.commit())
         say("")
+        return {**record, "seconds": time.monotonic() - start}
 
 
 def measure_all(folder, names, results):
@@ -105,9 +134,9 @@ def arguments():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument("folder")
     parser.add_argument("names", nargs="*", metavar="NETWORK")
-    for option in ("resume", "update", "render"):
+    for option in ("resume", "update", "render", "tune"):
         parser.add_argument("--" + option, action="store_true")
-    found = parser.parse_args()
+    found = parser.parse_intermixed_args()
     unknown = [name for name in found.names if name not in NETWORKS]
     if unknown:
         parser.error(f"no such network: {', '.join(unknown)}; there are {', '.join(NETWORKS)}")
@@ -119,6 +148,8 @@ def arguments():
 def main():
     asked = arguments()
     folder = os.path.abspath(asked.folder)
+    if asked.tune:
+        return 1 if tune(folder, asked.names or NETWORKS) else 0
     only_print = asked.names and not asked.update
     results = Results(None if only_print else os.path.join(folder, "results.jsonl"))
     if not (asked.names or asked.resume or asked.render):

@@ -53,8 +53,12 @@ def limits(folder):
 
     def measured(*flags):
         run(command + list(flags))
-        return {name: float(value) for name, value in
-                (line.split() for line in run(pinned(1) + [program]).splitlines())}
+        best = {}
+        for _ in range(3):
+            for line in run(pinned(1) + [program]).splitlines():
+                name, value = line.split()
+                best[name] = max(best.get(name, 0), float(value))
+        return best
 
     found = measured(*(["-mprefer-vector-width=512"] if IS_X86 else []))
     if found["vector_bits"] > 256:
@@ -99,6 +103,6 @@ def description(ort_folder):
         "cpu": cpu_name(), "processors": len(PROCESSORS), "memory": memory,
         "caches": [cache(f"LEVEL{name}_SIZE") for name in ("1_DCACHE", "2_CACHE", "3_CACHE")],
         "system": f"{platform.system()} {platform.release()}", "date": datetime.date.today().isoformat(),
-        "kiln": first_line([KILN, "--version"]), "cc": first_line(["cc", "--version"]), "ort": ort, "torch": torch.__version__,
-        "flags": os.environ.get("KILN_FLAGS", ""),
+        "kiln": first_line([KILN, "--version"]), "cc": first_line(["cc", "--version"]),
+        "ort": ort, "torch": torch.__version__, "flags": os.environ.get("KILN_FLAGS", ""),
     }

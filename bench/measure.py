@@ -34,7 +34,7 @@ class Files:
         self.folder, self.stem = folder, path("")
         self.onnx, self.traced = path(".onnx"), path(".pt")
         self.input, self.raw_input, self.output = path(".npy"), path(".f32"), path(".output.f32")
-        self.programs, self.inline = {}, None
+        self.programs, self.inline, self.tuned = {}, None, None
         module, shape = peer_networks.make(name)
         self.shape = (batch, *shape[1:])
         self.n_parameters = sum(p.numel() for p in module.parameters())
@@ -65,6 +65,12 @@ class Files:
         self.inline = self.stem + "-inline"
         run([KILN, "build", self.onnx, "-q", "-o", self.inline, *kiln_flags()])
 
+    def build_tuned(self, schedule):
+        """A program as kiln tune found it faster."""
+        self.tuned = self.stem + "-tuned"
+        run([KILN, "build", self.onnx, "-q", "--weights", "file", "--schedule", schedule, "-o", self.tuned,
+             *kiln_flags()])
+
     def error(self, got):
         """Largest difference from PyTorch, in standard deviations of the output; or a complaint. PyTorch computes
         one image in double precision, a batch in single."""
@@ -76,11 +82,13 @@ class Files:
         return error
 
 
-def build_all(files, threads):
+def build_all(files, threads, schedule):
     """Every program of a network, as many at once as there are processors."""
     jobs = [lambda n=n: files.build(n) for n in threads]
     if files.n_parameters <= INLINE_PARAMETERS:
         jobs.append(files.build_inline)
+    if os.path.exists(schedule):
+        jobs.append(lambda: files.build_tuned(schedule))
     with ThreadPoolExecutor(len(machine.PROCESSORS)) as pool:
         for done in [pool.submit(job) for job in jobs]:
             done.result()
@@ -160,13 +168,13 @@ def batch(files, n, say):
     return {peer: n / t[0] * 1e3 for peer, t in times.items()}
 
 
-def network(folder, name, say):
-    """(files, record) of one network."""
+def network(folder, name, schedule, say):
+    """(files, record) of one network; `schedule` is of a file that need not be there."""
     say("exporting")
     files = Files(folder, name)
     threads = [1, 2] if len(machine.PROCESSORS) > 1 else [1]
     say("building")
-    build_all(files, threads)
+    build_all(files, threads, schedule)
     say("start")
     record = {"parameters": files.n_parameters, **facts(files), "times": {}, "errors": {}}
     record["start"], record["ort peak"] = starts(files)

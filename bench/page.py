@@ -77,6 +77,8 @@ def two_threads(records):
 
 def page(machine, records):
     mean = tables.geometric_mean([tables.ratio(r, "1") for r in records.values()])
+    tuned = ("\n  *tuned*: with the schedule that `kiln tune` finds (`tools/bench.sh --tune`)."
+             if any("kiln tuned" in r["times"]["1"] for r in records.values()) else "")
     return f"""# Performance
 
 `make bench` measures all of this page on the machine it runs on and writes it. Here it took {minutes(records)} minutes.
@@ -93,7 +95,7 @@ processors and come before others there (`taskset`, `chrt`). Times are the media
 in parentheses the fastest. A ratio is kiln's median divided by the other's: below 1, kiln is faster.
 
 - *kiln*: `kiln build --weights file`, for the target of the machine. *weights inline* is kiln's default, one C file with
-  the weights in it; networks of up to 12 million parameters are built so as well.
+  the weights in it; networks of up to 12 million parameters are built so as well.{tuned}
 - *ONNX Runtime*: its defaults, but for the number of threads, through its C interface. *options*:
   `session.set_denormal_as_zero` and `session.dynamic_block_base=4`, which its documentation suggests. *parallel*: its execution
   mode of that name.

@@ -105,8 +105,9 @@ def contestants(files, threads, running):
     def start(kind, *options):
         return running.enter_context(closing(kind(files, *options)))
     found = {"kiln": start(Kiln, files.programs[threads], threads)}
-    if threads == 1 and files.inline:
-        found["kiln inline"] = start(Kiln, files.inline, 1)
+    for name, program in (("kiln inline", files.inline), ("kiln tuned", files.tuned)):
+        if threads == 1 and program:
+            found[name] = start(Kiln, program, 1)
     found["ort"] = start(OnnxRuntime, threads)
     found["ort tuned"] = start(OnnxRuntime, threads, TUNED)
     if threads > 1:

@@ -3,8 +3,8 @@
 
     torch_peer.py TRACED.pt INPUT.npy OUT.f32 THREADS plain|channels_last
 
-Writes its result to OUT.f32 and prints "ready"; after that each line "U N" on standard input makes U runs and then N timed ones, whose
-milliseconds are one line on standard output."""
+Writes its result to OUT.f32 and prints "ready"; after that each line "U N" on standard input makes U runs and then
+N timed ones, whose milliseconds are one line on standard output."""
 import sys
 import time
 import warnings

@@ -1,6 +1,6 @@
 #!/bin/sh
-# bench.sh [--resume | --render | --update] [NETWORK ...] - emitted code against other runtimes: all networks, for
-# docs/performance.md, or some, for the terminal. bench/bench.py says more.
+# bench.sh [--resume | --render | --update | --tune] [NETWORK ...] - emitted code against other runtimes: all networks,
+# for docs/performance.md, or some, for the terminal. bench/bench.py says more.
 set -eu
 cd "$(dirname "$0")/.."
 B=${B:-build}
