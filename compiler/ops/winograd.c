@@ -121,6 +121,8 @@ static const Expr *let(Kernel *k, Stmt *out, const char *name, const Expr *e)
 static const Expr *add_term(Kernel *k, const Expr *acc, double factor, const Expr *x)
 {
     double size = fabs(factor);
+    if (acc && size != 1 && k->target->has_fma)
+        return ex_fma(k, ex_const(k, factor), x, acc);
     if (size != 1)
         x = ex_binary(k, B_MUL, ex_const(k, size), x);
     if (!acc)
@@ -172,11 +174,12 @@ static void apply(Kernel *k, Stmt *block, const Matrix *m, const Expr *const *in
     }
 }
 
-/* out[r][c] = (m in m^T)[r][c]; first down each column, then along each row. */
-static void apply_2d(Kernel *k, Stmt *block, const Matrix *m, const Expr *(*in)[MAX_EDGE],
-                     const Expr *(*out)[MAX_EDGE])
+/* half = m in: down each column. The other half of m in m^T goes along the rows, one at a time, so that
+ * few of its results are alive at once. */
+static void apply_columns(Kernel *k, Stmt *block, const Matrix *m, const Expr *(*in)[MAX_EDGE],
+                          const Expr *(*half)[MAX_EDGE])
 {
-    const Expr *half[MAX_EDGE][MAX_EDGE], *column[MAX_EDGE], *result[MAX_EDGE];
+    const Expr *column[MAX_EDGE], *result[MAX_EDGE];
     for (int c = 0; c < m->columns; c++) {
         for (int i = 0; i < m->columns; i++)
             column[i] = in[i][c];
@@ -184,8 +187,6 @@ static void apply_2d(Kernel *k, Stmt *block, const Matrix *m, const Expr *(*in)[
         for (int r = 0; r < m->rows; r++)
             half[r][c] = result[r];
     }
-    for (int r = 0; r < m->rows; r++)
-        apply(k, block, m, half[r], out[r]);
 }
 
 /* ---- the nests of a block of tiles --------------------------------------------------------- */
@@ -252,7 +253,7 @@ static Stmt *input_transform(const Wino *w, const TileBlock *b)
     Kernel     *k = w->k;
     TileLoops   l = tile_loops(w, b, "ic", w->icb);
     Stmt       *body = st_block(k);
-    const Expr *d[MAX_EDGE][MAX_EDGE], *v[MAX_EDGE][MAX_EDGE];
+    const Expr *d[MAX_EDGE][MAX_EDGE], *half[MAX_EDGE][MAX_EDGE], *v[MAX_EDGE];
     const Type *x = &value_get(w->g, w->n->in[0])->type;
     for (int i = 0; i < w->edge; i++)
         for (int j = 0; j < w->edge; j++) {
@@ -264,13 +265,15 @@ static Stmt *input_transform(const Wino *w, const TileBlock *b)
                      affine_offset(l.w, j - w->n->attrs.padding[1])};
             d[i][j] = lower_load(w->g, k, w->n->in[0], x, &at);
         }
-    apply_2d(k, body, &w->t.b, d, v);
-    for (int i = 0; i < w->edge; i++)
+    apply_columns(k, body, &w->t.b, d, half);
+    for (int i = 0; i < w->edge; i++) {
+        apply(k, body, &w->t.b, half[i], v);
         for (int j = 0; j < w->edge; j++) {
             Affine at = scratch_at(w, b, 0, w->icb, affine_const(i * w->edge + j),
                                    affine_loop(l.cb), l.tile, affine_loop(l.lane));
-            st_add(k, body, st_store(k, w->scratch, at, ASSIGN, v[i][j]));
+            st_add(k, body, st_store(k, w->scratch, at, ASSIGN, v[j]));
         }
+    }
     return nest(w, &l, body);
 }
 
@@ -319,15 +322,16 @@ static Stmt *output_transform(const Wino *w, const TileBlock *b)
     const Node *n = w->n;
     TileLoops   l = tile_loops(w, b, "oc", w->ocb);
     Stmt       *body = st_block(k);
-    const Expr *p[MAX_EDGE][MAX_EDGE], *y[MAX_EDGE][MAX_EDGE];
+    const Expr *p[MAX_EDGE][MAX_EDGE], *half[MAX_EDGE][MAX_EDGE], *y[MAX_EDGE];
     for (int i = 0; i < w->edge; i++)
         for (int j = 0; j < w->edge; j++) {
             Affine at = scratch_at(w, b, v_count(w, b), w->ocb, affine_const(i * w->edge + j),
                                    affine_loop(l.cb), l.tile, affine_loop(l.lane));
             p[i][j] = ex_load(k, w->scratch, at);
         }
-    apply_2d(k, body, &w->t.a, p, y);
-    for (int i = 0; i < w->m; i++)
+    apply_columns(k, body, &w->t.a, p, half);
+    for (int i = 0; i < w->m; i++) {
+        apply(k, body, &w->t.a, half[i], y);
         for (int j = 0; j < w->m; j++) {
             At          at = {w->lanes,
                               affine_loop(w->batch),
@@ -335,12 +339,13 @@ static Stmt *output_transform(const Wino *w, const TileBlock *b)
                               affine_loop(l.lane),
                               affine_offset(l.h, i),
                               affine_offset(l.w, j)};
-            const Expr *e = y[i][j];
+            const Expr *e = y[j];
             const Expr *bias = lower_bias(w->g, k, n, &at);
             e = bias ? ex_binary(k, B_ADD, e, bias) : e;
             e = lower_epilogue(w->g, k, n, e, &at);
             st_add(k, body, inside(w, &at, lower_store(w->g, k, n->out, &at, e)));
         }
+    }
     return nest(w, &l, body);
 }
 
