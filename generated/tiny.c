@@ -10,7 +10,8 @@
  * 1420 bytes of weights, inline */
 
 #if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize ("no-tree-loop-distribute-patterns", "no-ipa-cp")
+#pragma GCC optimize ("no-tree-loop-distribute-patterns", "no-ipa-cp", \
+                      "no-predictive-commoning")
 #endif
 
 #include "tiny.h"

@@ -73,11 +73,13 @@ static void exact_guard_c(Writer *w)
 /* gcc_guard_c - gcc would turn loops that copy into calls of memmove; the file is to need no
  * library. And when gcc 12.2 propagates the constant addresses of calls into clones of kernels, it
  * drops calls whose results are read: wrong results at -O2 and -O3, seen with scratch memory used
- * twice. */
+ * twice. Predictive commoning keeps what neighbouring taps of a filter have in common for the next
+ * iteration: more values than there are registers, in kernels whose tiles fill them. */
 static void gcc_guard_c(Writer *w)
 {
     w_line(w, "#if defined(__GNUC__) && !defined(__clang__)");
-    w_line(w, "#pragma GCC optimize (\"no-tree-loop-distribute-patterns\", \"no-ipa-cp\")");
+    w_line(w, "#pragma GCC optimize (\"no-tree-loop-distribute-patterns\", \"no-ipa-cp\", \\");
+    w_line(w, "                      \"no-predictive-commoning\")");
     w_line(w, "#endif");
     w_blank(w);
 }
