@@ -66,10 +66,13 @@ class OnnxRuntime(Resident):
                 return path
         raise RuntimeError("no library for this machine in " + cls.folder)
 
+    @classmethod
+    def command(cls, model, raw_input, shape, output, threads=1, entries=()):
+        return [cls.program, cls.library(), model, raw_input, "x".join(map(str, shape)), output, str(threads), *entries]
+
     def __init__(self, files, threads, entries=()):
-        shape = "x".join(map(str, files.shape))
-        super().__init__([self.program, self.library(), files.onnx, files.raw_input, shape, files.output,
-                          str(threads), *entries], files, threads)
+        command = self.command(files.onnx, files.raw_input, files.shape, files.output, threads, entries)
+        super().__init__(command, files, threads)
         self.session_ms, self.first_ms, self.peak_mb = self.said
 
 

@@ -23,6 +23,9 @@ from torch import nn
 
 from kiln_model import KILN, ROOT, run
 
+sys.path.append(os.path.join(ROOT, "bench"))
+from peers import OnnxRuntime  # noqa: E402
+
 PAGE = os.path.join(ROOT, "docs", "onnx.md")
 BEGIN, END = "<!-- make onnx-networks -->\n", "<!-- end of networks -->\n"
 LIMIT = 1e-4  # of the output's standard deviation; past it, the a-priori bound of kiln verify
@@ -123,9 +126,7 @@ def onnx_runtime(model, net, folder):
     """What ONNX Runtime computes."""
     image, out = os.path.join(folder, "image.f32"), os.path.join(folder, "ort.f32")
     net.x.numpy().tofile(image)
-    modules = os.path.join(os.path.abspath(os.environ.get("B", "build")), "bench", "node", "node_modules")
-    run(["node", os.path.join(ROOT, "bench", "ort.js"), model, image, "x".join(map(str, net.x.shape)), "1", out],
-        env=dict(os.environ, NODE_PATH=modules), stdin=subprocess.DEVNULL)
+    run(OnnxRuntime.command(model, image, net.x.shape, out), stdin=subprocess.DEVNULL)
     return np.fromfile(out, np.float32).reshape(net.want.shape)
 
 
@@ -237,6 +238,8 @@ def main():
     lines = [table_row(columns), "|---|" + "---:|" * (len(columns) - 1)]
     print("\n".join(lines), flush=True)
     counts = [0, 0]
+    if full:
+        OnnxRuntime.prepare(os.path.join(os.path.abspath(os.environ.get("B", "build")), "bench"))
     for name in names or (NETWORKS if full else QUICK):
         folder = tempfile.mkdtemp(prefix="kiln-onnx-network-")
         try:
