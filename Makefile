@@ -30,7 +30,8 @@ OBJECTS  := $(SOURCES:%.c=$(B)/%.o) $(B)/runtime/npy.o $(B)/runtime/npy_elements
 PARTS    := $(filter-out $(B)/compiler/main.o,$(OBJECTS)) $(B)/runtime/kiln.o
 UNITS    := $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*_test.c))
 # Headers are maps, laid out by hand; clang-format has the rest.
-C_FILES  := $(SOURCES) $(wildcard tests/unit/*.c tests/*/Inputs/*.c) $(filter %.c,$(RUNTIME))
+C_FILES  := $(SOURCES) $(wildcard tests/unit/*.c tests/*/Inputs/*.c bench/*.c) \
+            $(filter %.c,$(RUNTIME))
 SCRIPTS  := $(wildcard tools/*.sh tests/*/*.sh) .ci/run tests/run-all
 
 .PHONY: all test sanitize units demo accuracy bench onnx-suite onnx-networks generated check-format format lint install clean deps help
