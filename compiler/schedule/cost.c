@@ -86,15 +86,14 @@ static int64_t round_up(int64_t v, int64_t b)
     return (v + b - 1) / b * b;
 }
 
-/* Input channels that each output sums over: a group's; where groups are narrower than a vector, the
- * vector they are made dense in, unless each has one channel. Images of few channels are read as they
- * are. */
+/* Input channels that each output sums over: its group's. Narrow groups that share a vector are made
+ * dense in it, unless they have one channel each; of images with few channels none is added. */
 static int64_t summed_channels(int64_t channels, int64_t groups, int64_t lanes)
 {
     int64_t own = channels / groups;
-    if (groups > 1 && own > 1 && own % lanes != 0)
+    if (groups > 1 && own > 1 && own < lanes && lanes % own == 0)
         return lanes;
-    return own < lanes ? own : round_up(own, lanes);
+    return own < lanes || groups > 1 ? own : round_up(own, lanes);
 }
 
 static Layer layer_of(const Graph *g, const Node *n, const CostContext *c)

@@ -1,0 +1,167 @@
+/* schedule_test - what must hold of every estimate, whatever its figures are: over random convolutions,
+ * each algorithm's parts and weights, where Winograd's method applies; over random sums, register tiles. */
+#include "one_node.h"
+
+#include "schedule/schedule.h"
+#include "target/target.h"
+
+typedef struct Conv {
+    int64_t n, c, h, w, o, k, stride, groups;
+} Conv;
+
+static OneNode make_conv(const Conv *v)
+{
+    char    types[128];
+    OpAttrs attrs = {.strides = {v->stride, v->stride}, .groups = v->groups};
+    snprintf(types, sizeof types, "%d %d %d %d, %d %d %d %d", (int)v->n, (int)v->c, (int)v->h,
+             (int)v->w, (int)v->o, (int)(v->c / v->groups), (int)v->k, (int)v->k);
+    OneNode o = one_node(OP_conv2d, types, &attrs);
+    CHECK(one_shape(&o));
+    return o;
+}
+
+static int costs_of(const Conv *v, const CostContext *context, AlgorithmCost *out)
+{
+    OneNode o = make_conv(v);
+    int     n = cost_algorithms(o.graph, o.node, context, out);
+    one_free(&o);
+    return n;
+}
+
+static Conv random_conv(void)
+{
+    static const int64_t edges[] = {1, 3, 3, 3, 5, 7};
+    Conv                 v = {.n = 1 + random_below(2), .groups = 1 + (random_below(4) == 0)};
+    v.k = edges[random_below(6)];
+    v.h = v.k + random_below(30);
+    v.w = v.k + random_below(30);
+    v.c = v.groups * random_between(1, 40);
+    v.o = v.groups * random_between(1, 40);
+    v.stride = 1 + (random_below(4) == 0);
+    return v;
+}
+
+static void check_parts(const AlgorithmCost *c, const Conv *v, int64_t lanes)
+{
+    double longest = c->sums > c->stream ? c->sums : c->stream;
+    CHECK(c->peak > 0 && c->sums >= c->peak && c->stream > 0 && c->transforms >= 0);
+    CHECK(c->cycles >= longest && c->cycles <= 1.001 * (c->sums + c->stream + c->transforms));
+    CHECK((c->algorithm == DIRECT) == (c->tile == 0));
+    /* Weights, padded to vectors; in vectors of 16 never fewer than there are. */
+    int64_t edge = c->tile ? c->tile + v->k - 1 : v->k;
+    CHECK(c->weight_bytes >= 4.0 * (double)(edge * edge * v->o * (v->c / v->groups)));
+    CHECK(fmod(c->weight_bytes, 4.0 * (double)(edge * edge * lanes)) == 0);
+}
+
+static void test_algorithms(const Target *t)
+{
+    CostContext context = {.target = t, .weights_in_cache = true};
+    for (int i = 0; i < 300; i++) {
+        AlgorithmCost c[MAX_ALGORITHMS], more[MAX_ALGORITHMS];
+        Conv          v = random_conv(), twice = v;
+        int           n = costs_of(&v, &context, c);
+        bool          has_tiles = n > 1 && !c[1].why_not;
+        bool may = v.groups == 1 && v.stride == 1 && (v.k == 3 || v.k == 5) && t->lanes > 1 &&
+                   v.c >= t->lanes && v.o >= t->lanes;
+        CHECK(c[0].algorithm == DIRECT && c[0].added_bytes == 0);
+        CHECK(has_tiles == may);
+        CHECK(n == (!may ? 2 : v.k == 3 ? 4 : 3));
+        for (int k = 0; k < n && (k == 0 || may); k++) {
+            check_parts(&c[k], &v, t->lanes);
+            CHECK(c[k].added_bytes == c[k].weight_bytes - c[0].weight_bytes);
+            CHECK(k < 2 || c[k].tile == c[k - 1].tile + 2);
+        }
+        twice.n *= 2;
+        CHECK(costs_of(&twice, &context, more) == n);
+        for (int k = 0; k < n && !c[k].why_not; k++)
+            CHECK(more[k].cycles > c[k].cycles && more[k].weight_bytes == c[k].weight_bytes);
+    }
+}
+
+/* Reasons: each of them alone. */
+static const char *why_not(const Conv *v, const CostContext *context)
+{
+    AlgorithmCost c[MAX_ALGORITHMS];
+    return costs_of(v, context, c) > 1 && c[1].why_not ? c[1].why_not : "";
+}
+
+static void test_reasons(void)
+{
+    Conv        good = {1, 32, 9, 9, 32, 3, 1, 1}, v = good;
+    CostContext context = {.target = &target_x86_avx512},
+                exact = {&target_x86_avx512, .exact = true};
+    CostContext scalar = {.target = &target_c99};
+    CHECK(!*why_not(&good, &context));
+    CHECK(strstr(why_not(&good, &exact), "one order"));
+    CHECK(strstr(why_not(&good, &scalar), "no vectors"));
+    v.stride = 2;
+    CHECK(strstr(why_not(&v, &context), "strides"));
+    v = good;
+    v.groups = 2;
+    CHECK(strstr(why_not(&v, &context), "groups"));
+    v = good;
+    v.c = 15;
+    CHECK(strstr(why_not(&v, &context), "channels"));
+    v = good;
+    v.k = 7;
+    CHECK(strstr(why_not(&v, &context), "3x3 or 5x5"));
+}
+
+/* A sum of h x m x n results, as kpass_schedule meets one. */
+static Kernel *make_sum(Arena *a, const Target *t, int64_t h, int64_t m, int64_t n)
+{
+    Kernel  *k = kernel_new(a, "sum", t, FP_STRICT);
+    int64_t  lanes = t->lanes, steps = 8;
+    LoopId   ln = kernel_loop_if(k, "n", n, PARALLEL, AXIS_N);
+    LoopId   lh = kernel_loop_if(k, "h", h, PARALLEL, AXIS_H);
+    LoopId   lm = kernel_loop_if(k, "m", m, PARALLEL, AXIS_M);
+    LoopId   ll = kernel_loop_if(k, "l", lanes, PARALLEL, AXIS_LANE);
+    LoopId   lk = kernel_loop(k, "k", steps, REDUCE, AXIS_K);
+    BufferId x = kernel_buffer(k, "x", F32, BUF_IN, h * m * steps, 0);
+    BufferId y = kernel_buffer(k, "y", F32, BUF_OUT, n * h * m * lanes, 0);
+    TempId   acc = kernel_temp(k, "acc", (VType){F32, 1});
+    Affine   row = affine_add(affine_scale(affine_loop(lh), m), affine_loop(lm));
+    Affine   in = affine_add(affine_scale(row, steps), affine_loop(lk));
+    Affine   out = affine_add(affine_scale(affine_loop(ln), h * m), row);
+    Stmt    *leaf = st_block(k);
+    out = affine_add(affine_scale(out, lanes), affine_loop(ll));
+    st_add(k, leaf, st_set(k, acc, ASSIGN, ex_const(k, 0)));
+    st_add(k, leaf, st_for(k, lk, st_set(k, acc, ASSIGN_ADD, ex_load(k, x, in))));
+    st_add(k, leaf, st_store(k, y, out, ASSIGN, ex_temp(k, acc)));
+    st_add(k, k->body, st_for(k, ln, st_for(k, lh, st_for(k, lm, st_for(k, ll, leaf)))));
+    return k;
+}
+
+static void test_tiles(const Target *t)
+{
+    for (int i = 0; i < 100; i++) {
+        TileCost all[MAX_TILES], one;
+        Arena   *a = arena_new();
+        int64_t  h = random_between(1, 9), m = random_between(1, 30), n = random_between(1, 12);
+        Kernel  *k = make_sum(a, t, h, m, n);
+        int      count = schedule_tiles(k, all);
+        CHECK(count <= MAX_TILES && (count > 0) == (h > 1 || m > 1 || n > 1));
+        for (int j = 0; j < count; j++) {
+            RegTile tile = all[j].tile;
+            CHECK(tile.h >= 1 && tile.h <= h && tile.m >= 1 && tile.m <= m);
+            CHECK(tile.n >= 1 && tile.n <= n && all[j].registers <= t->vector_regs);
+            CHECK(tile.h * tile.m * tile.n < all[j].registers);
+            CHECK(all[j].share > 0 && all[j].share <= 1);
+            CHECK(j == 0 || all[j].cycles >= all[j - 1].cycles);
+            CHECK(schedule_tile_cost(k, tile, &one) && one.cycles == all[j].cycles);
+        }
+        kpass_schedule(k);
+        CHECK(!count || regtile_equal(k->schedule.tile, all[0].tile));
+        arena_free(a);
+    }
+}
+
+int main(void)
+{
+    for (int i = 0; i < target_count(); i++) {
+        test_algorithms(target_nth(i));
+        test_tiles(target_nth(i));
+    }
+    test_reasons();
+    return check_end();
+}
