@@ -108,7 +108,8 @@ static void print_tiles(Compilation *c, const Options *o, const Layer *l)
         table_cell(t, "%s", is_chosen ? "chosen" : "");
         shown++;
     }
-    printf("\nregister tiles, image rows x pixels x vectors, by the estimated cycles of their sums\n\n");
+    printf(
+        "\nregister tiles, image rows x pixels x vectors, by the estimated cycles of their sums\n\n");
     table_print(t, stdout);
 }
 
