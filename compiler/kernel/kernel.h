@@ -332,6 +332,10 @@ void kernel_interp(const Kernel *k, void *const *memory, Arena *a);
 
 /* ---- passes: each returns true when it changed something ---------------------------------- */
 
+/* kernel_columns_apart - whether the weights of each column of the register tile lie in one piece, so that
+ * there are as many streams as columns: where a single row leaves nothing to do but to read them. */
+bool kernel_columns_apart(const Kernel *k);
+
 /* In the order of kernel_passes[]. */
 bool kpass_merge(Kernel *k);
 bool kpass_schedule(Kernel *k); /* schedule/choose.c: members of k->schedule that are still 0 */

@@ -33,6 +33,22 @@ typedef struct Packer {
 
 /* ---- finding and replacing loads ---------------------------------------------------------- */
 
+bool kernel_columns_apart(const Kernel *k)
+{
+    const RegTile *t = &k->schedule.tile;
+    return k->schedule.streams > 1 && t->h * t->m == 1 && t->n >= k->schedule.streams;
+}
+
+/* The loop goes before the reductions where columns are apart. */
+static void order_add(const Kernel *k, Site *s, LoopId l)
+{
+    int at = s->n_order++;
+    if (kernel_columns_apart(k) && k->loops[l].axis == AXIS_N)
+        for (; at > 0 && k->loops[s->order[at - 1]].role == REDUCE; at--)
+            s->order[at] = s->order[at - 1];
+    s->order[at] = l;
+}
+
 static void site_order(const Packer *p, Site *s)
 {
     s->volume = 1;
@@ -40,7 +56,7 @@ static void site_order(const Packer *p, Site *s)
     for (int i = 0; i < p->depth; i++) {
         if (!affine_coef(&s->index, p->stack[i]))
             continue;
-        s->order[s->n_order++] = p->stack[i];
+        order_add(p->k, s, p->stack[i]);
         s->volume *= p->k->loops[p->stack[i]].extent;
     }
 }

@@ -216,19 +216,25 @@ static Stmt *tile_stmt(Tiler *t, Stmt *s, Pending p)
 
 /* ---- copies of the reduction step -------------------------------------------------------- */
 
-static Stmt *unroll_k(Rewrite *r, Stmt *s)
+/* Copies, or where there are none an inner loop with an iteration for each stream of weights
+ * (promote.c). */
+static Stmt *split_k(Rewrite *r, Stmt *s)
 {
     Kernel    *k = r->k;
     Tiler     *t = r->ctx;
     const Loop old = s->kind == S_FOR ? k->loops[s->loop] : (Loop){0};
-    int64_t    copies = k->schedule.unroll_k;
+    bool       unroll = k->schedule.unroll_k > 1;
+    int64_t    copies = unroll                    ? k->schedule.unroll_k
+                        : kernel_columns_apart(k) ? 1
+                                                  : k->schedule.streams;
     if (old.role != REDUCE || old.axis != AXIS_K || copies <= 1 || old.extent % copies)
         return s;
     t->changed = true;
     LoopId o = kernel_loop_if(k, arena_printf(k->arena, "%s0", old.name), old.extent / copies,
                               REDUCE, AXIS_NONE);
-    LoopId i = kernel_loop(k, arena_printf(k->arena, "%s1", old.name), copies, REDUCE, AXIS_NONE);
-    k->loops[i].mark = UNROLL;
+    LoopId i = kernel_loop(k, arena_printf(k->arena, "%s1", old.name), copies, REDUCE,
+                           unroll ? AXIS_NONE : AXIS_K);
+    k->loops[i].mark = unroll ? UNROLL : SERIAL;
     Affine by = affine_add(affine_scale(affine_loop(o), copies), affine_loop(i));
     return st_for(k, o, st_for(k, i, stmt_subst(k, s->body, s->loop, &by)));
 }
@@ -236,7 +242,7 @@ static Stmt *unroll_k(Rewrite *r, Stmt *s)
 bool kpass_tile(Kernel *k)
 {
     Tiler   t = {k, false};
-    Rewrite r = {.k = k, .ctx = &t, .stmt = unroll_k};
+    Rewrite r = {.k = k, .ctx = &t, .stmt = split_k};
     k->body = rewrite_stmt(&r, tile_stmt(&t, k->body, (Pending){0}));
     return t.changed;
 }

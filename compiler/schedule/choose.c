@@ -7,7 +7,8 @@
  * so a width of 7 prefers 7.
  *
  * Weights are read once for each tile of rows: the first time from where they were left by the run
- * before, often memory. A tile that takes all rows at once has the longest time to wait for them. */
+ * before, often memory. A tile that takes all rows at once has the longest time to wait for them. Memory
+ * serves several places side by side faster than one: see Schedule.streams in kernel/promote.c. */
 #include "schedule/schedule.h"
 
 #include "kernel/kernel.h"
@@ -35,6 +36,10 @@
 
 /* Cycles around the steps of one tile: setting up, and storing each accumulator. */
 #define TILE_OVERHEAD 12.0
+
+/* Places in memory that are read at once, and the fewest bytes of each that are worth it. */
+#define STREAMS      4
+#define STREAM_BYTES 4096
 
 /* Bytes a cycle from the second-level cache, from the third, and from memory. */
 #define NEAR_BYTES   36.0
@@ -310,6 +315,13 @@ static void choose_tile(Kernel *k, const Extents *e)
                 all[0].registers, k->target->vector_regs);
 }
 
+/* How many streams the weights of one tile's columns, all steps of them, are to come in. */
+static int choose_streams(const Kernel *k, const Extents *e)
+{
+    double bytes = k->schedule.tile.n * k->target->lanes * e->weight_bytes * e->steps;
+    return e->streamed && bytes >= STREAMS * STREAM_BYTES ? STREAMS : 1;
+}
+
 bool kpass_schedule(Kernel *k)
 {
     Extents        e = kernel_extents(k);
@@ -322,5 +334,7 @@ bool kpass_schedule(Kernel *k)
     s->tile.h = s->tile.h ? s->tile.h : 1;
     s->tile.m = s->tile.m ? s->tile.m : 1;
     s->tile.n = s->tile.n ? s->tile.n : 1;
+    if (s->streams == 0)
+        s->streams = choose_streams(k, &e);
     return memcmp(&before, s, sizeof before) != 0;
 }

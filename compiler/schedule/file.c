@@ -37,6 +37,7 @@ static const struct {
     {"tile_m", offsetof(Given, schedule.tile.m), 0, 64},
     {"tile_n", offsetof(Given, schedule.tile.n), 0, 64},
     {"unroll_k", offsetof(Given, schedule.unroll_k), 1, 64},
+    {"streams", offsetof(Given, schedule.streams), 1, 16},
 };
 
 static int *member_of(Given *g, size_t i)
@@ -133,6 +134,7 @@ bool schedule_override(ScheduleFile *f, const char *node, Schedule *s)
     take(o->given.schedule.tile.m, &s->tile.m);
     take(o->given.schedule.tile.n, &s->tile.n);
     take(o->given.schedule.unroll_k, &s->unroll_k);
+    take(o->given.schedule.streams, &s->streams);
     return true;
 }
 

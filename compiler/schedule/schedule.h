@@ -61,6 +61,7 @@ typedef struct Schedule {
     Algorithm algorithm;
     RegTile   tile;     /* fits Target.vector_regs */
     int       unroll_k; /* copies of the innermost reduction step; 1: rolled */
+    int       streams;  /* from so many places the weights come at once; 1: in the order of use */
 } Schedule;
 
 /* The choice itself is the kernel pass kpass_schedule (kernel.h): from the loops and the target's data
