@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -83,12 +84,17 @@ void in_read(InFile *f, const kiln_port *port, void *to)
         program_fail(KILN_DATA, "%s: an element is out of range", f->path);
 }
 
-void *file_load(const char *path, size_t *bytes)
+const void *file_map(const char *path, size_t *bytes)
 {
-    uint64_t size;
-    FILE    *f = open_regular(path, &size);
-    void    *data = program_alloc((size_t)size);
-    if (fread(data, 1, (size_t)size, f) != size)
+    static const char empty;
+    uint64_t          size;
+    FILE             *f = open_regular(path, &size);
+    int               flags = MAP_PRIVATE;
+#ifdef MAP_POPULATE
+    flags |= MAP_POPULATE; /* all pages now, not one by one in the first run */
+#endif
+    const void *data = size ? mmap(NULL, (size_t)size, PROT_READ, flags, fileno(f), 0) : &empty;
+    if (data == MAP_FAILED)
         program_fail(KILN_MACHINE, "cannot read '%s': %s", path, strerror(errno));
     fclose(f);
     *bytes = (size_t)size;

@@ -154,7 +154,7 @@ static void load_weights(const char *path)
     char  *beside = program_alloc(n);
     snprintf(beside, n, "%s.weights.bin", program);
     /* The memory stays: the model reads its weights from there. */
-    void *blob = file_load(path ? path : beside, &bytes);
+    const void *blob = file_map(path ? path : beside, &bytes);
     if (MODEL->load_weights(blob, bytes))
         program_fail(KILN_DATA, "%s: these are not the weights of this program",
                      path ? path : beside);

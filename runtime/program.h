@@ -99,8 +99,9 @@ void out_write(OutFile *f, const kiln_port *port, const void *from);
 void out_close(OutFile *f);
 /* files_abandon - remove what is unfinished; safe in a signal handler. */
 void files_abandon(void);
-/* file_load - all of a file. */
-void *file_load(const char *path, size_t *bytes);
+/* file_map - all of a file, to read as long as the program runs; page-aligned. It is shared with whoever
+ * else maps it, and not copied. */
+const void *file_map(const char *path, size_t *bytes);
 
 /* ---- scores.c --------------------------------------------------------------------------- */
 

@@ -413,8 +413,9 @@ static void print_schedule(Printer *p)
     if (!s->tile.h && !s->tile.m && !s->tile.n && !s->unroll_k)
         return;
     indent(p);
-    text_printf(p->out, "schedule tile_h %d, tile_m %d, tile_n %d, unroll_k %d\n", s->tile.h,
+    text_printf(p->out, "schedule tile_h %d, tile_m %d, tile_n %d, unroll_k %d", s->tile.h,
                 s->tile.m, s->tile.n, s->unroll_k);
+    text_printf(p->out, s->streams > 1 ? ", streams %d\n" : "\n", s->streams);
 }
 
 void kernel_print(const Kernel *k, Text *out)

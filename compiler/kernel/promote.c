@@ -103,7 +103,7 @@ static Affine announced(const Kernel *k, const Expr *e)
         }
     }
     if (kernel_columns_apart(k))
-        return affine_offset(e->index, ahead / k->schedule.tile.n);
+        return affine_offset(e->index, ahead / k->schedule.tile.n / e->type.lanes * e->type.lanes);
     if (k->schedule.streams > 1 && inner && k->loops[inner].axis == AXIS_K &&
         k->loops[inner].extent == k->schedule.streams)
         return next_tile(k, &e->index, inner, all);

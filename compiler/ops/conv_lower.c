@@ -24,6 +24,7 @@ typedef struct Cut {
     int64_t       groups;    /* extent of loop g, whole blocks each; 1: no loop */
     int64_t       oc, ic;    /* channels of a group, padded to blocks           */
     int64_t       by, bx;    /* lanes of y and x                                */
+    int64_t       il;        /* of those of x, the ones that hold channels      */
     bool          depthwise; /* g is the channel block; lane by lane            */
     const Tensor *weight;    /* possibly made dense                             */
 } Cut;
@@ -56,7 +57,7 @@ static Cut conv_cut(const Graph *g, const Node *n, const Tensor *w, Arena *a)
     const Type *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
     int64_t     groups = n->attrs.groups, ocg = y->dims[1] / groups, icg = x->dims[1] / groups;
     int64_t     by = y->layout.block, bx = x->layout.block;
-    Cut         c = {groups, ocg, icg, by, bx, false, w};
+    Cut         c = {groups, ocg, icg, by, bx, icg < bx && groups == 1 ? icg : bx, false, w};
     if (by == 1)
         return c;
     if (groups > 1 && ocg == 1 && icg == 1) {
@@ -96,7 +97,7 @@ static ConvLoops conv_loops(Kernel *k, const Cut *c, int64_t images, const ConvA
     l.icb = kernel_loop_if(k, "ic", c->depthwise ? 1 : c->ic / c->bx, REDUCE, AXIS_NONE);
     l.kh = kernel_loop_if(k, "kh", axis[0].taps ? axis[0].taps : 1, REDUCE, AXIS_NONE);
     l.kw = kernel_loop_if(k, "kw", axis[1].taps ? axis[1].taps : 1, REDUCE, kw_axis);
-    l.icl = c->depthwise ? 0 : kernel_loop_if(k, "il", c->bx, REDUCE, AXIS_K);
+    l.icl = c->depthwise ? 0 : kernel_loop_if(k, "il", c->il, REDUCE, AXIS_K);
     return l;
 }
 

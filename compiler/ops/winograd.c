@@ -196,8 +196,8 @@ typedef struct Wino {
     Kernel     *k;
     const Node *n;
     Transform   t;
-    int         m, edge;         /* output and input tile */
-    int64_t     lanes, icb, ocb; /* channel blocks        */
+    int         m, edge;             /* output and input tile */
+    int64_t     lanes, ic, icb, ocb; /* input channels, channel blocks */
     int64_t     tile_rows, tile_columns;
     BufferId    u, scratch;
     LoopId      batch;
@@ -285,7 +285,7 @@ static Stmt *products(const Wino *w, const TileBlock *b)
     LoopId  t = kernel_loop_if(k, "tile", b->tiles, PARALLEL, AXIS_M);
     LoopId  ol = kernel_loop(k, "ol", w->lanes, PARALLEL, AXIS_LANE);
     LoopId  ib = kernel_loop_if(k, "ic", w->icb, REDUCE, AXIS_NONE);
-    LoopId  il = kernel_loop(k, "il", w->lanes, REDUCE, AXIS_K);
+    LoopId  il = kernel_loop_if(k, "il", w->ic < w->lanes ? w->ic : w->lanes, REDUCE, AXIS_K);
     Affine  o = affine_add(affine_scale(affine_loop(ob), w->lanes), affine_loop(ol));
     Affine  i = affine_add(affine_scale(affine_loop(ib), w->lanes), affine_loop(il));
     Affine  u = affine_add(affine_scale(affine_loop(f), w->ocb * w->lanes), o);
@@ -389,6 +389,7 @@ void lower_winograd(Graph *g, NodeId id, Kernel *k)
     Wino           w = {.g = g, .k = k, .n = n, .m = n->winograd, .lanes = y->layout.block};
     w.edge = w.m + (int)wd[2] - 1;
     w.t = make_transform(w.m, (int)wd[2]);
+    w.ic = x->dims[1];
     w.icb = (x->dims[1] + w.lanes - 1) / w.lanes;
     w.ocb = (y->dims[1] + w.lanes - 1) / w.lanes;
     w.tile_rows = (y->dims[2] + w.m - 1) / w.m;

@@ -319,7 +319,8 @@ static void choose_tile(Kernel *k, const Extents *e)
 static int choose_streams(const Kernel *k, const Extents *e)
 {
     double bytes = k->schedule.tile.n * k->target->lanes * e->weight_bytes * e->steps;
-    return e->streamed && bytes >= STREAMS * STREAM_BYTES ? STREAMS : 1;
+    bool   announces = target_find(k->target, I_PREFETCH, F32, k->target->lanes) != NULL;
+    return announces && e->streamed && bytes >= STREAMS * STREAM_BYTES ? STREAMS : 1;
 }
 
 bool kpass_schedule(Kernel *k)
