@@ -51,7 +51,10 @@
 #define NEXT_LINE 1.0
 #define NEAR_LINE 4.0
 #define FAR_LINE  8.0
-#define PAGE      4096
+
+/* ... of that where weights are streamed: both are waited for at the same time. */
+#define STREAMED_LINE 0.2
+#define PAGE          4096
 
 typedef struct Extents {
     int64_t h, m, n;      /* 1: no such loop */
@@ -137,6 +140,8 @@ static Extents kernel_extents(const Kernel *k)
         e.weight_bytes = (double)elem_bytes(buffer->elem);
     }
     e.streamed = (double)largest * e.weight_bytes > 0.5 * (double)k->target->l2_bytes;
+    if (e.streamed && e.line_cycles > 0)
+        e.line_cycles *= STREAMED_LINE;
     return e;
 }
 
