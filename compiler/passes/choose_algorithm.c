@@ -6,12 +6,11 @@
 #include <stdlib.h>
 
 /* Weights that are text in the C file make it large and slow to compile: gcc takes 5 s for 48 MB of
- * them. So there transformed weights may add a mebibyte; and none where there is that much text
- * already, for a mebibyte serves too small a part of so large a network to be worth the second that
- * each kernel of transforms takes to compile. Beside the file they may grow as they like, and so
- * they may where they are made at start. */
+ * them. So there transformed weights may add a mebibyte, or they are made at start, where they may
+ * grow as they like; beside the file they may always. Kernels with transforms take a fifth of a second
+ * each to compile; where there is so much text that compiling takes long already, there are none. */
 #define INLINE_GROWTH (1 << 20)
-#define INLINE_FULL   (16 << 20)
+#define INLINE_FULL   (64 << 20)
 
 CostContext cost_context(const Graph *g, const PassContext *c)
 {
