@@ -13,6 +13,7 @@
 
 #include "ops/ops.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -112,7 +113,8 @@ static bool add_digit(Loops *l, int digit)
     int          i = l->n_parts - 1;
     while (i > 0 && l->parts[i].to > d->stride)
         i--;
-    Part   *p = &l->parts[i];
+    Part *p = &l->parts[i];
+    assert(p->to > 0);
     int64_t step = d->stride / p->to;
     if (d->stride % p->to != 0)
         return false;
