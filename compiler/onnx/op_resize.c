@@ -140,7 +140,7 @@ static bool set_size(Importer *im, OnnxNode *n, int axis, double size, Axis *a)
 static bool read_extents(Importer *im, OnnxNode *n, int count, const int64_t *axes, Resize *r)
 {
     bool   is_new = im->opset >= 11 && strcmp(n->row->name, "Resize") == 0;
-    double numbers[MAX_RANK];
+    double numbers[MAX_RANK] = {0};
     int    scales = is_new ? 2 : 1;
     bool   has_scales =
         arg_present(n, scales) && !(arg_is_known(n, scales) && arg_is_known(n, scales)->count == 0);
@@ -184,7 +184,7 @@ static bool check_corners(Importer *im, OnnxNode *n, int rank, const Resize *r)
 /* The region of interest: all starts, then all ends. */
 static bool read_region(Importer *im, OnnxNode *n, int count, const int64_t *axes, Resize *r)
 {
-    double region[2 * MAX_RANK];
+    double region[2 * MAX_RANK] = {0};
     if (r->coordinates != TF_CROP_AND_RESIZE)
         return true;
     if (!read_numbers(im, n, 1, "roi", 2 * count, region))
@@ -331,7 +331,7 @@ static bool is_repetition(Importer *im, int axis, const Resize *r, int64_t *fact
 {
     const Axis *a = &r->axes[axis];
     *factor = a->out / a->in;
-    if (r->n_taps > 1 || a->out % a->in != 0)
+    if (r->n_taps != 1 || a->out % a->in != 0)
         return false;
     Taps taps = make_taps(im, axis, r);
     for (int64_t i = 0; i < a->out; i++)

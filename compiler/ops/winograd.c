@@ -253,7 +253,7 @@ static Stmt *input_transform(const Wino *w, const TileBlock *b)
     Kernel     *k = w->k;
     TileLoops   l = tile_loops(w, b, "ic", w->icb);
     Stmt       *body = st_block(k);
-    const Expr *d[MAX_EDGE][MAX_EDGE], *half[MAX_EDGE][MAX_EDGE], *v[MAX_EDGE];
+    const Expr *d[MAX_EDGE][MAX_EDGE] = {{NULL}}, *half[MAX_EDGE][MAX_EDGE], *v[MAX_EDGE];
     const Type *x = &value_get(w->g, w->n->in[0])->type;
     for (int i = 0; i < w->edge; i++)
         for (int j = 0; j < w->edge; j++) {
@@ -322,7 +322,7 @@ static Stmt *output_transform(const Wino *w, const TileBlock *b)
     const Node *n = w->n;
     TileLoops   l = tile_loops(w, b, "oc", w->ocb);
     Stmt       *body = st_block(k);
-    const Expr *p[MAX_EDGE][MAX_EDGE], *half[MAX_EDGE][MAX_EDGE], *y[MAX_EDGE];
+    const Expr *p[MAX_EDGE][MAX_EDGE] = {{NULL}}, *half[MAX_EDGE][MAX_EDGE], *y[MAX_EDGE] = {NULL};
     for (int i = 0; i < w->edge; i++)
         for (int j = 0; j < w->edge; j++) {
             Affine at = scratch_at(w, b, v_count(w, b), w->ocb, affine_const(i * w->edge + j),
