@@ -1,5 +1,6 @@
 /* kernel.c - building a kernel: loops, temporaries, buffers, statements. */
 #include "kernel/kernel.h"
+#include "target/target.h"
 
 #include <assert.h>
 #include <string.h>
@@ -74,6 +75,13 @@ BufferId kernel_weight(Kernel *k, const char *name, const Tensor *t, const int64
     k->buffers[b].elem = t->type.elem;
     k->buffers[b].value = v;
     return b;
+}
+
+bool kernel_is_streamed(const Kernel *k, BufferId b)
+{
+    const Buffer *buffer = &k->buffers[b];
+    int64_t       bytes = buffer->count * (int64_t)elem_bytes(buffer->elem);
+    return buffer->kind == BUF_CONST && bytes > k->target->l2_bytes / 2;
 }
 
 /* ---- statements ------------------------------------------------------------------------- */

@@ -114,9 +114,7 @@ static Affine announced(const Kernel *k, const Expr *e)
 static Stmt *prefetch_for(Kernel *k, const Expr *e)
 {
     e = e->kind == E_CAST ? e->a : e;
-    const Buffer *b = &k->buffers[e->buffer];
-    int64_t       bytes = b->count * (int64_t)elem_bytes(b->elem);
-    if (e->kind != E_LOAD || b->kind != BUF_CONST || bytes <= k->target->l2_bytes / 2)
+    if (e->kind != E_LOAD || !kernel_is_streamed(k, e->buffer))
         return NULL;
     if (!target_find(k->target, I_PREFETCH, F32, e->type.lanes))
         return NULL;

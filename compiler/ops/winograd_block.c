@@ -3,6 +3,7 @@
  * A block's transformed input and products lie in scratch memory, and each block reads all weights again:
  * small blocks keep the scratch in the second-level cache, large ones read the weights less often. */
 #include "ops/ops.h"
+#include "schedule/machine.h"
 #include "target/target.h"
 
 void winograd_halo(const Graph *g, const Node *n, int64_t side[4])
@@ -27,12 +28,9 @@ int64_t winograd_scratch(const Graph *g, const Node *n, WinogradBlock block)
     return edge * edge * channels * lanes * block.rows * block.columns;
 }
 
-/* Bytes a cycle from the second-level cache, from the third, and from memory; weights are announced by
- * prefetches, scratch memory is written and read at random. */
-#define NEAR_BYTES        36.0
-#define FAR_WEIGHT_BYTES  10.0
+/* Bytes a cycle from the third-level cache where they are written and read at random, as scratch memory
+ * is; weights are announced by prefetches. */
 #define FAR_SCRATCH_BYTES 8.0
-#define MEMORY_BYTES      5.0
 
 /* Of a part of a row: what keeps the registers of the products busy. */
 #define LEAST_TILES 12
@@ -45,8 +43,7 @@ static double block_cycles(const Target *t, double blocks, double scratch, doubl
     double rate = scratch <= 0.5 * (double)t->l2_bytes   ? NEAR_BYTES
                   : scratch <= 0.5 * (double)t->l3_bytes ? FAR_SCRATCH_BYTES
                                                          : MEMORY_BYTES;
-    return blocks * weights / (weights_stay ? NEAR_BYTES : FAR_WEIGHT_BYTES) +
-           blocks * scratch * 4 / rate;
+    return blocks * weights / (weights_stay ? NEAR_BYTES : L3_BYTES) + blocks * scratch * 4 / rate;
 }
 
 /* evenly - `all` cut into as many parts as parts of `size` make, the largest of them. */

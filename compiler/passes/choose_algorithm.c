@@ -7,8 +7,8 @@
 
 /* Weights that are text in the C file make it large and slow to compile: gcc takes 5 s for 48 MB of
  * them. So there transformed weights may add a mebibyte, or they are made at start, where they may
- * grow as they like; beside the file they may always. Kernels with transforms take a fifth of a second
- * each to compile; where there is so much text that compiling takes long already, there are none. */
+ * grow as they like; beside the file they may always. Kernels with transforms take a tenth to a fifth of
+ * a second each to compile; where there is so much text that it takes long already, there are none. */
 #define INLINE_GROWTH (1 << 20)
 #define INLINE_FULL   (64 << 20)
 

@@ -12,19 +12,17 @@
 #include "schedule/schedule.h"
 
 #include "kernel/kernel.h"
+#include "schedule/machine.h"
 #include "target/target.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* What the machine does in a cycle: two multiply-adds and two loads, each multiply-add taking four. These
- * hold for x86-64 since 2013 and for the larger arm64 cores. A core without vectors issues one at a time. */
-#define PIPES         2
-#define LATENCY       4
+/* Instructions around a step. */
 #define LOOP_OVERHEAD 3.0
-#define MAX_TILE_N    8
 
-/* Rows of a tile, in all. One column leaves most registers to them. */
+/* Columns of a tile; its rows, in all. A single column leaves most registers to them. */
+#define MAX_TILE_N      8
 #define MAX_ROWS        14
 #define MAX_ROWS_SINGLE 28
 #define MAX_TILE_H      7
@@ -40,11 +38,6 @@
 /* Places in memory that are read at once, and the fewest bytes of each that are worth it. */
 #define STREAMS      4
 #define STREAM_BYTES 4096
-
-/* Bytes a cycle from the second-level cache, from the third, and from memory. */
-#define NEAR_BYTES   36.0
-#define L3_BYTES     10.0
-#define MEMORY_BYTES 4.0
 
 /* Cycles that a row's line of 64 bytes costs when a step reads it first: where the next one lies close
  * by and hardware announces it, from the second-level cache, and from the third. */
@@ -138,9 +131,9 @@ static Extents kernel_extents(const Kernel *k)
             continue;
         largest = buffer->count;
         e.weight_bytes = (double)elem_bytes(buffer->elem);
+        e.streamed = kernel_is_streamed(k, b);
     }
-    e.streamed = (double)largest * e.weight_bytes > 0.5 * (double)k->target->l2_bytes;
-    if (e.streamed && e.line_cycles > 0)
+    if (e.streamed)
         e.line_cycles *= STREAMED_LINE;
     return e;
 }
@@ -178,7 +171,7 @@ static int registers(const Target *t, RegTile tile)
            (t->has_fma || t->lanes == 1 ? 1 : 2); /* without FMA a product needs one too */
 }
 
-/* Only where columns are chosen from does a single one mean that rows are what counts. */
+/* Without a loop over columns (pooling, depthwise) nothing is shared by the rows of a tall tile. */
 static bool tile_fits(const Target *t, const Extents *e, RegTile tile)
 {
     int limit = t->lanes == 1             ? MAX_ROWS_SCALAR
@@ -217,18 +210,18 @@ static double column_cycles(const Kernel *k, const Extents *e, const EvenCut *h,
     double        far = !e->streamed ? near : line / (k->weights_cold ? MEMORY_BYTES : L3_BYTES);
     if (line * e->steps > 0.5 * (double)t->l2_bytes)
         near = line / L3_BYTES;
-    double total = 0, first = 0;
+    double total = 0, wait = -1; /* for the weights, a step, in the first tile */
     for (int i = 0; i < 2; i++)
         for (int j = 0; j < 2; j++) {
             if (!h->count[i] || !m->count[j])
                 continue;
             RegTile tile = {h->size[i], m->size[j], n};
             double  step = larger(step_cycles(t, tile), near) + tile.h * tile.m * e->line_cycles;
-            first = first > 0 ? first : larger(far - step, 0);
+            wait = wait < 0 ? larger(far - step, 0) : wait;
             total += (double)(h->count[i] * m->count[j]) *
                      (step * e->steps + tile.h * tile.m * n + TILE_OVERHEAD);
         }
-    return total + first * e->steps;
+    return total + wait * e->steps;
 }
 
 static double tile_cycles(const Kernel *k, const Extents *e, RegTile tile)

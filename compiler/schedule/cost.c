@@ -2,10 +2,10 @@
  *
  * Winograd saves products and pays with transforms and with larger weights, which count where they have
  * to come from memory: few pixels reuse each of them. So algorithms are compared by time, not by
- * products. The figures below are of one core with two multiply-add pipes; the rest is the target's
- * data. */
+ * products. The figures are those of machine.h and the target's data. */
 #include "schedule/schedule.h"
 #include "graph/graph.h"
+#include "schedule/machine.h"
 #include "target/target.h"
 
 #include <math.h>
@@ -13,12 +13,6 @@
 /* Share of the multiply-add peak that the tiled sums reach. */
 #define DIRECT_SHARE   0.90
 #define PRODUCTS_SHARE 0.85
-
-/* Bytes a cycle from the third-level cache and from memory, streamed by one core that also computes.
- * Servers do twice that where nothing else runs on them; measured on rented ones, shared with
- * strangers. */
-#define L3_BYTES     10.0
-#define MEMORY_BYTES 4.0
 
 /* Rows (pixels, or Winograd's tiles) that are summed while the weights pass by once: a register tile. */
 #define TILE_ROWS 28.0

@@ -2,6 +2,7 @@
  *
  *   cost.c     what a convolution costs by each algorithm, in estimated cycles
  *   choose.c   a schedule from the kernel's loops and the target's data, with reasons
+ *   machine.h  the figures behind both
  *   file.c     schedules as JSON (--schedule): overrides per node */
 #ifndef KILN_SCHEDULE_H
 #define KILN_SCHEDULE_H
