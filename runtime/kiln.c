@@ -1,9 +1,10 @@
 /* kiln.c - the thread pool, the clock and aligned memory.
  *
- * A job starts by raising `generation` and ends when `pending` is 0. Whoever waits spins first, for
- * about as long as waking a thread would take, and then sleeps on a condition. A sleeper counts itself
- * before it looks for the last time, and a waker looks for sleepers after it has made its change, both
- * in the one order of sequentially consistent atomics: so no wake-up is lost. */
+ * A job starts by raising `generation` and ends when `pending` is 0; its parts meet by raising `round`,
+ * which the last to arrive does. Whoever waits spins first, for about as long as waking a thread would
+ * take, and then sleeps on a condition. A sleeper counts itself before it looks for the last time, and a
+ * waker looks for sleepers after it has made its change, both in the one order of sequentially consistent
+ * atomics: so no wake-up is lost. */
 #include "kiln.h"
 
 #include <errno.h>
@@ -15,20 +16,29 @@
 
 enum { SPINS = 4000 };
 
+/* A number that threads wait for to be raised. */
+typedef struct Counter {
+    atomic_uint    value;
+    atomic_int     sleepers; /* on `raised` */
+    pthread_cond_t raised;
+} Counter;
+
 static struct {
     pthread_t       threads[KILN_MAX_THREADS]; /* [1, n) */
     unsigned        seen[KILN_MAX_THREADS];    /* the generation each thread starts from */
     int             n;                         /* parts of a job; 0: not started, counts as 1 */
     kiln_task      *task;                      /* NULL: threads past `n` are to end */
     void           *context;
-    atomic_uint     generation;
+    Counter         generation;    /* of jobs */
+    Counter         round;         /* of meetings inside jobs */
+    atomic_int      arrived;       /* at the next meeting */
     atomic_int      pending;       /* parts not yet done, part 0 aside */
-    atomic_int      sleepers;      /* on `started` */
     atomic_int      caller_sleeps; /* on `finished` */
     pthread_mutex_t mutex;
-    pthread_cond_t  started, finished;
-} pool = {.mutex = PTHREAD_MUTEX_INITIALIZER,
-          .started = PTHREAD_COND_INITIALIZER,
+    pthread_cond_t  finished;
+} pool = {.generation = {.raised = PTHREAD_COND_INITIALIZER},
+          .round = {.raised = PTHREAD_COND_INITIALIZER},
+          .mutex = PTHREAD_MUTEX_INITIALIZER,
           .finished = PTHREAD_COND_INITIALIZER};
 
 static void relax(void)
@@ -40,25 +50,38 @@ static void relax(void)
 #endif
 }
 
-/* ---- threads ---------------------------------------------------------------------------- */
+/* ---- counters --------------------------------------------------------------------------- */
 
-static unsigned wait_for_job(unsigned seen)
+/* wait_past - wait until the counter is no longer `seen`; what it is then. */
+static unsigned wait_past(Counter *c, unsigned seen)
 {
     unsigned now;
     for (int i = 0; i < SPINS; i++) {
-        now = atomic_load_explicit(&pool.generation, memory_order_acquire);
+        now = atomic_load_explicit(&c->value, memory_order_acquire);
         if (now != seen)
             return now;
         relax();
     }
     pthread_mutex_lock(&pool.mutex);
-    atomic_fetch_add(&pool.sleepers, 1);
-    while ((now = atomic_load(&pool.generation)) == seen)
-        pthread_cond_wait(&pool.started, &pool.mutex);
-    atomic_fetch_sub(&pool.sleepers, 1);
+    atomic_fetch_add(&c->sleepers, 1);
+    while ((now = atomic_load(&c->value)) == seen)
+        pthread_cond_wait(&c->raised, &pool.mutex);
+    atomic_fetch_sub(&c->sleepers, 1);
     pthread_mutex_unlock(&pool.mutex);
     return now;
 }
+
+static void raise_counter(Counter *c)
+{
+    atomic_fetch_add(&c->value, 1);
+    if (atomic_load(&c->sleepers) == 0)
+        return;
+    pthread_mutex_lock(&pool.mutex);
+    pthread_cond_broadcast(&c->raised);
+    pthread_mutex_unlock(&pool.mutex);
+}
+
+/* ---- threads ---------------------------------------------------------------------------- */
 
 static void finish_part(void)
 {
@@ -74,7 +97,7 @@ static void *worker(void *argument)
     const int part = (int)(intptr_t)argument;
     unsigned  seen = pool.seen[part];
     for (;;) {
-        seen = wait_for_job(seen);
+        seen = wait_past(&pool.generation, seen);
         if (pool.task)
             pool.task(pool.context, part, pool.n);
         else if (part >= pool.n)
@@ -92,12 +115,7 @@ static void start_job(kiln_task *task, void *context, int others)
     pool.task = task;
     pool.context = context;
     atomic_store(&pool.pending, others);
-    atomic_fetch_add(&pool.generation, 1);
-    if (atomic_load(&pool.sleepers) == 0)
-        return;
-    pthread_mutex_lock(&pool.mutex);
-    pthread_cond_broadcast(&pool.started);
-    pthread_mutex_unlock(&pool.mutex);
+    raise_counter(&pool.generation);
 }
 
 static void wait_for_parts(void)
@@ -132,6 +150,21 @@ void kiln_pool_run(kiln_task *task, void *context)
     wait_for_parts();
 }
 
+/* No part can be at the next meeting before the last one of this has raised `round`, so `arrived` is 0
+ * again by then. */
+void kiln_pool_meet(int n_parts)
+{
+    if (n_parts == 1)
+        return;
+    unsigned round = atomic_load(&pool.round.value);
+    if (atomic_fetch_add(&pool.arrived, 1) + 1 < n_parts) {
+        wait_past(&pool.round, round);
+        return;
+    }
+    atomic_store(&pool.arrived, 0);
+    raise_counter(&pool.round);
+}
+
 /* ---- their number ----------------------------------------------------------------------- */
 
 /* shrink - end the threads from `n` up to `running`. */
@@ -152,7 +185,7 @@ int kiln_pool_start(int n)
     if (n < running)
         shrink(n, running);
     for (int i = running; i < n; i++) {
-        pool.seen[i] = atomic_load(&pool.generation);
+        pool.seen[i] = atomic_load(&pool.generation.value);
         int cause = pthread_create(&pool.threads[i], NULL, worker, (void *)(intptr_t)i);
         if (cause) {
             if (i > running)

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* Emitted code refuses to compile against another version. */
-#define KILN_RUNTIME_VERSION 1
+#define KILN_RUNTIME_VERSION 2
 
 #ifdef __cplusplus
 extern "C" {
@@ -30,6 +30,9 @@ int kiln_pool_start(int n);
  * one part. Jobs are started by one thread at a time; a task starts none. What was written before
  * the call is seen by every part, and what the parts wrote is seen after it. */
 void kiln_pool_run(kiln_task *task, void *context);
+/* kiln_pool_meet - inside a task: wait until all its `n_parts` parts are here. What each wrote before is
+ * seen by all after. Every part meets equally often. */
+void kiln_pool_meet(int n_parts);
 /* kiln_pool_threads - parts a job has. */
 int kiln_pool_threads(void);
 /* kiln_pool_stop - end the threads; jobs then have one part again. */

@@ -16,7 +16,7 @@
  *   weights_use.c  how the code refers to it
  *   describe.c   a node in one line, for comments
  *   model_c.c    the .c file around the kernels
- *   share.c      whether threads can share a kernel
+ *   share.c      how threads share a kernel
  *   infer_c.c    the functions callers call
  *   infer_threads_c.c  the same for several threads
  *   self_test_c.c  a test vector inside the code
@@ -97,9 +97,31 @@ KernelText kernel_c(const Kernel *k, const Aliases *aliases, bool threads, Arena
 
 /* ---- share.c ---------------------------------------------------------------------------- */
 
-/* share_kernel - whether threads can run parts of the kernel without waiting for each other, and
- * there is enough work for them. */
-bool share_kernel(const Kernel *k, const Aliases *aliases);
+/* How threads run a statement of a kernel they share. */
+typedef enum {
+    SHARE_PARTS,  /* a loop: each takes a part of the iterations     */
+    SHARE_INSIDE, /* a loop: all run it, and share what is inside it */
+    SHARE_ALONE,  /* one of them does it                             */
+} Sharing;
+
+typedef struct ShareItem {
+    Stmt *const *stmts; /* loops are items of their own */
+    int          n_stmts;
+    Sharing      how;
+    bool         meets;    /* all threads have to be here before it begins */
+    int          n_inside; /* items that follow and are inside this one    */
+} ShareItem;
+
+typedef struct SharePlan {
+    bool       is_shared; /* false: one thread does it all, for lack of work or of loops to share */
+    bool       any_parts;
+    ShareItem *items; /* in order; a loop before what is inside it */
+    int        n_items;
+} SharePlan;
+
+SharePlan share_kernel(const Kernel *k, const Aliases *aliases, Arena *a);
+/* share_item - the one that begins with `s`; NULL: none does. */
+const ShareItem *share_item(const SharePlan *plan, const Stmt *s);
 /* share_loop - whether `s` is a loop whose iterations can run at the same time. */
 bool share_loop(const Kernel *k, const Stmt *s);
 

@@ -71,6 +71,7 @@ enum { MAX_SHARED = 4 }; /* loops that threads share */
 typedef struct Body {
     KernelPrinter p;
     const Usage  *use;
+    SharePlan     sharing;
 } Body;
 
 static void print_stmt(Body *b, const Stmt *s);
@@ -103,7 +104,7 @@ static bool sums_vectors(const Kernel *k, const Stmt *s)
 
 /* A reduction around a register tile stays rolled: copies of it let the compiler share loads
  * between them, run out of registers and spill the accumulators. */
-static void print_for(Body *b, const Stmt *s)
+static void print_for(Body *b, const Stmt *s, void (*print_body)(Body *, const Stmt *))
 {
     KernelPrinter *p = &b->p;
     const Loop    *l = &p->k->loops[s->loop];
@@ -113,7 +114,7 @@ static void print_for(Body *b, const Stmt *s)
     if (l->role == REDUCE && sums_vectors(p->k, s->body))
         w_line(&p->w, "#pragma GCC unroll 1");
     w_open(&p->w, "for (%s %s = 0; %s < %lld; %s++)", type, name, name, (long long)l->extent, name);
-    print_block(b, s->body);
+    print_body(b, s->body);
     w_close(&p->w, "");
     p->loops[s->loop] = NULL;
     p->n_scope = n_scope;
@@ -225,8 +226,8 @@ static int shared_loops(const Kernel *k, const Stmt *s, const Stmt *loops[], int
     return n;
 }
 
-/* print_shared - a nest of which each thread runs its part. */
-static void print_shared(Body *b, const Stmt *s)
+/* print_part - a nest of which each thread runs its part. */
+static void print_part(Body *b, const Stmt *s)
 {
     KernelPrinter *p = &b->p;
     const Stmt    *loops[MAX_SHARED];
@@ -264,7 +265,7 @@ static void print_stmt(Body *b, const Stmt *s)
         for (int i = 0; i < s->n_items; i++)
             print_stmt(b, s->items[i]);
         break;
-    case S_FOR: print_for(b, s); break;
+    case S_FOR: print_for(b, s, print_block); break;
     case S_GUARD: print_guard(b, s); break;
     case S_LET:
     case S_SET: print_set(b, s); break;
@@ -275,6 +276,34 @@ static void print_stmt(Body *b, const Stmt *s)
                        c_address(&b->p, s->buffer, &s->index), NULL, NULL));
         break;
     case S_NOTE: w_comment(&b->p.w, s->note); break;
+    }
+}
+
+/* print_alone - what one thread does: the last, whose parts are the smallest. */
+static void print_alone(Body *b, const ShareItem *item)
+{
+    Stmt run = {
+        .kind = S_BLOCK, .items = (Stmt **)(uintptr_t)item->stmts, .n_items = item->n_stmts};
+    w_open(&b->p.w, "if (part == n_parts - 1)");
+    print_block(b, &run);
+    w_close(&b->p.w, "");
+}
+
+/* print_shared - statements that threads share. */
+static void print_shared(Body *b, const Stmt *s)
+{
+    KernelPrinter   *p = &b->p;
+    const ShareItem *item = share_item(&b->sharing, s);
+    for (int i = 0; s->kind == S_BLOCK && i < s->n_items; i++)
+        print_shared(b, s->items[i]);
+    if (!item)
+        return;
+    if (item->meets)
+        w_line(&p->w, "kiln_pool_meet(n_parts);");
+    switch (item->how) {
+    case SHARE_PARTS: print_part(b, s); break;
+    case SHARE_INSIDE: print_for(b, s, print_shared); break;
+    case SHARE_ALONE: print_alone(b, item); break;
     }
 }
 
@@ -313,7 +342,8 @@ static void name_params(KernelPrinter *p, const Usage *u, const Aliases *aliases
 
 KernelText kernel_c(const Kernel *k, const Aliases *aliases, bool threads, Arena *a)
 {
-    KernelText out = {.is_shared = threads && share_kernel(k, aliases)};
+    SharePlan  sharing = threads ? share_kernel(k, aliases, a) : (SharePlan){0};
+    KernelText out = {.is_shared = sharing.is_shared};
     Usage      u = {.k = k,
                     .arena = a,
                     .buffers = arena_array(a, bool, k->n_buffers),
@@ -324,7 +354,8 @@ KernelText kernel_c(const Kernel *k, const Aliases *aliases, bool threads, Arena
             u.buffers[aliases->same[b]] = true;
     Body b = {
         .p = {.k = k, .arena = a, .w = {.text = text_new(a), .depth = 1}, .is_wide = u.is_wide},
-        .use = &u};
+        .use = &u,
+        .sharing = sharing};
     b.p.loops = arena_array(a, const char *, k->n_loops);
     b.p.temps = arena_array(a, const char *, k->n_temps);
     b.p.buffers = arena_array(a, const char *, k->n_buffers);
@@ -335,13 +366,9 @@ KernelText kernel_c(const Kernel *k, const Aliases *aliases, bool threads, Arena
         c_name(&b.p, "n_parts");
     }
     text_add(&b.p.w.text, "");
-    for (int i = 0; out.is_shared && i < k->body->n_items; i++) {
-        if (k->body->items[i]->kind == S_FOR)
-            print_shared(&b, k->body->items[i]);
-        else
-            print_stmt(&b, k->body->items[i]);
-    }
-    if (!out.is_shared)
+    if (out.is_shared)
+        print_shared(&b, k->body);
+    else
         print_block(&b, k->body);
     out.body = b.p.w.text.data;
     return out;

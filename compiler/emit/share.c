@@ -1,11 +1,13 @@
-/* share.c - whether threads can share a kernel.
+/* share.c - how threads share a kernel.
  *
- * A kernel is shared when each of its nests is a parallel loop whose iterations store to places of
- * their own, and no nest reads or writes what another one writes: then threads need not wait for
- * each other inside it. That nests keep apart is found by marking who writes each element. */
+ * A parallel loop whose iterations store to places of their own is run in parts, one a thread. A loop
+ * that uses memory again in each iteration, as one over the blocks of Winograd's method does, is run by
+ * all threads together, and they share the nests inside it. What is neither is done by one thread.
+ * Threads meet before a nest that touches what another one has written, or writes what it has read,
+ * since they met last. Which those are is found by marking each element with the nests that touch it. */
 #include "emit/emit.h"
 
-#include <string.h>
+#include <limits.h>
 
 /* ---- one nest ----------------------------------------------------------------------------- */
 
@@ -26,86 +28,6 @@ bool share_loop(const Kernel *k, const Stmt *s)
     return s->kind == S_FOR && k->loops[s->loop].role == PARALLEL && stores_apart(s->body, s->loop);
 }
 
-/* ---- what nests touch ----------------------------------------------------------------------- */
-
-typedef struct Marks {
-    const Kernel   *k;
-    const Aliases  *aliases;
-    Arena          *arena;
-    unsigned char **writer; /* by buffer and element: number of the nest that writes it, from 1 */
-    int             nest;
-    bool            writing; /* marks are made, else looked at */
-    bool            clash;
-} Marks;
-
-/* mark - the elements that `index` runs over, `lanes` at each place. */
-static void mark(Marks *m, BufferId b, const Affine *index, int lanes)
-{
-    BufferId       home = m->aliases->same[b] ? m->aliases->same[b] : b;
-    unsigned char *writer = m->writer[home];
-    const int64_t  last = m->k->buffers[home].count - lanes; /* a guard keeps off what is past it */
-    int64_t        digit[MAX_TERMS] = {0}, at = index->constant;
-    int            n = (int)index->n_terms, i;
-    if (!writer)
-        return;
-    do {
-        for (int lane = 0; lane < lanes && at >= 0 && at <= last; lane++) {
-            m->clash |= writer[at + lane] && writer[at + lane] != m->nest;
-            if (m->writing)
-                writer[at + lane] = (unsigned char)m->nest;
-        }
-        for (i = 0; i < n; i++) { /* an odometer over the loops of the index */
-            at += index->coef[i];
-            if (++digit[i] < m->k->loops[index->loop[i]].extent)
-                break;
-            at -= digit[i] * index->coef[i];
-            digit[i] = 0;
-        }
-    } while (i < n);
-}
-
-static void mark_stmt(Marks *m, const Stmt *s)
-{
-    for (int i = 0; s->kind == S_BLOCK && i < s->n_items; i++)
-        mark_stmt(m, s->items[i]);
-    if (s->kind == S_FOR || s->kind == S_GUARD)
-        mark_stmt(m, s->body);
-    if (s->kind == S_STORE && (m->writing || s->op != ASSIGN))
-        mark(m, s->buffer, &s->index, s->value->type.lanes);
-    if (m->writing || (s->kind != S_LET && s->kind != S_SET && s->kind != S_STORE))
-        return;
-    ExprNodes nodes = expr_nodes(m->arena, s->value);
-    for (size_t i = 0; i < nodes.n; i++)
-        if (nodes.items[i]->kind == E_LOAD)
-            mark(m, nodes.items[i]->buffer, &nodes.items[i]->index, nodes.items[i]->type.lanes);
-}
-
-/* nests_keep_apart - whether no nest touches what another one writes. Guards are taken as open: the
- * answer errs on the safe side. */
-static bool nests_keep_apart(const Kernel *k, const Aliases *aliases, const Stmt *body)
-{
-    const int64_t most = (int64_t)1 << 28;
-    Arena        *a = arena_new();
-    Marks         m = {.k = k, .aliases = aliases, .arena = a};
-    m.writer = arena_array(a, unsigned char *, k->n_buffers);
-    for (BufferId b = 1; b < k->n_buffers; b++) {
-        m.clash |= k->buffers[b].count > most;
-        if (k->buffers[b].kind == BUF_OUT && !m.clash)
-            m.writer[b] = arena_array(a, unsigned char, (size_t)k->buffers[b].count);
-    }
-    for (int pass = 0; pass < 2; pass++) {
-        m.writing = pass == 0;
-        for (int i = 0; i < body->n_items && !m.clash; i++) {
-            m.nest = i + 1;
-            mark_stmt(&m, body->items[i]);
-        }
-    }
-    arena_free(a);
-    return !m.clash;
-}
-
-/* ---- the kernel ----------------------------------------------------------------------------- */
-
 /* count_work - statements executed, in elements. */
 static double count_work(const Kernel *k, const Stmt *s)
 {
@@ -119,14 +41,259 @@ static double count_work(const Kernel *k, const Stmt *s)
     return s->kind == S_SET || s->kind == S_STORE ? work + s->value->type.lanes : work;
 }
 
-bool share_kernel(const Kernel *k, const Aliases *aliases)
+/* ---- what runs how ------------------------------------------------------------------------- */
+
+enum {
+    MOST_ITEMS = 64,
+    WORTH_IT = 1 << 15, /* work that pays for waking the threads, or for a meeting of theirs */
+};
+
+static bool is_nest(const Kernel *k, const Stmt *s)
 {
-    enum { MOST_NESTS = 200, WORTH_IT = 1 << 15 };
-    const Stmt *body = k->body;
-    if (body->kind != S_BLOCK || body->n_items > MOST_NESTS || count_work(k, body) < WORTH_IT)
-        return false;
-    for (int i = 0; i < body->n_items; i++)
-        if (body->items[i]->kind != S_NOTE && !share_loop(k, body->items[i]))
+    return s->kind == S_FOR && k->loops[s->loop].role == PARALLEL;
+}
+
+/* Statements one after the other: those of a block, or a single one. */
+typedef struct Sequence {
+    Stmt *const *items;
+    int          n;
+} Sequence;
+
+static Sequence sequence(Stmt *const *s)
+{
+    bool is_block = (*s)->kind == S_BLOCK;
+    return (Sequence){is_block ? (*s)->items : s, is_block ? (*s)->n_items : 1};
+}
+
+/* end_of_run - the statements from `first` on up to the next parallel loop: temporaries may pass between
+ * them, so one thread does them all. */
+static int end_of_run(const Kernel *k, Sequence s, int first)
+{
+    int end = first + 1;
+    while (end < s.n && !is_nest(k, s.items[first]) && !is_nest(k, s.items[end]))
+        end++;
+    return end;
+}
+
+/* own_temps - make run number `run` the owner of what `s` mentions. False: another one is. */
+static bool own_temps(const Stmt *s, int run, int *owner, Arena *a)
+{
+    if (s->kind == S_FOR || s->kind == S_GUARD)
+        return own_temps(s->body, run, owner, a);
+    for (int i = 0; s->kind == S_BLOCK && i < s->n_items; i++)
+        if (!own_temps(s->items[i], run, owner, a))
             return false;
-    return body->n_items < 2 || nests_keep_apart(k, aliases, body);
+    if (s->kind != S_LET && s->kind != S_SET && s->kind != S_STORE)
+        return true;
+    bool ok = true;
+    if (s->kind != S_STORE) {
+        ok = !owner[s->temp] || owner[s->temp] == run;
+        owner[s->temp] = run;
+    }
+    ExprNodes nodes = expr_nodes(a, s->value);
+    for (size_t i = 0; i < nodes.n; i++)
+        if (nodes.items[i]->kind == E_TEMP)
+            ok &= owner[nodes.items[i]->temp] == run;
+    return ok;
+}
+
+/* runs_apart - whether no temporary passes from one run to another. */
+static bool runs_apart(const Kernel *k, Sequence s)
+{
+    Arena *a = arena_new();
+    int   *owner = arena_array(a, int, k->n_temps);
+    bool   ok = true;
+    for (int i = 0, end; i < s.n; i = end) {
+        end = end_of_run(k, s, i);
+        for (int j = i; j < end; j++)
+            ok = ok && own_temps(s.items[j], i + 1, owner, a);
+    }
+    arena_free(a);
+    return ok;
+}
+
+static bool add_items(SharePlan *plan, const Kernel *k, Sequence s);
+
+static ShareItem *add_item(SharePlan *plan, Stmt *const *stmts, int n, Sharing how)
+{
+    plan->items[plan->n_items] = (ShareItem){.stmts = stmts, .n_stmts = n, .how = how};
+    return &plan->items[plan->n_items++];
+}
+
+/* add_nest - false: there are too many items. */
+static bool add_nest(SharePlan *plan, const Kernel *k, Stmt *const *s)
+{
+    Sequence body = sequence(&(*s)->body);
+    int      first = plan->n_items;
+    if (share_loop(k, *s)) {
+        add_item(plan, s, 1, SHARE_PARTS);
+        plan->any_parts = true;
+        return true;
+    }
+    if (runs_apart(k, body)) {
+        SharePlan  before = *plan;
+        ShareItem *loop = add_item(plan, s, 1, SHARE_INSIDE);
+        plan->any_parts = false;
+        if (!add_items(plan, k, body))
+            return false;
+        loop->n_inside = plan->n_items - first - 1;
+        if (plan->any_parts && count_work(k, (*s)->body) >= (double)loop->n_inside * WORTH_IT)
+            return true;
+        *plan = before;
+    }
+    add_item(plan, s, 1, SHARE_ALONE);
+    return true;
+}
+
+static bool add_items(SharePlan *plan, const Kernel *k, Sequence s)
+{
+    for (int i = 0, end; i < s.n; i = end) {
+        end = end_of_run(k, s, i);
+        if (plan->n_items == MOST_ITEMS)
+            return false;
+        if (!is_nest(k, s.items[i]))
+            add_item(plan, s.items + i, end - i, SHARE_ALONE);
+        else if (!add_nest(plan, k, s.items + i))
+            return false;
+    }
+    return true;
+}
+
+/* ---- where threads meet --------------------------------------------------------------------- */
+
+/* Time counts the nests as they are run, from 1. */
+typedef struct Marks {
+    const Kernel   *k;
+    const Aliases  *aliases;
+    Arena          *arena;
+    unsigned char **writer, **reader; /* by buffer and element: when it was written, read last */
+    int             time, met;        /* now, and when the threads met last */
+    bool            marking;          /* marks are made, else looked at */
+    bool            clash;
+} Marks;
+
+static void touch(Marks *m, BufferId home, int64_t at, bool is_store)
+{
+    unsigned char *written = &m->writer[home][at], *read = &m->reader[home][at];
+    if (m->marking)
+        *(is_store ? written : read) = (unsigned char)m->time;
+    else
+        m->clash |= (*written >= m->met) || (is_store && *read >= m->met);
+}
+
+/* mark - the elements that `index` runs over, `lanes` at each place. */
+static void mark(Marks *m, BufferId b, const Affine *index, int lanes, bool is_store)
+{
+    BufferId      home = m->aliases->same[b] ? m->aliases->same[b] : b;
+    const int64_t last = m->k->buffers[home].count - lanes; /* a guard keeps off what is past it */
+    int64_t       digit[MAX_TERMS] = {0}, at = index->constant;
+    int           n = (int)index->n_terms, i;
+    if (!m->writer[home])
+        return;
+    do {
+        for (int lane = 0; lane < lanes && at >= 0 && at <= last; lane++)
+            touch(m, home, at + lane, is_store);
+        for (i = 0; i < n && !m->clash; i++) { /* an odometer over the loops of the index */
+            at += index->coef[i];
+            if (++digit[i] < m->k->loops[index->loop[i]].extent)
+                break;
+            at -= digit[i] * index->coef[i];
+            digit[i] = 0;
+        }
+    } while (i < n && !m->clash);
+}
+
+static void mark_stmt(Marks *m, const Stmt *s)
+{
+    for (int i = 0; s->kind == S_BLOCK && i < s->n_items; i++)
+        mark_stmt(m, s->items[i]);
+    if (s->kind == S_FOR || s->kind == S_GUARD)
+        mark_stmt(m, s->body);
+    if (s->kind == S_STORE)
+        mark(m, s->buffer, &s->index, s->value->type.lanes, true);
+    if (s->kind != S_LET && s->kind != S_SET && s->kind != S_STORE)
+        return;
+    ExprNodes nodes = expr_nodes(m->arena, s->value);
+    for (size_t i = 0; i < nodes.n; i++)
+        if (nodes.items[i]->kind == E_LOAD)
+            mark(m, nodes.items[i]->buffer, &nodes.items[i]->index, nodes.items[i]->type.lanes,
+                 false);
+    if (s->kind == S_STORE && s->op != ASSIGN)
+        mark(m, s->buffer, &s->index, s->value->type.lanes, false);
+}
+
+/* run_item - see whether the threads have to meet before it. Guards are taken as open and loops as run in
+ * full: the answer errs on the safe side. */
+static void run_item(Marks *m, ShareItem *item)
+{
+    m->time++;
+    m->clash = false;
+    m->marking = false;
+    for (int i = 0; i < item->n_stmts && !item->meets; i++)
+        mark_stmt(m, item->stmts[i]);
+    item->meets |= m->clash;
+    if (item->meets)
+        m->met = m->time;
+    m->clash = false;
+    m->marking = true;
+    for (int i = 0; i < item->n_stmts; i++)
+        mark_stmt(m, item->stmts[i]);
+}
+
+/* run_items - the items [first, end); a loop is run twice, so that each nest in it comes after every other
+ * one. False: they are too many. */
+static bool run_items(Marks *m, SharePlan *plan, int first, int end)
+{
+    for (int i = first; i < end; i += 1 + plan->items[i].n_inside) {
+        ShareItem *item = &plan->items[i];
+        if (m->time == UCHAR_MAX)
+            return false;
+        if (item->how != SHARE_INSIDE)
+            run_item(m, item);
+        else if (!run_items(m, plan, i + 1, i + 1 + item->n_inside) ||
+                 !run_items(m, plan, i + 1, i + 1 + item->n_inside))
+            return false;
+    }
+    return true;
+}
+
+static bool find_meetings(SharePlan *plan, const Kernel *k, const Aliases *aliases)
+{
+    const int64_t most = (int64_t)1 << 28;
+    Arena        *a = arena_new();
+    Marks         m = {.k = k, .aliases = aliases, .arena = a, .met = 1};
+    bool          ok = true;
+    m.writer = arena_array(a, unsigned char *, k->n_buffers);
+    m.reader = arena_array(a, unsigned char *, k->n_buffers);
+    for (BufferId b = 1; b < k->n_buffers; b++) {
+        ok &= k->buffers[b].count <= most;
+        if (k->buffers[b].kind != BUF_OUT || !ok)
+            continue;
+        m.writer[b] = arena_array(a, unsigned char, (size_t)k->buffers[b].count);
+        m.reader[b] = arena_array(a, unsigned char, (size_t)k->buffers[b].count);
+    }
+    ok = ok && run_items(&m, plan, 0, plan->n_items);
+    arena_free(a);
+    return ok;
+}
+
+/* ---- the kernel ----------------------------------------------------------------------------- */
+
+SharePlan share_kernel(const Kernel *k, const Aliases *aliases, Arena *a)
+{
+    SharePlan plan = {.items = arena_array(a, ShareItem, MOST_ITEMS)};
+    Sequence  body = sequence(&k->body);
+    plan.is_shared = count_work(k, k->body) >= WORTH_IT && runs_apart(k, body) &&
+                     add_items(&plan, k, body) && plan.any_parts;
+    if (plan.is_shared && plan.n_items > 1)
+        plan.is_shared = find_meetings(&plan, k, aliases);
+    return plan;
+}
+
+const ShareItem *share_item(const SharePlan *plan, const Stmt *s)
+{
+    int i = 0;
+    while (i < plan->n_items && plan->items[i].stmts[0] != s)
+        i++;
+    return i < plan->n_items ? &plan->items[i] : NULL;
 }
