@@ -113,14 +113,14 @@ static void print_tiles(Compilation *c, const Options *o, const Layer *l)
     table_print(t, stdout);
 }
 
-static void print_blocks(Compilation *c, const Options *o, const Node *n)
+static void print_blocks(Compilation *c, const Node *n)
 {
     if (!n->winograd)
         return;
-    WinogradBlock b = winograd_block(c->graph, n, o->target);
-    printf("\nblocks of %lld x %lld tiles, %s bytes of scratch memory\n", (long long)b.rows,
-           (long long)b.columns,
-           grouped(c->arena, winograd_scratch(c->graph, n, b) * (int64_t)sizeof(float)));
+    WinogradBlock b = n->block;
+    int64_t       bytes = winograd_scratch(c->graph, n, b) * (int64_t)sizeof(float);
+    printf("\nblocks of %lld x %lld tiles, %s bytes of scratch memory%s\n", (long long)b.rows,
+           (long long)b.columns, grouped(c->arena, bytes), b.copies > 1 ? " a thread" : "");
 }
 
 static void print_layer(Compilation *c, const Options *o, const Layer *l)
@@ -136,7 +136,7 @@ static void print_layer(Compilation *c, const Options *o, const Layer *l)
         printf("there is one way to compute it\n");
     }
     print_tiles(c, o, l);
-    print_blocks(c, o, n);
+    print_blocks(c, n);
     const char *given = schedule_given(c->schedules, l->name, c->arena);
     if (*given)
         printf("\nfixed by the schedule file: %s\n", given);

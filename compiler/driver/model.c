@@ -59,6 +59,7 @@ PassContext model_context(Compilation *c, const Options *o)
                          .arena_by_caller = o->arena_by_caller,
                          .seconds = SEARCH_SECONDS,
                          .exact = o->fp == FP_EXACT,
+                         .threads = o->threads ? (int)o->threads : 1,
                          .weights_inline = o->weights == WEIGHTS_INLINE,
                          .pack = pack_of(o),
                          .store = store_elem(o),

@@ -366,6 +366,10 @@ KernelText kernel_c(const Kernel *k, const Aliases *aliases, bool threads, Arena
         c_name(&b.p, "n_parts");
     }
     text_add(&b.p.w.text, "");
+    for (BufferId i = 1; out.is_shared && i < k->n_buffers; i++)
+        if (k->buffers[i].copies > 1)
+            w_line(&b.p.w, "%s += part * %lld; /* each thread has its own */", b.p.buffers[i],
+                   (long long)k->buffers[i].count);
     if (out.is_shared)
         print_shared(&b, k->body);
     else

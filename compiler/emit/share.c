@@ -12,20 +12,21 @@
 /* ---- one nest ----------------------------------------------------------------------------- */
 
 /* stores_apart - whether every store inside moves with loop `l`: what does not is memory that the
- * iterations use one after the other. */
-static bool stores_apart(const Stmt *s, LoopId l)
+ * iterations use one after the other. Each thread may have a copy of that. */
+static bool stores_apart(const Kernel *k, const Stmt *s, LoopId l)
 {
     if (s->kind == S_FOR || s->kind == S_GUARD)
-        return stores_apart(s->body, l);
+        return stores_apart(k, s->body, l);
     for (int i = 0; s->kind == S_BLOCK && i < s->n_items; i++)
-        if (!stores_apart(s->items[i], l))
+        if (!stores_apart(k, s->items[i], l))
             return false;
-    return s->kind != S_STORE || affine_coef(&s->index, l) != 0;
+    return s->kind != S_STORE || k->buffers[s->buffer].copies > 1 || affine_coef(&s->index, l) != 0;
 }
 
 bool share_loop(const Kernel *k, const Stmt *s)
 {
-    return s->kind == S_FOR && k->loops[s->loop].role == PARALLEL && stores_apart(s->body, s->loop);
+    return s->kind == S_FOR && k->loops[s->loop].role == PARALLEL &&
+           stores_apart(k, s->body, s->loop);
 }
 
 /* count_work - statements executed, in elements. */
@@ -267,7 +268,7 @@ static bool find_meetings(SharePlan *plan, const Kernel *k, const Aliases *alias
     m.reader = arena_array(a, unsigned char *, k->n_buffers);
     for (BufferId b = 1; b < k->n_buffers; b++) {
         ok &= k->buffers[b].count <= most;
-        if (k->buffers[b].kind != BUF_OUT || !ok)
+        if (k->buffers[b].kind != BUF_OUT || k->buffers[b].copies > 1 || !ok)
             continue;
         m.writer[b] = arena_array(a, unsigned char, (size_t)k->buffers[b].count);
         m.reader[b] = arena_array(a, unsigned char, (size_t)k->buffers[b].count);

@@ -139,6 +139,13 @@ typedef struct Epilogue {
     EpilogueStep *steps;
 } Epilogue;
 
+/* Winograd tiles done at a time: whole rows of tiles, or a part of one row. */
+typedef struct WinogradBlock {
+    int64_t rows, columns;
+    int64_t copies; /* of the memory for it: one a thread, each doing blocks of its own; 1: threads share
+                       the work of each block */
+} WinogradBlock;
+
 typedef struct Node {
     Op          op;
     const char *name; /* as in the model file */
@@ -152,6 +159,7 @@ typedef struct Node {
     Epilogue    epilogue;
     int         winograd;   /* conv2d: outputs of a tile edge; 0: direct sums */
     ValueId     scratch;    /* memory for the duration of the node; 0: none */
+    WinogradBlock block;    /* what it holds */
     NodeId      prev, next; /* the order of execution */
 } Node;
 

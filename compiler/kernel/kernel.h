@@ -132,6 +132,7 @@ typedef struct Buffer {
     Elem        elem;
     BufferKind  kind;
     int64_t     count; /* elements, as stored */
+    int64_t     copies; /* > 1: threads have so many, one each; what lies in it never passes between them */
     ValueId     value; /* IN, OUT: the graph value; CONST: where it came from, may be 0 */
     View        view;  /* CONST */
 } Buffer;

@@ -273,11 +273,6 @@ void lower_conv_part(Graph *g, Kernel *k, const Node *n, const ConvAxis axis[2],
 
 /* ---- winograd.c, winograd_block.c ------------------------------------------------------- */
 
-/* Tiles done at a time: whole rows of tiles, or a part of one row. */
-typedef struct WinogradBlock {
-    int64_t rows, columns;
-} WinogradBlock;
-
 #define WINOGRAD_EDGE 8 /* of an input tile, at most: m + k - 1 */
 
 /* How a k x k filter g is transformed for tiles of m x m outputs, U = G g G^T: each row of G is the
@@ -292,15 +287,20 @@ FilterTransform winograd_filter(int m, int k);
 
 /* lower_winograd - conv2d with n->winograd > 0, stride and dilation 1, one group, square kernel; x and y
  * in blocks of the target's lanes, x with a halo for whole tiles (winograd_halo), n->scratch large enough
- * for winograd_scratch(g, n, winograd_block(g, n, target)) elements. */
+ * for n->block.copies times winograd_scratch(g, n, n->block) elements. */
 void lower_winograd(Graph *g, NodeId id, Kernel *k);
 /* winograd_halo - rows and columns around x that whole tiles read: top, left, bottom, right. */
 void winograd_halo(const Graph *g, const Node *n, int64_t side[4]);
-/* winograd_scratch - elements of transformed input and products for the tiles of a block. */
+/* winograd_scratch - elements of transformed input and products for the tiles of one block. */
 int64_t winograd_scratch(const Graph *g, const Node *n, WinogradBlock block);
-/* winograd_block - the blocks that move the fewest bytes between the caches; blocks of a convolution are of
+/* winograd_block - the blocks that cost `threads` threads the fewest cycles; blocks of a convolution are of
  * this size or one row, or one column, less. */
-WinogradBlock winograd_block(const Graph *g, const Node *n, const struct Target *t);
+WinogradBlock winograd_block(const Graph *g, const Node *n, const struct Target *t, int threads);
+/* winograd_cuts - tiles along one side in blocks of `size` and of one less: how many there are of each. */
+typedef struct WinogradCuts {
+    int64_t count[2], size[2];
+} WinogradCuts;
+WinogradCuts winograd_cuts(int64_t tiles, int64_t size);
 
 /* ---- math.c: expressions within a few ulp, no libm, the same bits on every target ---------- */
 

@@ -351,29 +351,26 @@ static Stmt *output_transform(const Wino *w, const TileBlock *b)
 
 /* ---- the whole -------------------------------------------------------------------------- */
 
-/* Tiles along one side, cut into blocks of two sizes that differ by one. */
-typedef struct Cut {
-    int64_t first[2], count[2], size[2];
-} Cut;
-
-static Cut cut_evenly(int64_t all, int64_t size)
+/* Where block number `number` of the i-th size begins. */
+static Affine first_tile(const WinogradCuts *cuts, int i, LoopId number)
 {
-    int64_t blocks = (all + size - 1) / size, shorter = blocks * size - all,
-            full = blocks - shorter;
-    return (Cut){{0, full * size}, {full, shorter}, {size, size - 1}};
+    Affine at = affine_scale(affine_loop(number), cuts->size[i]);
+    return affine_offset(at, i ? cuts->count[0] * cuts->size[0] : 0);
 }
 
-/* The blocks of the i-th size of rows and the j-th of columns. */
-static void tile_blocks(const Wino *w, const Cut *rows, int i, const Cut *columns, int j)
+/* The blocks of the i-th size of rows and the j-th of columns. Where threads have scratch memory of their
+ * own there is a loop over the blocks even if it is one: what threads share is its iterations. */
+static void tile_blocks(const Wino *w, const WinogradCuts *rows, int i, const WinogradCuts *columns,
+                        int j)
 {
     Kernel   *k = w->k;
-    LoopId    block = kernel_loop_if(k, "block", rows->count[i], PARALLEL, AXIS_NONE);
+    LoopId    block = w->n->block.copies > 1
+                          ? kernel_loop(k, "block", rows->count[i], PARALLEL, AXIS_NONE)
+                          : kernel_loop_if(k, "block", rows->count[i], PARALLEL, AXIS_NONE);
     LoopId    part = kernel_loop_if(k, "part", columns->count[j], PARALLEL, AXIS_NONE);
-    TileBlock b = {
-        affine_offset(affine_scale(affine_loop(block), rows->size[i]), rows->first[i]),
-        affine_offset(affine_scale(affine_loop(part), columns->size[j]), columns->first[j]),
-        rows->size[i], columns->size[j], rows->size[i] * columns->size[j]};
-    Stmt *body = st_block(k);
+    TileBlock b = {first_tile(rows, i, block), first_tile(columns, j, part), rows->size[i],
+                   columns->size[j], rows->size[i] * columns->size[j]};
+    Stmt     *body = st_block(k);
     st_add(k, body, input_transform(w, &b));
     st_add(k, body, products(w, &b));
     st_add(k, body, output_transform(w, &b));
@@ -407,9 +404,10 @@ void lower_winograd(Graph *g, NodeId id, Kernel *k)
 
     lower_zero_halo(g, k, n->out);
     w.scratch = lower_buffer(g, k, n->scratch);
-    WinogradBlock block = winograd_block(g, n, k->target);
-    Cut           rows = cut_evenly(w.tile_rows, block.rows);
-    Cut           columns = cut_evenly(w.tile_columns, block.columns);
+    k->buffers[w.scratch].count /= n->block.copies;
+    k->buffers[w.scratch].copies = n->block.copies;
+    WinogradCuts rows = winograd_cuts(w.tile_rows, n->block.rows);
+    WinogradCuts columns = winograd_cuts(w.tile_columns, n->block.columns);
     for (int i = 0; i < 2; i++)
         for (int j = 0; j < 2; j++)
             if (rows.count[i] && columns.count[j])

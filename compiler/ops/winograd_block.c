@@ -28,22 +28,93 @@ int64_t winograd_scratch(const Graph *g, const Node *n, WinogradBlock block)
     return edge * edge * channels * lanes * block.rows * block.columns;
 }
 
+WinogradCuts winograd_cuts(int64_t tiles, int64_t size)
+{
+    int64_t blocks = (tiles + size - 1) / size, shorter = blocks * size - tiles;
+    return (WinogradCuts){{blocks - shorter, shorter}, {size, size - 1}};
+}
+
 /* Bytes a cycle from the third-level cache where they are written and read at random, as scratch memory
  * is; weights are announced by prefetches. */
 #define FAR_SCRATCH_BYTES 8.0
 
+/* ... and of what another core has just written. */
+#define OTHER_CORE_BYTES 4.0
+
+/* Cycles until all threads have met. */
+#define MEETING 2000.0
+
+/* Share of the multiply-add peak that the products reach. */
+#define PRODUCTS_SHARE 0.85
+
 /* Of a part of a row: what keeps the registers of the products busy. */
 #define LEAST_TILES 12
 
-/* Estimated cycles for the memory traffic of `blocks` blocks with `scratch` bytes each, which are written
- * and read once for the input and once for the products. */
-static double block_cycles(const Target *t, double blocks, double scratch, double weights)
+/* What is to be done, by whom. */
+typedef struct Work {
+    const Target *t;
+    int64_t       rows, columns, images; /* of tiles */
+    double        products;              /* cycles of all of them on one core */
+    double        weights;               /* bytes */
+    int           threads;
+} Work;
+
+static Work work_of(const Graph *g, const Node *n, const Target *t, int threads)
 {
-    bool   weights_stay = weights + scratch <= 0.75 * (double)t->l2_bytes;
-    double rate = scratch <= 0.5 * (double)t->l2_bytes   ? NEAR_BYTES
-                  : scratch <= 0.5 * (double)t->l3_bytes ? FAR_SCRATCH_BYTES
-                                                         : MEMORY_BYTES;
-    return blocks * weights / (weights_stay ? NEAR_BYTES : L3_BYTES) + blocks * scratch * 4 / rate;
+    const int64_t *w = value_get(g, n->in[1])->type.dims, *y = value_get(g, n->out)->type.dims;
+    int64_t        edge = n->winograd + w[2] - 1;
+    Work           work = {.t = t,
+                           .rows = (y[2] + n->winograd - 1) / n->winograd,
+                           .columns = (y[3] + n->winograd - 1) / n->winograd,
+                           .images = y[0],
+                           .weights = (double)(edge * edge * w[0] * w[1]) * sizeof(float),
+                           .threads = threads};
+    double         tiles = (double)(work.images * work.rows * work.columns);
+    double         sums = tiles * (double)(edge * edge * w[0] * w[1]);
+    work.products = sums / (PIPES * PRODUCTS_SHARE * t->lanes);
+    return work;
+}
+
+/* Blocks of one thread, and the part of all tiles that is in them: the thread with the most, where each
+ * does blocks of its own. */
+typedef struct Busiest {
+    double blocks, share;
+} Busiest;
+
+static Busiest busiest(const Work *w, WinogradBlock b)
+{
+    WinogradCuts rows = winograd_cuts(w->rows, b.rows),
+                 columns = winograd_cuts(w->columns, b.columns);
+    Busiest out = {0, 0};
+    for (int i = 0; i < 2; i++)
+        for (int j = 0; j < 2; j++) {
+            int64_t blocks = w->images * rows.count[i] * columns.count[j];
+            double  own = (double)((blocks + w->threads - 1) / w->threads);
+            out.blocks += own;
+            out.share += own * (double)(rows.size[i] * columns.size[j]);
+        }
+    out.share /= (double)(w->images * w->rows * w->columns);
+    return out;
+}
+
+/* Estimated cycles of blocks with `scratch` bytes each, which are written and read once for the input and
+ * once for the products. Threads that share a block read half of that from each other, and meet thrice. */
+static double block_cycles(const Work *w, WinogradBlock b, double scratch)
+{
+    const Target *t = w->t;
+    Busiest       all = busiest(w, b);
+    bool          weights_stay = w->weights + scratch <= 0.75 * (double)t->l2_bytes;
+    double        weight_rate = weights_stay ? NEAR_BYTES : L3_BYTES;
+    double        rate = scratch <= 0.5 * (double)t->l2_bytes   ? NEAR_BYTES
+                         : scratch <= 0.5 * (double)t->l3_bytes ? FAR_SCRATCH_BYTES
+                                                                : MEMORY_BYTES;
+    if (b.copies > 1 || w->threads == 1)
+        return all.share * w->products +
+               all.blocks * (w->weights / weight_rate + scratch * 4 / rate);
+    int64_t blocks =
+        w->images * ((w->rows + b.rows - 1) / b.rows) * ((w->columns + b.columns - 1) / b.columns);
+    double memory = w->weights / weight_rate + scratch * 3 / rate + scratch / OTHER_CORE_BYTES;
+    return (w->products + (double)blocks * memory) / w->threads + 3 * (double)blocks * MEETING;
 }
 
 /* evenly - `all` cut into as many parts as parts of `size` make, the largest of them. */
@@ -53,28 +124,31 @@ static int64_t evenly(int64_t all, int64_t size)
     return (all + parts - 1) / parts;
 }
 
-WinogradBlock winograd_block(const Graph *g, const Node *n, const Target *t)
+WinogradBlock winograd_block(const Graph *g, const Node *n, const Target *t, int threads)
 {
-    const int64_t *w = value_get(g, n->in[1])->type.dims, *y = value_get(g, n->out)->type.dims;
-    int64_t        rows = (y[2] + n->winograd - 1) / n->winograd;
-    int64_t        columns = (y[3] + n->winograd - 1) / n->winograd;
-    int64_t        edge = n->winograd + w[2] - 1;
-    double         weights = (double)(edge * edge * w[0] * w[1]) * sizeof(float), best_cycles = 0;
-    WinogradBlock  best = {rows, columns};
+    /* A block that is smaller has to save this much of what memory costs. */
+    const double  worth_it = 0.05;
+    Work          w = work_of(g, n, t, threads);
+    double        best_cycles = 0;
+    WinogradBlock best = {w.rows, w.columns, 1};
     /* Whole rows, all of them first; then parts of one row that leave a register tile its pixels. */
-    for (int64_t i = 0; i < rows + columns; i++) {
-        WinogradBlock b = i < rows ? (WinogradBlock){evenly(rows, rows - i), columns}
-                                   : (WinogradBlock){1, evenly(columns, columns - (i - rows))};
-        if (i >= rows && b.columns < LEAST_TILES)
+    for (int64_t i = 0; i < w.rows + w.columns; i++) {
+        WinogradBlock b = {1, w.columns, 1};
+        if (i < w.rows)
+            b.rows = evenly(w.rows, w.rows - i);
+        else
+            b.columns = evenly(w.columns, w.columns - (i - w.rows));
+        if (i >= w.rows && b.columns < LEAST_TILES)
             break;
-        double blocks = (double)((rows + b.rows - 1) / b.rows) *
-                        (double)((columns + b.columns - 1) / b.columns);
         double scratch = (double)winograd_scratch(g, n, b) * sizeof(float);
-        double cycles = block_cycles(t, blocks, scratch, weights);
-        if (i && cycles >= 0.95 * best_cycles)
-            continue;
-        best = b;
-        best_cycles = cycles;
+        for (b.copies = 1; b.copies <= threads; b.copies += threads > 1 ? threads - 1 : 1) {
+            double cycles = block_cycles(&w, b, scratch);
+            double least = best_cycles - worth_it * (best_cycles - w.products / threads);
+            if ((i || b.copies > 1) && cycles >= least)
+                continue;
+            best = b;
+            best_cycles = cycles;
+        }
     }
     return best;
 }

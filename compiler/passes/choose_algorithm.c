@@ -180,12 +180,14 @@ bool pass_reserve_scratch(Graph *g, const PassContext *c)
             node_at(g, id)->winograd = 0;
             continue;
         }
-        const Node *n = node_get(g, id);
-        int64_t     count = winograd_scratch(g, n, winograd_block(g, n, c->target));
-        char       *name = graph_fresh_name(g, n->name);
-        ValueId     v = graph_add_value(g, name, type_plain(F32, 1, &count));
+        const Node   *n = node_get(g, id);
+        WinogradBlock block = winograd_block(g, n, c->target, c->threads);
+        int64_t       count = winograd_scratch(g, n, block) * block.copies;
+        char         *name = graph_fresh_name(g, n->name);
+        ValueId       v = graph_add_value(g, name, type_plain(F32, 1, &count));
         value_at(g, v)->producer = id;
         node_at(g, id)->scratch = v;
+        node_at(g, id)->block = block;
     }
     return changed;
 }
