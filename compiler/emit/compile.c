@@ -226,7 +226,7 @@ static bool compile_node(Compiler *c, NodeId n)
     Kernel *k = make_kernel(g, n, c->o, scratch);
     if (k) {
         Aliases    aliases = find_aliases(g, k);
-        KernelText text = kernel_c(k, &aliases, c->o->threads > 0, scratch);
+        KernelText text = kernel_c(k, &aliases, c->o->threads, scratch);
         if (*text.body) {
             uint32_t known = c->slots[slot_of(c, &text)];
             int      kernel = known ? (int)known - 1 : new_kernel(c, k, node_get(g, n)->op, &text);

@@ -92,8 +92,8 @@ typedef struct Aliases {
     bool     *may_overlap; /* by buffer: shares a block with another; no restrict */
 } Aliases;
 
-/* kernel_c - `threads`: in parts, where share_kernel allows it. */
-KernelText kernel_c(const Kernel *k, const Aliases *aliases, bool threads, Arena *a);
+/* kernel_c - for `threads` threads (0: none), in parts where share_kernel allows it. */
+KernelText kernel_c(const Kernel *k, const Aliases *aliases, int threads, Arena *a);
 
 /* ---- share.c ---------------------------------------------------------------------------- */
 
@@ -108,6 +108,7 @@ typedef struct ShareItem {
     Stmt *const *stmts; /* loops are items of their own */
     int          n_stmts;
     Sharing      how;
+    int          n_outer;  /* PARTS: all run so many loops, and share the next one */
     bool         meets;    /* all threads have to be here before it begins */
     int          n_inside; /* items that follow and are inside this one    */
 } ShareItem;
@@ -115,15 +116,18 @@ typedef struct ShareItem {
 typedef struct SharePlan {
     bool       is_shared; /* false: one thread does it all, for lack of work or of loops to share */
     bool       any_parts;
+    int        threads; /* for which it is made; any other number gives the same results */
     ShareItem *items; /* in order; a loop before what is inside it */
     int        n_items;
 } SharePlan;
 
-SharePlan share_kernel(const Kernel *k, const Aliases *aliases, Arena *a);
+SharePlan share_kernel(const Kernel *k, const Aliases *aliases, int threads, Arena *a);
 /* share_item - the one that begins with `s`; NULL: none does. */
 const ShareItem *share_item(const SharePlan *plan, const Stmt *s);
 /* share_loop - whether `s` is a loop whose iterations can run at the same time. */
 bool share_loop(const Kernel *k, const Stmt *s);
+/* share_within - such a loop that is all there is in the body of loop `s`; NULL. */
+const Stmt *share_within(const Kernel *k, const Stmt *s);
 
 /* ---- expr_c.c --------------------------------------------------------------------------- */
 

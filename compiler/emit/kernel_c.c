@@ -104,20 +104,25 @@ static bool sums_vectors(const Kernel *k, const Stmt *s)
 
 /* A reduction around a register tile stays rolled: copies of it let the compiler share loads
  * between them, run out of registers and spill the accumulators. */
-static void print_for(Body *b, const Stmt *s, void (*print_body)(Body *, const Stmt *))
+static void open_for(Body *b, const Stmt *s)
 {
     KernelPrinter *p = &b->p;
     const Loop    *l = &p->k->loops[s->loop];
     const char    *type = p->is_wide ? "ptrdiff_t" : "int";
-    size_t         n_scope = p->n_scope;
     const char    *name = p->loops[s->loop] = c_name(p, l->name);
     if (l->role == REDUCE && sums_vectors(p->k, s->body))
         w_line(&p->w, "#pragma GCC unroll 1");
     w_open(&p->w, "for (%s %s = 0; %s < %lld; %s++)", type, name, name, (long long)l->extent, name);
+}
+
+static void print_for(Body *b, const Stmt *s, void (*print_body)(Body *, const Stmt *))
+{
+    size_t n_scope = b->p.n_scope;
+    open_for(b, s);
     print_body(b, s->body);
-    w_close(&p->w, "");
-    p->loops[s->loop] = NULL;
-    p->n_scope = n_scope;
+    w_close(&b->p.w, "");
+    b->p.loops[s->loop] = NULL;
+    b->p.n_scope = n_scope;
 }
 
 /* print_guard - only the half of each test that can fail. */
@@ -209,55 +214,6 @@ static void print_store(Body *b, const Stmt *s)
         w_line(&p->w, "%s;", c_instr(p, I_STORE, lanes, address, value, NULL));
 }
 
-/* shared_loops - loops of a nest, from the outside, that stand directly in one another: as many as
- * it takes for parts of equal size. */
-static int shared_loops(const Kernel *k, const Stmt *s, const Stmt *loops[], int64_t *extent)
-{
-    enum { ENOUGH = 256 };
-    int n = 0;
-    *extent = 1;
-    do {
-        loops[n++] = s;
-        *extent *= k->loops[s->loop].extent;
-        s = s->body;
-        while (s->kind == S_BLOCK && s->n_items == 1)
-            s = s->items[0];
-    } while (n < MAX_SHARED && *extent < ENOUGH && share_loop(k, s));
-    return n;
-}
-
-/* print_part - a nest of which each thread runs its part. */
-static void print_part(Body *b, const Stmt *s)
-{
-    KernelPrinter *p = &b->p;
-    const Stmt    *loops[MAX_SHARED];
-    int64_t        extent;
-    int            n = shared_loops(p->k, s, loops, &extent);
-    size_t         n_scope = p->n_scope;
-    const char    *begin = c_name(p, "begin"), *end = c_name(p, "end");
-    w_line(&p->w, "int64_t %s, %s;", begin, end);
-    w_line(&p->w, "kiln_share(%lld, part, n_parts, &%s, &%s);", (long long)extent, begin, end);
-    size_t      n_declared = p->n_scope;
-    const char *i = n == 1 ? NULL : c_name(p, "i");
-    const char *type = p->is_wide ? "ptrdiff_t" : "int";
-    for (int l = 0; l < n; l++)
-        p->loops[loops[l]->loop] = c_name(p, p->k->loops[loops[l]->loop].name);
-    i = i ? i : p->loops[s->loop];
-    w_open(&p->w, "for (%s %s = (%s)%s; %s < (%s)%s; %s++)", type, i, type, begin, i, type, end, i);
-    for (int l = 0; n > 1 && l < n; l++) {
-        const Loop *loop = &p->k->loops[loops[l]->loop];
-        const char *whole = l ? arena_printf(p->arena, " %% %lld", (long long)loop->extent) : "";
-        extent /= loop->extent;
-        w_line(&p->w, "const %s %s = %s%s%s;", type, p->loops[loops[l]->loop], i,
-               extent > 1 ? arena_printf(p->arena, " / %lld", (long long)extent) : "", whole);
-    }
-    print_block(b, loops[n - 1]->body);
-    w_close(&p->w, "");
-    for (int l = 0; l < n; l++)
-        p->loops[loops[l]->loop] = NULL;
-    p->n_scope = n_declared > n_scope ? n_declared : n_scope; /* begin and end stay */
-}
-
 static void print_stmt(Body *b, const Stmt *s)
 {
     switch (s->kind) {
@@ -277,6 +233,73 @@ static void print_stmt(Body *b, const Stmt *s)
         break;
     case S_NOTE: w_comment(&b->p.w, s->note); break;
     }
+}
+
+/* ---- what threads share ------------------------------------------------------------------ */
+
+/* shared_loops - `s` and loops that stand directly in one another inside it: as many as it takes for parts
+ * of equal size. */
+static int shared_loops(const Kernel *k, const Stmt *s, const Stmt *loops[], int64_t *extent)
+{
+    enum { ENOUGH = 256 };
+    int n = 0;
+    *extent = 1;
+    do {
+        loops[n++] = s;
+        *extent *= k->loops[s->loop].extent;
+        s = share_within(k, s);
+    } while (s && n < MAX_SHARED && *extent < ENOUGH);
+    return n;
+}
+
+/* print_iterations - the part of the iterations of `loops`, taken as one, that begins and ends so. */
+static void print_iterations(Body *b, const Stmt *const loops[], int n, int64_t extent,
+                             const char *begin, const char *end)
+{
+    KernelPrinter *p = &b->p;
+    size_t         n_scope = p->n_scope;
+    const char    *type = p->is_wide ? "ptrdiff_t" : "int";
+    const char    *i = n == 1 ? NULL : c_name(p, "i");
+    for (int l = 0; l < n; l++)
+        p->loops[loops[l]->loop] = c_name(p, p->k->loops[loops[l]->loop].name);
+    i = i ? i : p->loops[loops[0]->loop];
+    w_open(&p->w, "for (%s %s = (%s)%s; %s < (%s)%s; %s++)", type, i, type, begin, i, type, end, i);
+    for (int l = 0; n > 1 && l < n; l++) {
+        const Loop *loop = &p->k->loops[loops[l]->loop];
+        const char *whole = l ? arena_printf(p->arena, " %% %lld", (long long)loop->extent) : "";
+        extent /= loop->extent;
+        w_line(&p->w, "const %s %s = %s%s%s;", type, p->loops[loops[l]->loop], i,
+               extent > 1 ? arena_printf(p->arena, " / %lld", (long long)extent) : "", whole);
+    }
+    print_block(b, loops[n - 1]->body);
+    w_close(&p->w, "");
+    for (int l = 0; l < n; l++)
+        p->loops[loops[l]->loop] = NULL;
+    p->n_scope = n_scope;
+}
+
+/* print_part - a nest of which each thread runs its part: all of `n_outer` loops, and some iterations of
+ * those inside. */
+static void print_part(Body *b, const Stmt *s, int n_outer)
+{
+    KernelPrinter *p = &b->p;
+    const Stmt    *inner = s, *loops[MAX_SHARED];
+    int64_t        extent;
+    for (int i = 0; i < n_outer; i++)
+        inner = share_within(p->k, inner);
+    int         n = shared_loops(p->k, inner, loops, &extent);
+    const char *begin = c_name(p, "begin"), *end = c_name(p, "end"); /* they stay in scope */
+    size_t      n_scope = p->n_scope;
+    w_line(&p->w, "int64_t %s, %s;", begin, end);
+    w_line(&p->w, "kiln_share(%lld, part, n_parts, &%s, &%s);", (long long)extent, begin, end);
+    for (const Stmt *outer = s; outer != inner; outer = share_within(p->k, outer))
+        open_for(b, outer);
+    print_iterations(b, loops, n, extent, begin, end);
+    for (const Stmt *outer = s; outer != inner; outer = share_within(p->k, outer)) {
+        w_close(&p->w, "");
+        p->loops[outer->loop] = NULL;
+    }
+    p->n_scope = n_scope;
 }
 
 /* print_alone - what one thread does: the last, whose parts are the smallest. */
@@ -301,7 +324,7 @@ static void print_shared(Body *b, const Stmt *s)
     if (item->meets)
         w_line(&p->w, "kiln_pool_meet(n_parts);");
     switch (item->how) {
-    case SHARE_PARTS: print_part(b, s); break;
+    case SHARE_PARTS: print_part(b, s, item->n_outer); break;
     case SHARE_INSIDE: print_for(b, s, print_shared); break;
     case SHARE_ALONE: print_alone(b, item); break;
     }
@@ -340,9 +363,9 @@ static void name_params(KernelPrinter *p, const Usage *u, const Aliases *aliases
     out->params = t.data;
 }
 
-KernelText kernel_c(const Kernel *k, const Aliases *aliases, bool threads, Arena *a)
+KernelText kernel_c(const Kernel *k, const Aliases *aliases, int threads, Arena *a)
 {
-    SharePlan  sharing = threads ? share_kernel(k, aliases, a) : (SharePlan){0};
+    SharePlan  sharing = threads ? share_kernel(k, aliases, threads, a) : (SharePlan){0};
     KernelText out = {.is_shared = sharing.is_shared};
     Usage      u = {.k = k,
                     .arena = a,

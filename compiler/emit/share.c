@@ -113,6 +113,71 @@ static bool runs_apart(const Kernel *k, Sequence s)
     return ok;
 }
 
+/* ---- which loop of a nest ------------------------------------------------------------------- */
+
+/* see_loads - the buffers that `s` reads, and those of them of which it reads other elements in another
+ * iteration of `l`. */
+static void see_loads(const Stmt *s, LoopId l, bool *read, bool *moves, Arena *a)
+{
+    if (s->kind == S_FOR || s->kind == S_GUARD)
+        see_loads(s->body, l, read, moves, a);
+    for (int i = 0; s->kind == S_BLOCK && i < s->n_items; i++)
+        see_loads(s->items[i], l, read, moves, a);
+    if (s->kind != S_LET && s->kind != S_SET && s->kind != S_STORE)
+        return;
+    ExprNodes nodes = expr_nodes(a, s->value);
+    for (size_t i = 0; i < nodes.n; i++) {
+        const Expr *e = nodes.items[i];
+        if (e->kind != E_LOAD)
+            continue;
+        read[e->buffer] = true;
+        moves[e->buffer] |= affine_coef(&e->index, l) != 0;
+    }
+}
+
+/* bytes_of_one - what each of the threads reads where they share the iterations of `s`. */
+static double bytes_of_one(const Kernel *k, const Stmt *s, int threads)
+{
+    Arena *a = arena_new();
+    bool  *read = arena_array(a, bool, k->n_buffers), *moves = arena_array(a, bool, k->n_buffers);
+    double bytes = 0;
+    see_loads(s->body, s->loop, read, moves, a);
+    for (BufferId b = 1; b < k->n_buffers; b++)
+        if (read[b])
+            bytes += (double)k->buffers[b].count * (double)elem_bytes(k->buffers[b].elem) /
+                     (moves[b] ? threads : 1);
+    arena_free(a);
+    return bytes;
+}
+
+const Stmt *share_within(const Kernel *k, const Stmt *s)
+{
+    s = s->body;
+    while (s->kind == S_BLOCK && s->n_items == 1)
+        s = s->items[0];
+    return share_loop(k, s) ? s : NULL;
+}
+
+/* outer_loops - how many loops of a nest all threads run, so that what they share is a loop further inside:
+ * rows of an image in place of channels, where the image is larger than the weights. Inner ones have to
+ * have iterations enough for parts of about equal size. */
+static int outer_loops(const Kernel *k, const Stmt *s, int threads)
+{
+    enum { ENOUGH = 8 };
+    double least = bytes_of_one(k, s, threads);
+    int    best = 0;
+    for (int depth = 1; (s = share_within(k, s)); depth++) {
+        double bytes = bytes_of_one(k, s, threads);
+        if (k->loops[s->loop].extent < (int64_t)ENOUGH * threads || bytes >= 0.9 * least)
+            continue;
+        least = bytes;
+        best = depth;
+    }
+    return best;
+}
+
+/* ---- the items ------------------------------------------------------------------------------ */
+
 static bool add_items(SharePlan *plan, const Kernel *k, Sequence s);
 
 static ShareItem *add_item(SharePlan *plan, Stmt *const *stmts, int n, Sharing how)
@@ -127,7 +192,7 @@ static bool add_nest(SharePlan *plan, const Kernel *k, Stmt *const *s)
     Sequence body = sequence(&(*s)->body);
     int      first = plan->n_items;
     if (share_loop(k, *s)) {
-        add_item(plan, s, 1, SHARE_PARTS);
+        add_item(plan, s, 1, SHARE_PARTS)->n_outer = outer_loops(k, *s, plan->threads);
         plan->any_parts = true;
         return true;
     }
@@ -280,9 +345,9 @@ static bool find_meetings(SharePlan *plan, const Kernel *k, const Aliases *alias
 
 /* ---- the kernel ----------------------------------------------------------------------------- */
 
-SharePlan share_kernel(const Kernel *k, const Aliases *aliases, Arena *a)
+SharePlan share_kernel(const Kernel *k, const Aliases *aliases, int threads, Arena *a)
 {
-    SharePlan plan = {.items = arena_array(a, ShareItem, MOST_ITEMS)};
+    SharePlan plan = {.threads = threads, .items = arena_array(a, ShareItem, MOST_ITEMS)};
     Sequence  body = sequence(&k->body);
     plan.is_shared = count_work(k, k->body) >= WORTH_IT && runs_apart(k, body) &&
                      add_items(&plan, k, body) && plan.any_parts;

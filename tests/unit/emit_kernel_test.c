@@ -93,7 +93,7 @@ static Case make_case(Arena *a, const Target *t)
         aliases.same[1] = c.y;
         c.memory[c.y] = c.memory[1];
     }
-    c.text = kernel_c(k, &aliases, random_below(2), a);
+    c.text = kernel_c(k, &aliases, 3 * (int)random_below(2), a);
     return c;
 }
 
