@@ -404,6 +404,7 @@ void lower_winograd(Graph *g, NodeId id, Kernel *k)
 
     lower_zero_halo(g, k, n->out);
     w.scratch = lower_buffer(g, k, n->scratch);
+    k->buffers[w.scratch].name = "scratch";
     k->buffers[w.scratch].count /= n->block.copies;
     k->buffers[w.scratch].copies = n->block.copies;
     WinogradCuts rows = winograd_cuts(w.tile_rows, n->block.rows);

@@ -93,11 +93,16 @@ def targets():
     return {"c99": [], **found}
 
 
-def build_and_run(path, inputs, folder, target, *options):
-    """Builds the model for a target and runs it on {name: array}; {output: array}."""
+def build(path, folder, target, *options):
+    """Builds the model for a target; the program."""
     os.makedirs(folder, exist_ok=True)
     program = os.path.join(folder, "program-" + target)
     run([KILN, "build", path, "-q", "--target", target, "-o", program, *options])
+    return program
+
+
+def run_built(program, inputs, folder, target, *arguments):
+    """Runs what `build` made on {name: array}; {output: array}."""
     command = targets().get(target, []) + [program]
     for name, a in inputs.items():
         file = os.path.join(folder, name + ".in.npy")
@@ -105,5 +110,9 @@ def build_and_run(path, inputs, folder, target, *options):
         command += ["--in", f"{name}={file}"]
     out = os.path.join(folder, "out-" + target)
     os.makedirs(out, exist_ok=True)
-    run(command + ["--out", out])
+    run(command + ["--out", out, *arguments])
     return {f[:-4]: np.load(os.path.join(out, f)) for f in sorted(os.listdir(out)) if f.endswith(".npy")}
+
+
+def build_and_run(path, inputs, folder, target, *options):
+    return run_built(build(path, folder, target, *options), inputs, folder, target)

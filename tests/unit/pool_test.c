@@ -1,4 +1,5 @@
-/* The thread pool: every part runs once, in any number of threads, however often that changes. */
+/* The thread pool: every part runs once, in any number of threads, however often that changes; parts
+ * that meet wait for each other. */
 #include "kiln.h"
 
 #include <stdio.h>
@@ -50,6 +51,38 @@ static void test_jobs(int threads, int items)
     expect(all_are(items, before + 200), "every part ran once a job");
 }
 
+enum { ROUNDS = 300 };
+
+/* Each part adds what all have written in the round before: wrong as soon as one is ahead. */
+static void add_rounds(void *context, int part, int n_parts)
+{
+    int(*sums)[KILN_MAX_THREADS] = context;
+    for (int round = 1; round <= ROUNDS; round++) {
+        sums[round][part] = 1;
+        for (int i = 0; i < n_parts; i++)
+            sums[round][part] += sums[round - 1][i] % 1000;
+        if (round % 100 == part)
+            usleep(1500); /* the others fall asleep */
+        kiln_pool_meet(n_parts);
+    }
+}
+
+static void test_meetings(int threads)
+{
+    static int sums[ROUNDS + 1][KILN_MAX_THREADS];
+    kiln_pool_start(threads);
+    for (int i = 0; i < KILN_MAX_THREADS; i++)
+        sums[0][i] = 1;
+    kiln_pool_run(add_rounds, sums);
+    int want = 1, ok = 1;
+    for (int round = 1; round <= ROUNDS; round++) {
+        want = 1 + threads * (want % 1000);
+        for (int i = 0; i < threads; i++)
+            ok &= sums[round][i] == want;
+    }
+    expect(ok, "what is written before a meeting is seen after it");
+}
+
 int main(void)
 {
     static const int threads[] = {1, 2, 7, 3, 16, 1, 4};
@@ -57,6 +90,8 @@ int main(void)
         test_jobs(threads[i], ITEMS);
         test_jobs(threads[i], 5);
     }
+    for (size_t i = 0; i < sizeof threads / sizeof *threads; i++)
+        test_meetings(threads[i]);
     expect(kiln_pool_start(0) != 0, "no threads is refused");
     expect(kiln_pool_start(KILN_MAX_THREADS + 1) != 0, "too many threads are refused");
     expect(kiln_pool_threads() == 4, "a refusal changes nothing");

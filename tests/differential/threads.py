@@ -1,0 +1,117 @@
+"""Code for several threads: any number of them gives the bits of one, on every target, and they never race.
+
+The networks have what threads share in different ways: Winograd convolutions of one block, of many small ones
+and of blocks of several sizes, 3x3 and 5x5; a convolution with more image than weights, and one with more
+weights than image; linear layers whose last columns fill no tile; several images at once."""
+import os
+import sys
+import tempfile
+
+import numpy as np
+
+from kiln_model import KILN, Model, build, build_and_run, run, run_built, targets
+
+COMPILED_FOR = 5  # threads
+
+
+def convolution(model, stem, value, shape, random, **attrs):
+    weight = random.standard_normal(shape) * np.sqrt(2 / np.prod(shape[1:]))
+    params = {"weight": weight.astype(np.float32),
+              "bias": random.standard_normal(shape[0]).astype(np.float32)}
+    value = model.node(stem, "conv2d", [value], params, **attrs)
+    return model.node(stem + "_relu", "relu", [value])
+
+
+def network(name, images, size, channels):
+    """Two residual blocks of 3x3, a 5x5, a strided 3x3, 1x1 both ways, pooling, two linear layers."""
+    random = np.random.default_rng(11)
+    model = Model(name)
+    x = model.input("x", (images, 3, size, size + 3))
+    wide = 6 * channels
+    value = convolution(model, "stem", x, (channels, 3, 3, 3), random, padding=[1, 1, 1, 1])
+    for stem in "one", "two":
+        inner = convolution(model, stem + "a", value, (channels, channels, 3, 3), random, padding=[1, 1, 1, 1])
+        inner = convolution(model, stem + "b", inner, (channels, channels, 3, 3), random, padding=[1, 1, 1, 1])
+        value = model.node(stem + "_add", "add", [inner, value])
+    value = convolution(model, "five", value, (channels, channels, 5, 5), random, padding=[2, 2, 2, 2])
+    value = convolution(model, "down", value, (2 * channels, channels, 3, 3), random, strides=[2, 2])
+    value = convolution(model, "up", value, (wide, 2 * channels, 1, 1), random)
+    value = model.node("pool", "max_pool", [value], kernel=[3, 3], strides=[2, 2])
+    value = convolution(model, "late", value, (wide, wide, 3, 3), random, padding=[1, 1, 1, 1])
+    value = model.node("mean", "global_avg_pool", [value])
+    value = model.node("flat", "flatten", [value])
+    for stem, n_in, n_out in ("first", wide, 1000), ("last", 1000, 77):
+        params = {"weight": (random.standard_normal((n_out, n_in)) / np.sqrt(n_in)).astype(np.float32),
+                  "bias": random.standard_normal(n_out).astype(np.float32)}
+        value = model.node(stem, "linear", [value], params)
+    model.output(value)
+    return model
+
+
+class Counts:
+    passed = failed = 0
+
+    def check(self, what, ok):
+        self.passed += ok
+        self.failed += not ok
+        if not ok:
+            print(f"FAILED: {what}")
+
+
+FOR_THREADS = "--weights", "file", "--threads", str(COMPILED_FOR)
+
+
+def same_bits(counts, path, x, folder, names):
+    for target in names:
+        want = build_and_run(path, {"x": x}, folder, target, "--weights", "file")
+        program = build(path, folder, target, *FOR_THREADS)
+        for n in 1, 2, 3, COMPILED_FOR:
+            got = run_built(program, {"x": x}, folder, target, "--threads", str(n))
+            same = all(got[k].tobytes() == want[k].tobytes() and np.ptp(want[k]) > 0 for k in want)
+            counts.check(f"{os.path.basename(path)}, {target}: {n} threads", same)
+
+
+def no_race(counts, path, x, folder, target):
+    """Under gcc's ThreadSanitizer, which reports an access that no meeting of the threads puts in order."""
+    os.environ["CC"] = "gcc -fsanitize=thread -g"
+    try:
+        program = build(path, folder, target, *FOR_THREADS)
+        run_built(program, {"x": x}, folder, target, "--threads", "3")
+        counts.check("", True)
+    except RuntimeError as e:
+        counts.check(f"{os.path.basename(path)}: {e}", False)
+    finally:
+        del os.environ["CC"]
+
+
+def meetings(path, target, folder):
+    """Meetings of threads, and memory they have one each, in the emitted code."""
+    out = os.path.join(folder, "meetings.c")
+    run([KILN, "compile", path, "-q", "--target", target, *FOR_THREADS, "-o", out])
+    with open(out) as f:
+        text = f.read()
+    return text.count("kiln_pool_meet("), text.count("each thread has its own")
+
+
+def main():
+    counts = Counts()
+    random = np.random.default_rng(2)
+    with tempfile.TemporaryDirectory(prefix="kiln-threads-") as folder:
+        seen = np.zeros(2, int)
+        fast = [name for name, emulator in targets().items() if not emulator]
+        for name, images, size, channels in ("small", 1, 21, 16), ("batch", 3, 14, 32), ("large", 1, 80, 64):
+            path = network(name, images, size, channels).write(folder)
+            x = random.standard_normal((images, 3, size, size + 3)).astype(np.float32)
+            # The large one has blocks for threads of their own, which take vectors.
+            names = targets() if name == "small" else fast if name == "batch" else fast[-1:]
+            same_bits(counts, path, x, folder, names)
+            no_race(counts, path, x, folder, fast[-1])
+            seen += meetings(path, fast[-1], folder)
+        counts.check("threads meet inside a kernel somewhere", seen[0] > 0)
+        counts.check("threads have memory of their own somewhere", seen[1] > 0)
+    print(f"{counts.passed} passed, {counts.failed} failed")
+    sys.exit(counts.failed != 0)
+
+
+if __name__ == "__main__":
+    main()
