@@ -119,7 +119,10 @@ static void print_blocks(Compilation *c, const Node *n)
         return;
     WinogradBlock b = n->block;
     int64_t       bytes = winograd_scratch(c->graph, n, b) * (int64_t)sizeof(float);
-    printf("\nblocks of %lld x %lld tiles, %s bytes of scratch memory%s\n", (long long)b.rows,
+    printf("\nblocks of ");
+    if (b.images > 1)
+        printf("%lld images, ", (long long)b.images);
+    printf("%lld x %lld tiles, %s bytes of scratch memory%s\n", (long long)b.rows,
            (long long)b.columns, grouped(c->arena, bytes), b.copies > 1 ? " a thread" : "");
 }
 

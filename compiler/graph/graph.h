@@ -139,9 +139,9 @@ typedef struct Epilogue {
     EpilogueStep *steps;
 } Epilogue;
 
-/* Winograd tiles done at a time: whole rows of tiles, or a part of one row. */
+/* Winograd tiles done at a time: those of whole images, whole rows of tiles, or a part of one row. */
 typedef struct WinogradBlock {
-    int64_t rows, columns;
+    int64_t images, rows, columns; /* images: a divisor of the batch */
     int64_t copies; /* of the memory for it: one a thread, each doing blocks of its own; 1: threads share
                        the work of each block */
 } WinogradBlock;

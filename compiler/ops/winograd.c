@@ -6,8 +6,8 @@
  * of the (m+k-1)^2 positions. Matrices from the points by Toom and Cook; all of G's work is done here, in
  * double precision; B and A have small exact coefficients.
  *
- * Tiles are taken in blocks, rows of tiles or parts of a row (winograd_block.c), so that a block's
- * transformed input V and product M stay in the second-level cache:
+ * Tiles are taken in blocks: several images, rows of tiles or parts of a row (winograd_block.c), so that
+ * a block's transformed input V and product M stay in the second-level cache:
  *
  *     for each block of tiles
  *         V[f][ic][tile]  = (B^T d B)[f]                    input transform, lane by lane
@@ -200,13 +200,13 @@ typedef struct Wino {
     int64_t     lanes, ic, icb, ocb; /* input channels, channel blocks */
     int64_t     tile_rows, tile_columns;
     BufferId    u, scratch;
-    LoopId      batch;
 } Wino;
 
-/* A block of rows * columns tiles; the first of them is at tile row `row`, tile column `column`. */
+/* A block of images * rows * columns tiles; the first of them is at image `image`, tile row `row`, tile
+ * column `column`. */
 typedef struct TileBlock {
-    Affine  row, column;
-    int64_t rows, columns, tiles;
+    Affine  image, row, column;
+    int64_t images, rows, columns, tiles;
 } TileBlock;
 
 /* Where V or M keeps position f of channel block cb and tile t, lane l. */
@@ -224,20 +224,23 @@ static int64_t v_count(const Wino *w, const TileBlock *b)
     return (int64_t)w->edge * w->edge * w->icb * b->tiles * w->lanes;
 }
 
-/* Loops over the channel blocks, tile rows, tile columns and lanes of a block. */
+/* Loops over the channel blocks, images, tile rows, tile columns and lanes of a block. */
 typedef struct TileLoops {
-    LoopId cb, row, column, lane;
-    Affine tile, h, w; /* number within the block; its first output row and column */
+    LoopId cb, image, row, column, lane;
+    Affine tile, n, h, w; /* number within the block; its image, first output row and column */
 } TileLoops;
 
 static TileLoops tile_loops(const Wino *w, const TileBlock *b, const char *channel, int64_t blocks)
 {
     TileLoops l;
     l.cb = kernel_loop_if(w->k, channel, blocks, PARALLEL, AXIS_NONE);
+    l.image = kernel_loop_if(w->k, "n", b->images, PARALLEL, AXIS_NONE);
     l.row = kernel_loop_if(w->k, "row", b->rows, PARALLEL, AXIS_NONE);
     l.column = kernel_loop_if(w->k, "col", b->columns, PARALLEL, AXIS_NONE);
     l.lane = kernel_loop(w->k, "l", w->lanes, PARALLEL, AXIS_LANE);
-    l.tile = affine_add(affine_scale(affine_loop(l.row), b->columns), affine_loop(l.column));
+    l.tile = affine_add(affine_scale(affine_loop(l.image), b->rows), affine_loop(l.row));
+    l.tile = affine_add(affine_scale(l.tile, b->columns), affine_loop(l.column));
+    l.n = affine_add(b->image, affine_loop(l.image));
     l.h = affine_scale(affine_add(b->row, affine_loop(l.row)), w->m);
     l.w = affine_scale(affine_add(b->column, affine_loop(l.column)), w->m);
     return l;
@@ -245,7 +248,7 @@ static TileLoops tile_loops(const Wino *w, const TileBlock *b, const char *chann
 
 static Stmt *nest(const Wino *w, const TileLoops *l, Stmt *body)
 {
-    return lower_nest(w->k, (LoopId[]){l->cb, l->row, l->column, l->lane}, 4, body);
+    return lower_nest(w->k, (LoopId[]){l->cb, l->image, l->row, l->column, l->lane}, 5, body);
 }
 
 static Stmt *input_transform(const Wino *w, const TileBlock *b)
@@ -258,7 +261,7 @@ static Stmt *input_transform(const Wino *w, const TileBlock *b)
     for (int i = 0; i < w->edge; i++)
         for (int j = 0; j < w->edge; j++) {
             At at = {w->lanes,
-                     affine_loop(w->batch),
+                     l.n,
                      affine_loop(l.cb),
                      affine_loop(l.lane),
                      affine_offset(l.h, i - w->n->attrs.padding[0]),
@@ -334,7 +337,7 @@ static Stmt *output_transform(const Wino *w, const TileBlock *b)
         apply(k, body, &w->t.a, half[i], y);
         for (int j = 0; j < w->m; j++) {
             At          at = {w->lanes,
-                              affine_loop(w->batch),
+                              l.n,
                               affine_loop(l.cb),
                               affine_loop(l.lane),
                               affine_offset(l.h, i),
@@ -364,17 +367,24 @@ static void tile_blocks(const Wino *w, const WinogradCuts *rows, int i, const Wi
                         int j)
 {
     Kernel   *k = w->k;
+    int64_t   images = w->n->block.images, all = value_get(w->g, w->n->out)->type.dims[0];
+    LoopId    batch = kernel_loop_if(k, "n", all / images, PARALLEL, AXIS_NONE);
     LoopId    block = w->n->block.copies > 1
                           ? kernel_loop(k, "block", rows->count[i], PARALLEL, AXIS_NONE)
                           : kernel_loop_if(k, "block", rows->count[i], PARALLEL, AXIS_NONE);
     LoopId    part = kernel_loop_if(k, "part", columns->count[j], PARALLEL, AXIS_NONE);
-    TileBlock b = {first_tile(rows, i, block), first_tile(columns, j, part), rows->size[i],
-                   columns->size[j], rows->size[i] * columns->size[j]};
+    TileBlock b = {affine_scale(affine_loop(batch), images),
+                   first_tile(rows, i, block),
+                   first_tile(columns, j, part),
+                   images,
+                   rows->size[i],
+                   columns->size[j],
+                   images * rows->size[i] * columns->size[j]};
     Stmt     *body = st_block(k);
     st_add(k, body, input_transform(w, &b));
     st_add(k, body, products(w, &b));
     st_add(k, body, output_transform(w, &b));
-    st_add(k, k->body, lower_nest(k, (LoopId[]){w->batch, block, part}, 3, body));
+    st_add(k, k->body, lower_nest(k, (LoopId[]){batch, block, part}, 3, body));
 }
 
 void lower_winograd(Graph *g, NodeId id, Kernel *k)
@@ -391,7 +401,6 @@ void lower_winograd(Graph *g, NodeId id, Kernel *k)
     w.ocb = (y->dims[1] + w.lanes - 1) / w.lanes;
     w.tile_rows = (y->dims[2] + w.m - 1) / w.m;
     w.tile_columns = (y->dims[3] + w.m - 1) / w.m;
-    w.batch = kernel_loop_if(k, "n", y->dims[0], PARALLEL, AXIS_NONE);
     int64_t         padded[3] = {(int64_t)w.edge * w.edge, w.ocb * w.lanes, w.icb * w.lanes};
     FilterTransform filter = winograd_filter(w.m, (int)wd[2]);
     w.u = kernel_constant(k, "u", transform_weights(k->arena, weight, &filter), padded);

@@ -6,6 +6,8 @@
 #include "schedule/machine.h"
 #include "target/target.h"
 
+#include <math.h>
+
 void winograd_halo(const Graph *g, const Node *n, int64_t side[4])
 {
     const int64_t *x = value_get(g, n->in[0])->type.dims, *y = value_get(g, n->out)->type.dims;
@@ -25,7 +27,7 @@ int64_t winograd_scratch(const Graph *g, const Node *n, WinogradBlock block)
     int64_t        lanes = y->layout.block;
     int64_t        edge = n->winograd + value_get(g, n->in[1])->type.dims[2] - 1;
     int64_t        channels = (x[1] + lanes - 1) / lanes + (y->dims[1] + lanes - 1) / lanes;
-    return edge * edge * channels * lanes * block.rows * block.columns;
+    return edge * edge * channels * lanes * block.images * block.rows * block.columns;
 }
 
 WinogradCuts winograd_cuts(int64_t tiles, int64_t size)
@@ -88,10 +90,10 @@ static Busiest busiest(const Work *w, WinogradBlock b)
     Busiest out = {0, 0};
     for (int i = 0; i < 2; i++)
         for (int j = 0; j < 2; j++) {
-            int64_t blocks = w->images * rows.count[i] * columns.count[j];
+            int64_t blocks = w->images / b.images * rows.count[i] * columns.count[j];
             double  own = (double)((blocks + w->threads - 1) / w->threads);
             out.blocks += own;
-            out.share += own * (double)(rows.size[i] * columns.size[j]);
+            out.share += own * (double)(b.images * rows.size[i] * columns.size[j]);
         }
     out.share /= (double)(w->images * w->rows * w->columns);
     return out;
@@ -104,15 +106,17 @@ static double block_cycles(const Work *w, WinogradBlock b, double scratch)
     const Target *t = w->t;
     Busiest       all = busiest(w, b);
     bool          weights_stay = w->weights + scratch <= 0.75 * (double)t->l2_bytes;
-    double        weight_rate = weights_stay ? NEAR_BYTES : L3_BYTES;
+    double        weight_rate = weights_stay                              ? NEAR_BYTES
+                                : w->weights <= 0.5 * (double)t->l3_bytes ? L3_BYTES
+                                                                          : MEMORY_BYTES;
     double        rate = scratch <= 0.5 * (double)t->l2_bytes   ? NEAR_BYTES
                          : scratch <= 0.5 * (double)t->l3_bytes ? FAR_SCRATCH_BYTES
                                                                 : MEMORY_BYTES;
     if (b.copies > 1 || w->threads == 1)
         return all.share * w->products +
                all.blocks * (w->weights / weight_rate + scratch * 4 / rate);
-    int64_t blocks =
-        w->images * ((w->rows + b.rows - 1) / b.rows) * ((w->columns + b.columns - 1) / b.columns);
+    int64_t blocks = w->images / b.images * ((w->rows + b.rows - 1) / b.rows) *
+                     ((w->columns + b.columns - 1) / b.columns);
     double memory = w->weights / weight_rate + scratch * 3 / rate + scratch / OTHER_CORE_BYTES;
     return (w->products + (double)blocks * memory) / w->threads + 3 * (double)blocks * MEETING;
 }
@@ -124,31 +128,43 @@ static int64_t evenly(int64_t all, int64_t size)
     return (all + parts - 1) / parts;
 }
 
+/* next_block - every block worth trying, largest first: images, which divide the batch; rows of one image;
+ * parts of one row that leave a register tile its pixels. False: `b` was the last. */
+static bool next_block(const Work *w, WinogradBlock *b)
+{
+    if (b->images > 1) {
+        do
+            b->images--;
+        while (w->images % b->images);
+        return true;
+    }
+    if (b->rows > 1) {
+        b->rows = evenly(w->rows, b->rows - 1);
+        return true;
+    }
+    if (b->columns <= LEAST_TILES)
+        return false;
+    b->columns = evenly(w->columns, b->columns - 1);
+    return b->columns >= LEAST_TILES;
+}
+
 WinogradBlock winograd_block(const Graph *g, const Node *n, const Target *t, int threads)
 {
     /* A block that is smaller has to save this much of what memory costs. */
     const double  worth_it = 0.05;
     Work          w = work_of(g, n, t, threads);
-    double        best_cycles = 0;
-    WinogradBlock best = {w.rows, w.columns, 1};
-    /* Whole rows, all of them first; then parts of one row that leave a register tile its pixels. */
-    for (int64_t i = 0; i < w.rows + w.columns; i++) {
-        WinogradBlock b = {1, w.columns, 1};
-        if (i < w.rows)
-            b.rows = evenly(w.rows, w.rows - i);
-        else
-            b.columns = evenly(w.columns, w.columns - (i - w.rows));
-        if (i >= w.rows && b.columns < LEAST_TILES)
-            break;
+    double        best_cycles = INFINITY;
+    WinogradBlock b = {w.images, w.rows, w.columns, 1}, best = b;
+    do {
         double scratch = (double)winograd_scratch(g, n, b) * sizeof(float);
         for (b.copies = 1; b.copies <= threads; b.copies += threads > 1 ? threads - 1 : 1) {
             double cycles = block_cycles(&w, b, scratch);
             double least = best_cycles - worth_it * (best_cycles - w.products / threads);
-            if ((i || b.copies > 1) && cycles >= least)
+            if (best_cycles < INFINITY && cycles >= least)
                 continue;
             best = b;
             best_cycles = cycles;
         }
-    }
+    } while (next_block(&w, &b));
     return best;
 }
