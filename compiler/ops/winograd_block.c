@@ -36,8 +36,9 @@ WinogradCuts winograd_cuts(int64_t tiles, int64_t size)
     return (WinogradCuts){{blocks - shorter, shorter}, {size, size - 1}};
 }
 
-/* Bytes a cycle from the third-level cache where they are written and read at random, as scratch memory
- * is; weights are announced by prefetches. */
+/* Bytes a cycle where scratch memory, which is written and read at random, does not quite fit the
+ * second-level cache; weights are announced by prefetches. Far beyond it, it moves like memory: the third
+ * level is shared with strangers. */
 #define FAR_SCRATCH_BYTES 8.0
 
 /* ... and of what another core has just written. */
@@ -106,11 +107,11 @@ static double block_cycles(const Work *w, WinogradBlock b, double scratch)
     const Target *t = w->t;
     Busiest       all = busiest(w, b);
     bool          weights_stay = w->weights + scratch <= 0.75 * (double)t->l2_bytes;
-    double        weight_rate = weights_stay                              ? NEAR_BYTES
-                                : w->weights <= 0.5 * (double)t->l3_bytes ? L3_BYTES
-                                                                          : MEMORY_BYTES;
+    double        weight_rate = weights_stay                        ? NEAR_BYTES
+                                : w->weights <= (double)t->l3_bytes ? L3_BYTES
+                                                                    : MEMORY_BYTES;
     double        rate = scratch <= 0.5 * (double)t->l2_bytes   ? NEAR_BYTES
-                         : scratch <= 0.5 * (double)t->l3_bytes ? FAR_SCRATCH_BYTES
+                         : scratch <= 2.0 * (double)t->l2_bytes ? FAR_SCRATCH_BYTES
                                                                 : MEMORY_BYTES;
     if (b.copies > 1 || w->threads == 1)
         return all.share * w->products +
