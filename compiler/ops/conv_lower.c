@@ -3,11 +3,13 @@
  * One nest serves every convolution: output channels in blocks of `by` lanes, input channels in blocks of
  * `bx`, both 1 on a target without vectors.
  *
- *     for n, g, ocb, oh, ow, ocl
+ *     for n0, g, ocb, n1, oh, ow, ocl
  *         acc = bias[oc]
  *         for icb, kh, kw, icl
  *             acc += x[n, ic, oh*stride + kh*dilation - pad, ..] * w[oc, ic, kh, kw]
  *         y[n, oc, oh, ow] = epilogue(acc)
+ *
+ * Weights that outgrow the cache are read once for n1 images (images_together).
  *
  * A part of a transposed convolution (conv_transpose.c) differs in where y is written, and may have a
  * loop over phases beside oh.
@@ -16,6 +18,7 @@
  * share a block are made dense: within one block of L channels the weights between groups are zero, so
  * a block becomes a group of L. Depthwise (one channel a group) multiplies lane by lane. */
 #include "ops/ops.h"
+#include "target/target.h"
 
 #include <string.h>
 
@@ -77,16 +80,36 @@ static Cut conv_cut(const Graph *g, const Node *n, const Tensor *w, Arena *a)
 }
 
 typedef struct ConvLoops {
-    LoopId n, g, ocb, rh, oh, rw, ow, ocl; /* parallel */
-    LoopId icb, kh, kw, icl;               /* reduce   */
+    LoopId n0, g, ocb, n1, rh, oh, rw, ow, ocl; /* parallel */
+    LoopId icb, kh, kw, icl;                    /* reduce   */
+    Affine image;
 } ConvLoops;
 
-static ConvLoops conv_loops(Kernel *k, const Cut *c, int64_t images, const ConvAxis axis[2])
+/* images_together - how many images are done for each tile of output channels before the next: as many as
+ * stay in the second-level cache meanwhile, where the weights, NULL if there are none, do not stay there. A
+ * divisor of the batch. */
+static int64_t images_together(const Kernel *k, const Type *x, const Tensor *weight)
+{
+    if (!k->target || !weight)
+        return 1;
+    int64_t most = k->target->l2_bytes / 2, images = x->dims[0];
+    int64_t image = type_stored_count(x) / images * (int64_t)elem_bytes(x->elem);
+    if (type_count(&weight->type) * (int64_t)elem_bytes(weight->type.elem) <= most)
+        return 1;
+    while (images > 1 && (x->dims[0] % images || images * image > most))
+        images--;
+    return images;
+}
+
+static ConvLoops conv_loops(Kernel *k, const Cut *c, int64_t images, int64_t together,
+                            const ConvAxis axis[2])
 {
     ConvLoops l;
     /* Without vectors or input blocks the taps are innermost; unroll_k is about the innermost loop. */
     LoopAxis kw_axis = c->bx == 1 ? AXIS_K : AXIS_NONE;
-    l.n = kernel_loop_if(k, "n", images, PARALLEL, AXIS_NONE);
+    l.n0 = kernel_loop_if(k, "n", images / together, PARALLEL, AXIS_NONE);
+    l.n1 = kernel_loop_if(k, "n", together, PARALLEL, AXIS_NONE);
+    l.image = affine_add(affine_scale(affine_loop(l.n0), together), affine_loop(l.n1));
     l.g = kernel_loop_if(k, "g", c->groups, PARALLEL, AXIS_NONE);
     l.ocb = kernel_loop_if(k, "oc", c->oc / c->by, PARALLEL, AXIS_N);
     l.rh = kernel_loop_if(k, "rh", axis[0].phases, PARALLEL, AXIS_NONE);
@@ -117,7 +140,7 @@ static Affine axis_writes(const ConvAxis *a, LoopId o, LoopId phase)
 
 static At conv_x_at(const ConvAxis axis[2], const Cut *c, const ConvLoops *l)
 {
-    At at = {.block = c->bx, .n = affine_loop(l->n)};
+    At at = {.block = c->bx, .n = l->image};
     at.cb = affine_add(affine_scale(affine_loop(l->g), c->depthwise ? 1 : c->ic / c->bx),
                        affine_loop(l->icb));
     at.cl = affine_loop(c->depthwise ? l->ocl : l->icl);
@@ -128,7 +151,7 @@ static At conv_x_at(const ConvAxis axis[2], const Cut *c, const ConvLoops *l)
 
 static At conv_y_at(const ConvAxis axis[2], const Cut *c, const ConvLoops *l)
 {
-    At at = {.block = c->by, .n = affine_loop(l->n), .cl = affine_loop(l->ocl)};
+    At at = {.block = c->by, .n = l->image, .cl = affine_loop(l->ocl)};
     at.cb = affine_add(affine_scale(affine_loop(l->g), c->oc / c->by), affine_loop(l->ocb));
     at.h = axis_writes(&axis[0], l->oh, l->rh);
     at.w = axis_writes(&axis[1], l->ow, l->rw);
@@ -208,7 +231,7 @@ void lower_conv_part(Graph *g, Kernel *k, const Node *n, const ConvAxis axis[2],
 {
     const Type *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
     Cut         c = conv_cut(g, n, weight, k->arena);
-    ConvLoops   l = conv_loops(k, &c, y->dims[0], axis);
+    ConvLoops   l = conv_loops(k, &c, y->dims[0], images_together(k, x, weight), axis);
     At          xa = conv_x_at(axis, &c, &l), ya = conv_y_at(axis, &c, &l);
     TempId      acc = kernel_temp(k, "acc", (VType){F32, 1});
     Stmt       *leaf = st_block(k);
@@ -220,7 +243,7 @@ void lower_conv_part(Graph *g, Kernel *k, const Node *n, const ConvAxis axis[2],
     }
     Stmt *store = lower_store(g, k, n->out, &ya, lower_epilogue(g, k, n, ex_temp(k, acc), &ya));
     st_add(k, leaf, store);
-    const LoopId parallel[] = {l.n, l.g, l.ocb, l.rh, l.oh, l.rw, l.ow, l.ocl};
+    const LoopId parallel[] = {l.n0, l.g, l.ocb, l.n1, l.rh, l.oh, l.rw, l.ow, l.ocl};
     st_add(k, k->body, lower_nest(k, parallel, (int)COUNT_OF(parallel), leaf));
 }
 
