@@ -38,8 +38,9 @@ typedef enum { ELEM_POISON, F32, F16, BF16, I8, U8, I32, F64 } Elem;
 
 /* How a value of logical shape N, C, H, W is stored. block 1 is row-major. block b > 1 splits C:
  *
- *     [N][ceil(C / b)][top + H + bottom][left + W + right][b]
+ *     [ceil(C / b)][N][top + H + bottom][left + W + right][b]
  *
+ * Images are inside blocks of channels, so that some of the blocks are one run of memory in a batch too.
  * The halo is rows and columns of zeros around each plane, kept by whoever writes the value, so
  * that a padded convolution reads them without a test. Rank 2 is N, C with H = W = 1; other ranks
  * are row-major without halo. Channels past C in the last block hold unspecified finite numbers;

@@ -19,9 +19,9 @@ bool dims_nchw(const Type *t, int64_t nchw[4])
     }
 }
 
-/* Elements between neighbours along N, channel block, H, W in a stored value. */
+/* Elements between neighbours along N, channel block, H, W in a stored value; elements of a plane. */
 typedef struct Strides {
-    int64_t n, c, h, w;
+    int64_t n, c, h, w, plane;
 } Strides;
 
 static Strides layout_strides(const Type *t)
@@ -32,8 +32,9 @@ static Strides layout_strides(const Type *t)
     Strides       s;
     s.w = l->block;
     s.h = (l->left + d[3] + l->right) * s.w;
-    s.c = (l->top + d[2] + l->bottom) * s.h;
-    s.n = (d[1] + l->block - 1) / l->block * s.c;
+    s.plane = (l->top + d[2] + l->bottom) * s.h;
+    s.n = l->block > 1 ? s.plane : d[1] * s.plane;
+    s.c = l->block > 1 ? d[0] * s.plane : s.plane;
     return s;
 }
 
@@ -255,10 +256,11 @@ void lower_zero_halo(Graph *g, Kernel *k, ValueId v)
     dims_nchw(t, d);
     Strides  s = layout_strides(t);
     BufferId y = lower_buffer(g, k, v);
-    int64_t  planes[2] = {d[0] * (s.n / s.c), s.c}, one[2] = {1, 0}, gaps[2] = {d[2] - 1, s.h};
+    int64_t  planes[2] = {type_stored_count(t) / s.plane, s.plane};
+    int64_t  one[2] = {1, 0}, gaps[2] = {d[2] - 1, s.h};
     int64_t  row = l->top * s.h + l->left * s.w; /* the first pixel */
     zero_run(k, y, planes, one, 0, row);
     zero_run(k, y, planes, gaps, row + d[3] * s.w, (l->left + l->right) * s.w);
     int64_t end = row + (d[2] - 1) * s.h + d[3] * s.w; /* past the last pixel */
-    zero_run(k, y, planes, one, end, s.c - end);
+    zero_run(k, y, planes, one, end, s.plane - end);
 }

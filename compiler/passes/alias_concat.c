@@ -10,18 +10,19 @@ static int concat_axis(const Graph *g, const Node *n)
 }
 
 /* is_run - whether a part of type `t`, `before` along the axis, is one run of the output's memory:
- * nothing but the axis varies outside it, and it is stored as the output is. A block of channels that
- * two parts share would be written by both, so only the last part may end within one. */
+ * nothing but the axis varies outside it, and it is stored as the output is. Blocks of channels are
+ * outermost, with all images in each. A block that two parts share would be written by both, so only the
+ * last part may end within one. */
 static bool is_run(const Type *t, const Type *out, int axis, int64_t before)
 {
-    for (int i = 0; i < axis; i++) {
+    for (int i = 0; i < axis && out->layout.block == 1; i++) {
         if (out->dims[i] != 1)
             return false;
     }
     if (t->elem != out->elem || !layout_same(t->layout, out->layout))
         return false;
     if (axis != 1)
-        return axis == 0 || type_is_plain(out);
+        return axis == 0 ? out->layout.block == 1 : type_is_plain(out);
     return before % out->layout.block == 0 &&
            (t->dims[1] % out->layout.block == 0 || before + t->dims[1] == out->dims[1]);
 }
@@ -169,7 +170,8 @@ static Sized *find_concats(const Graph *g, Arena *scratch, int *count)
  *     y = concat(a, b)      a lives in y at 0, b lives in y behind it; the concat copies nothing
  *
  * Applies to each input that a node makes, that is no model output, has no other place yet, and would
- * be one run of the output's memory: all dims before the axis are 1 and the layouts agree. An input
+ * be one run of the output's memory: the layouts agree, and all dims before the axis are 1 or channels
+ * are in blocks. An input
  * that stands in a concat twice, or in several, is copied to all places but one - unless one concat
  * is a part of the other. Lowerings ask value_is_placed what is left to copy.
  * Views and relayouts that move no byte get their input's memory here too.

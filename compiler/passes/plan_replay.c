@@ -101,10 +101,10 @@ static bool write_concat(Replay *r, const Node *n)
     Place        out = place_of(g, n->out);
     int64_t      before = 0, outer = 1;
     int          axis = axis_from_end(n->attrs.axis, y->rank);
-    for (int i = 0; i < axis; i++)
+    for (int i = 0; i < axis && y->layout.block == 1; i++) /* blocks of channels hold all images */
         outer *= y->dims[i];
-    bool    has_runs = outer == 1 && (axis <= 1 || type_is_plain(y));
     int64_t block = axis == 1 ? y->layout.block : 1;
+    bool    has_runs = outer == 1 && (axis <= 1 ? block == y->layout.block : type_is_plain(y));
     for (int i = 0; i < n->n_own; i++) {
         int64_t extent = value_get(g, n->in[i])->type.dims[axis];
         Place   in = place_of(g, n->in[i]), part = out;

@@ -22,15 +22,14 @@ static bool has_halo(const Layout *l)
 }
 
 /* Whether x, as stored, begins with the bytes of y as stored, y being x in another layout: with
- * single pixels the channels stand in order whatever the block, up to the padding behind them. */
+ * single pixels of one image the channels stand in order whatever the block, up to the padding behind
+ * them. */
 static bool relayout_keeps_bytes(const Type *x, const Type *y)
 {
     int64_t d[4], bx = x->layout.block, by = y->layout.block;
-    if (has_halo(&x->layout) || has_halo(&y->layout) || !dims_nchw(x, d) || d[2] * d[3] != 1)
+    if (has_halo(&x->layout) || has_halo(&y->layout) || !dims_nchw(x, d) || d[0] * d[2] * d[3] != 1)
         return false;
-    if (d[1] % bx == 0 && d[1] % by == 0)
-        return true;
-    return d[0] == 1 && type_stored_count(y) <= type_stored_count(x);
+    return (d[1] % bx == 0 && d[1] % by == 0) || type_stored_count(y) <= type_stored_count(x);
 }
 
 static bool keeps_bytes(const Graph *g, const Node *n)

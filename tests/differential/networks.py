@@ -59,11 +59,13 @@ def vision(name, **options):
 NETWORKS = {
     "preactivation": (PreActivation, (1, 3, 15, 17)),
     "dense": (Dense, (1, 1, 14, 11)),
+    "dense_batch": (Dense, (3, 1, 14, 11)),
     "resnet18": (vision("resnet18"), (1, 3, 64, 64)),
     "resnet18_batch": (vision("resnet18"), (2, 3, 37, 33)),
     "resnext50": (vision("resnext50_32x4d"), (1, 3, 64, 64)),
     "vgg11_bn": (lambda: nn.Sequential(vision("vgg11_bn")().features, nn.Flatten(), nn.Linear(512, 10)), (1, 3, 32, 32)),
     "squeezenet": (vision("squeezenet1_1"), (1, 3, 65, 65)),
+    "squeezenet_batch": (vision("squeezenet1_1"), (2, 3, 47, 49)),
     "mobilenet_v2": (vision("mobilenet_v2"), (1, 3, 64, 64)),
 }
 

@@ -24,8 +24,9 @@ static bool logical_at(const Type *t, int64_t stored, int64_t *element, bool *in
     int64_t height = l->top + d[2] + l->bottom, width = l->left + d[3] + l->right;
     int64_t lane = stored % l->block, w = stored / l->block % width - l->left;
     int64_t row = stored / l->block / width, h = row % height - l->top;
-    int64_t blocks = (d[1] + l->block - 1) / l->block;
-    int64_t c = row / height % blocks * l->block + lane, n = row / height / blocks;
+    int64_t plane = row / height; /* planes of all images lie in each block of channels */
+    int64_t c = l->block > 1 ? plane / d[0] * l->block + lane : plane % d[1];
+    int64_t n = l->block > 1 ? plane % d[0] : plane / d[1];
     *in_halo = h < 0 || h >= d[2] || w < 0 || w >= d[3];
     *element = ((n * d[1] + c) * d[2] + h) * d[3] + w;
     return !*in_halo && c < d[1];
