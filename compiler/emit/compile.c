@@ -69,7 +69,7 @@ static Aliases find_aliases(const Graph *g, const Kernel *k)
     int64_t *at = arena_array(k->arena, int64_t, k->n_buffers);
     ValueId *home = arena_array(k->arena, ValueId, k->n_buffers);
     for (BufferId b = 1; b < k->n_buffers; b++)
-        if (k->buffers[b].kind != BUF_CONST)
+        if (k->buffers[b].value && k->buffers[b].kind != BUF_CONST)
             home[b] = value_home(g, k->buffers[b].value, &at[b]);
     for (BufferId y = 1; y < k->n_buffers; y++) {
         for (BufferId x = 1; k->buffers[y].kind == BUF_OUT && x < k->n_buffers; x++) {

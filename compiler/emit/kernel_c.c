@@ -102,15 +102,20 @@ static bool sums_vectors(const Kernel *k, const Stmt *s)
     return s->kind == S_SET && s->op != ASSIGN && k->temps[s->temp].type.lanes > 1;
 }
 
-/* A reduction around a register tile stays rolled: copies of it let the compiler share loads
+/* stays_rolled - a reduction around a register tile does: copies of it let the compiler share loads
  * between them, run out of registers and spill the accumulators. */
+static bool stays_rolled(const Kernel *k, const Loop *l, const Stmt *body)
+{
+    return l->mark == ROLLED || (l->role == REDUCE && sums_vectors(k, body));
+}
+
 static void open_for(Body *b, const Stmt *s)
 {
     KernelPrinter *p = &b->p;
     const Loop    *l = &p->k->loops[s->loop];
     const char    *type = p->is_wide ? "ptrdiff_t" : "int";
     const char    *name = p->loops[s->loop] = c_name(p, l->name);
-    if (l->role == REDUCE && sums_vectors(p->k, s->body))
+    if (stays_rolled(p->k, l, s->body))
         w_line(&p->w, "#pragma GCC unroll 1");
     w_open(&p->w, "for (%s %s = 0; %s < %lld; %s++)", type, name, name, (long long)l->extent, name);
 }
@@ -363,6 +368,21 @@ static void name_params(KernelPrinter *p, const Usage *u, const Aliases *aliases
     out->params = t.data;
 }
 
+/* declare_locals - arrays of the function's own, aligned as vectors are. */
+static void declare_locals(KernelPrinter *p, const Usage *u)
+{
+    const Kernel *k = p->k;
+    const char   *align = k->target->lanes > 1 ? "__attribute__((aligned(64))) " : "";
+    for (BufferId b = 1; b < k->n_buffers; b++) {
+        const Buffer *buffer = &k->buffers[b];
+        if (buffer->kind != BUF_LOCAL || !u->buffers[b])
+            continue;
+        p->buffers[b] = c_name(p, buffer->name);
+        w_line(&p->w, "%s%s %s[%lld];", align, c_type(k->target, (VType){buffer->elem, 1}),
+               p->buffers[b], (long long)buffer->count);
+    }
+}
+
 KernelText kernel_c(const Kernel *k, const Aliases *aliases, int threads, Arena *a)
 {
     SharePlan  sharing = threads ? share_kernel(k, aliases, threads, a) : (SharePlan){0};
@@ -389,6 +409,7 @@ KernelText kernel_c(const Kernel *k, const Aliases *aliases, int threads, Arena 
         c_name(&b.p, "n_parts");
     }
     text_add(&b.p.w.text, "");
+    declare_locals(&b.p, &u);
     for (BufferId i = 1; out.is_shared && i < k->n_buffers; i++)
         if (k->buffers[i].copies > 1)
             w_line(&b.p.w, "%s += part * %lld; /* each thread has its own */", b.p.buffers[i],

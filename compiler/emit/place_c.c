@@ -97,11 +97,16 @@ static void add_uses(Groups *g, const Stmt *s)
         add_use(g, s->buffer, &s->index);
 }
 
+static bool is_written(const Buffer *b)
+{
+    return b->kind == BUF_OUT || b->kind == BUF_LOCAL;
+}
+
 static void declare(KernelPrinter *p, Base *base)
 {
     const Buffer *b = &p->k->buffers[base->buffer];
     base->name = c_name(p, arena_printf(p->arena, "%sp", p->buffers[base->buffer]));
-    w_line(&p->w, "%s%s *const %s = &%s[%s];", b->kind == BUF_OUT ? "" : "const ",
+    w_line(&p->w, "%s%s *const %s = &%s[%s];", is_written(b) ? "" : "const ",
            c_type(p->k->target, (VType){b->elem, 1}), base->name, p->buffers[base->buffer],
            c_index(p, &base->index));
     p->bases = arena_grow(p->arena, p->bases, p->n_bases, &p->cap_bases, sizeof *p->bases);

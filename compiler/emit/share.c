@@ -12,7 +12,7 @@
 /* ---- one nest ----------------------------------------------------------------------------- */
 
 /* stores_apart - whether every store inside moves with loop `l`: what does not is memory that the
- * iterations use one after the other. Each thread may have a copy of that. */
+ * iterations use one after the other. Each thread may have a copy of that, and has local arrays. */
 static bool stores_apart(const Kernel *k, const Stmt *s, LoopId l)
 {
     if (s->kind == S_FOR || s->kind == S_GUARD)
@@ -20,13 +20,21 @@ static bool stores_apart(const Kernel *k, const Stmt *s, LoopId l)
     for (int i = 0; s->kind == S_BLOCK && i < s->n_items; i++)
         if (!stores_apart(k, s->items[i], l))
             return false;
-    return s->kind != S_STORE || k->buffers[s->buffer].copies > 1 || affine_coef(&s->index, l) != 0;
+    const Buffer *b = s->kind == S_STORE ? &k->buffers[s->buffer] : NULL;
+    return !b || b->copies > 1 || b->kind == BUF_LOCAL || affine_coef(&s->index, l) != 0;
+}
+
+/* is_nest - whether the iterations of `s` may run in any order. Those of a rolled loop leave what the next
+ * one reads in a local array, which no other thread sees. */
+static bool is_nest(const Kernel *k, const Stmt *s)
+{
+    return s->kind == S_FOR && k->loops[s->loop].role == PARALLEL &&
+           k->loops[s->loop].mark != ROLLED;
 }
 
 bool share_loop(const Kernel *k, const Stmt *s)
 {
-    return s->kind == S_FOR && k->loops[s->loop].role == PARALLEL &&
-           stores_apart(k, s->body, s->loop);
+    return is_nest(k, s) && stores_apart(k, s->body, s->loop);
 }
 
 /* count_work - statements executed, in elements. */
@@ -48,11 +56,6 @@ enum {
     MOST_ITEMS = 64,
     WORTH_IT = 1 << 15, /* work that pays for waking the threads, or for a meeting of theirs */
 };
-
-static bool is_nest(const Kernel *k, const Stmt *s)
-{
-    return s->kind == S_FOR && k->loops[s->loop].role == PARALLEL;
-}
 
 /* Statements one after the other: those of a block, or a single one. */
 typedef struct Sequence {

@@ -113,12 +113,15 @@ static void prepare_memory(Machine *m, void *const *memory)
     m->memory = arena_array(m->arena, char *, m->k->n_buffers);
     for (BufferId b = 1; b < m->k->n_buffers; b++) {
         const Buffer *buffer = &m->k->buffers[b];
-        if (buffer->kind != BUF_CONST) {
+        if (buffer->kind == BUF_IN || buffer->kind == BUF_OUT) {
             m->memory[b] = memory[b];
             continue;
         }
         m->memory[b] = arena_array_(m->arena, (size_t)buffer->count, elem_bytes(buffer->elem));
-        view_read(buffer, 0, buffer->count, m->memory[b]);
+        if (buffer->kind == BUF_CONST)
+            view_read(buffer, 0, buffer->count, m->memory[b]);
+        for (int64_t i = 0; buffer->kind == BUF_LOCAL && i < buffer->count; i++)
+            ((float *)m->memory[b])[i] = NAN;
     }
 }
 

@@ -75,7 +75,8 @@ int64_t floor_div(int64_t a, int64_t b);
 /* ---- loops, temporaries, buffers -------------------------------------------------------- */
 
 typedef enum { PARALLEL, REDUCE } LoopRole;                /* what may be reordered */
-typedef enum { SERIAL, VECTOR, UNROLL, THREADS } LoopMark; /* how it is to run */
+/* How it is to run. ROLLED: as a loop, and the C compiler is told to leave it one. */
+typedef enum { SERIAL, VECTOR, UNROLL, THREADS, ROLLED } LoopMark;
 /* What the schedule may do with a loop: M and H rows of the register tile (M pixels of one image row, H
  * image rows), N its columns, LANE the one that becomes vectors, K the innermost reduction (unroll_k). */
 typedef enum { AXIS_NONE, AXIS_H, AXIS_M, AXIS_N, AXIS_K, AXIS_LANE } LoopAxis;
@@ -124,16 +125,18 @@ typedef struct View {
     const Tensor *plain;    /* outputs a side; see winograd_filter in ops.h                        */
 } View;
 
-typedef enum { BUF_IN, BUF_OUT, BUF_CONST } BufferKind;
+typedef enum { BUF_IN, BUF_OUT, BUF_CONST, BUF_LOCAL } BufferKind;
 
-/* Memory a kernel reads or writes. BUF_IN and BUF_OUT are pointer parameters, bound to graph values. */
+/* Memory a kernel reads or writes. BUF_IN and BUF_OUT are pointer parameters, bound to graph values. BUF_LOCAL
+ * is an array of the kernel's own, a few KiB on the stack of the thread that runs it: there one iteration of a
+ * parallel loop keeps what it hands on from one nest inside it to the next. */
 typedef struct Buffer {
     const char *name; /* x, y, w, b, res ...; printing makes them unique */
     Elem        elem;
     BufferKind  kind;
     int64_t     count; /* elements, as stored */
     int64_t     copies; /* > 1: threads have so many, one each; what lies in it never passes between them */
-    ValueId     value; /* IN, OUT: the graph value; CONST: where it came from, may be 0 */
+    ValueId     value; /* IN, OUT: the graph value; CONST: where it came from, may be 0; LOCAL: 0 */
     View        view;  /* CONST */
 } Buffer;
 
@@ -327,8 +330,8 @@ void kernel_print(const Kernel *k, Text *out);
  * guards taken into account), loops used only inside their FOR. Failures go to `why`. */
 bool kernel_verify(const Kernel *k, Text *why);
 /* kernel_interp - run it: memory[b] holds buffer b's stored elements (in its own elem type) for IN
- * and OUT; constants are read through their views, and memory[b] is not looked at for them. Float
- * arithmetic as the emitted C would have it. */
+ * and OUT; it is not looked at for the others: constants are read through their views, and a LOCAL starts
+ * as NaN. Float arithmetic as the emitted C would have it. */
 void kernel_interp(const Kernel *k, void *const *memory, Arena *a);
 
 /* ---- passes: each returns true when it changed something ---------------------------------- */

@@ -309,7 +309,7 @@ static void print_assignment(Printer *p, const Stmt *s)
 static void print_for(Printer *p, LoopId l)
 {
     static const char *const roles[] = {" parallel", " reduce"};
-    static const char *const marks[] = {"", " vector", " unroll", " threads"};
+    static const char *const marks[] = {"", " vector", " unroll", " threads", " rolled"};
     static const char *const axes[] = {"",        " axis h", " axis m",
                                        " axis n", " axis k", " axis lane"};
     text_printf(p->out, "for %s", name_of(p->loops, p->k->n_loops, l));
@@ -397,7 +397,7 @@ static void print_view(Printer *p, const View *v)
 
 static void print_buffer(Printer *p, BufferId b)
 {
-    static const char *const kinds[] = {"in", "out", "const"};
+    static const char *const kinds[] = {"in", "out", "const", "local"};
     const Buffer            *buffer = &p->k->buffers[b];
     indent(p);
     text_printf(p->out, "%s %s: %s[%lld]", kinds[buffer->kind], p->buffers[b],

@@ -6,6 +6,7 @@
  *   through SPLAT. F16 and BF16 are types of constants, loaded by a CAST to F32.
  * - A temporary is defined before it is read, by a LET or a plain SET that is certain to have run. The
  *   definition holds until the end of the innermost GUARD around it, or FOR it is not expanded over.
+ * - A local array is f32, and no read of it stands before all its stores.
  * - Every access lies within its buffer. Where the plain range of an index is too wide, each guard test
  *   around it may explain part of it: with 0 <= t < bound,
  *
@@ -28,6 +29,7 @@ typedef struct Verifier {
     int           depth;
     bool         *inside;  /* by loop: a FOR of it is around */
     bool         *defined; /* by temp */
+    bool         *stored;  /* by buffer: a store stands before */
     const Test  **tests;   /* of the guards around, outermost first */
     int           n_tests;
     size_t        cap_tests;
@@ -85,6 +87,8 @@ static void verify_buffers(Verifier *v)
             complain(v, "buffer %u has no name, type or elements", b);
         else if (buffer->kind == BUF_CONST)
             verify_view(v, buffer);
+        else if (buffer->kind == BUF_LOCAL && (buffer->elem != F32 || buffer->value))
+            complain(v, "%s is local, and not f32 or bound to a value", buffer->name);
     }
 }
 
@@ -258,6 +262,13 @@ static bool operands_are(const Expr *e, int n)
     return e->type.elem == F32;
 }
 
+/* verify_written - a local array is written, at least in part, before it is read. */
+static void verify_written(Verifier *v, BufferId b)
+{
+    if (b < v->k->n_buffers && v->k->buffers[b].kind == BUF_LOCAL && !v->stored[b])
+        complain(v, "%s is local and read before it is written", v->k->buffers[b].name);
+}
+
 static void verify_expr(Verifier *v, const Expr *e)
 {
     bool ok = type_ok(e->type), scalar = e->type.lanes == 1;
@@ -274,6 +285,7 @@ static void verify_expr(Verifier *v, const Expr *e)
     case E_LOAD:
         ok = e->type.lanes >= 1 && e->type.lanes <= MAX_LANES;
         verify_access(v, e->buffer, &e->index, e->type);
+        verify_written(v, e->buffer);
         break;
     case E_SPLAT:
         ok = ok && e->a && !e->b && e->a->type.lanes == 1 && e->a->type.elem == e->type.elem;
@@ -371,8 +383,14 @@ static void verify_store(Verifier *v, const Stmt *s)
     verify_access(v, s->buffer, &s->index, s->value->type);
     if (!type_ok(s->value->type))
         complain(v, "a store of a type no output has");
-    if (s->buffer < v->k->n_buffers && v->k->buffers[s->buffer].kind != BUF_OUT)
-        complain(v, "a store to %s, which is no output", v->k->buffers[s->buffer].name);
+    if (s->buffer >= v->k->n_buffers)
+        return;
+    const Buffer *b = &v->k->buffers[s->buffer];
+    if (b->kind != BUF_OUT && b->kind != BUF_LOCAL)
+        complain(v, "a store to %s, which is no output", b->name);
+    if (s->op != ASSIGN)
+        verify_written(v, s->buffer);
+    v->stored[s->buffer] = true;
     if (s->op != ASSIGN && s->value->type.elem != F32)
         complain(v, "a store accumulates, and is not f32");
 }
@@ -432,6 +450,7 @@ bool kernel_verify(const Kernel *k, Text *why)
     Verifier v = {.k = k, .arena = a, .why = why};
     v.inside = arena_array(a, bool, k->n_loops);
     v.defined = arena_array(a, bool, k->n_temps);
+    v.stored = arena_array(a, bool, k->n_buffers);
     verify_loops(&v);
     verify_temps(&v);
     verify_buffers(&v);

@@ -12,6 +12,7 @@
  *   conv_lower.c   conv2d, linear: their loops
  *   conv_transpose.c  conv_transpose: its phases, each a convolution
  *   winograd.c     conv2d by Winograd's minimal filtering
+ *   winograd_matrix.c  its matrices, and products by them
  *   winograd_block.c   how many of its tiles are done at a time
  *   matmul.c       matmul
  *   norm.c         batch_norm, lrn
@@ -271,7 +272,7 @@ typedef struct ConvAxis {
 void lower_conv_part(Graph *g, Kernel *k, const Node *n, const ConvAxis axis[2],
                      const Tensor *weight);
 
-/* ---- winograd.c, winograd_block.c ------------------------------------------------------- */
+/* ---- winograd.c, winograd_block.c, winograd_matrix.c -------------------------------------- */
 
 #define WINOGRAD_EDGE 8 /* of an input tile, at most: m + k - 1 */
 
@@ -284,6 +285,23 @@ typedef struct FilterTransform {
     double point[WINOGRAD_EDGE], factor[WINOGRAD_EDGE];
 } FilterTransform;
 FilterTransform winograd_filter(int m, int k);
+/* winograd_weights - U[f][o][i] = (G g G^T)[f] for every filter g[o][i], f = row * edge + column. */
+const Tensor *winograd_weights(Arena *a, const Tensor *w, const FilterTransform *t);
+
+typedef struct WinogradMatrix {
+    int    rows, columns;
+    double at[WINOGRAD_EDGE][WINOGRAD_EDGE];
+} WinogradMatrix;
+
+typedef struct WinogradTransform {
+    WinogradMatrix b, a; /* B^T, A^T */
+} WinogradTransform;
+WinogradTransform winograd_transform(int m, int k);
+/* winograd_apply - out = m in: statements at the end of `block`. in[] is overwritten. */
+void winograd_apply(Kernel *k, Stmt *block, const WinogradMatrix *m, const Expr **in,
+                    const Expr **out);
+/* winograd_let - a temporary called `name` that is `e`, defined at the end of `block`. */
+const Expr *winograd_let(Kernel *k, Stmt *block, const char *name, const Expr *e);
 
 /* lower_winograd - conv2d with n->winograd > 0, stride and dilation 1, one group, square kernel; x and y
  * in blocks of the target's lanes, x with a halo for whole tiles (winograd_halo), n->scratch large enough

@@ -51,7 +51,7 @@ static FILE *open_here(const char *name, const char *mode)
 static Kernel *random_kernel(Arena *a, const Target *t)
 {
     Shape   s = random_shape(random_below(3) ? t->lanes : 1);
-    int64_t which = random_below(3);
+    int64_t which = random_below(4);
     if (which == 0) {
         Tensor *w = random_weights(a, 4, (int64_t[]){s.o, s.i, s.kh, s.kw});
         return conv_nest(a, &s, t, w, random_tensor(a, 1, (int64_t[]){s.o}));
@@ -63,6 +63,8 @@ static Kernel *random_kernel(Arena *a, const Target *t)
             s.w + 2 * s.pad >= s.dilation * (s.kw - 1) + 1)
             return pool_nest(a, &s, t);
     }
+    if (which == 2)
+        return mirror_nest(a, &s, t);
     return elementwise_nest(a, &s, t, random_tensor(a, 1, (int64_t[]){s.i}));
 }
 

@@ -278,13 +278,14 @@ static Kernel *random_kernel(Arena *a, const Target *t)
     Tensor *w = random_weights(a, 4, (int64_t[]){s.o, s.i, s.kh, s.kw});
     Tensor *b = random_tensor(a, 1, (int64_t[]){s.o}),
            *scale = random_tensor(a, 1, (int64_t[]){s.i});
-    switch (random_below(9)) {
+    switch (random_below(10)) {
     case 0: return elementwise_nest(a, &s, t, scale);
     case 1: return pool_nest(a, &s, t);
     case 2: return depthwise_nest(a, &s, t);
     case 3: return linear_nest(a, &s, t);
     case 4: return lines_nest(a, &s, t);
     case 5: return pad_nest(a, &s, t);
+    case 6: return mirror_nest(a, &s, t);
     default: return conv_nest(a, &s, t, w, b);
     }
 }

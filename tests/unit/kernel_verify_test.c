@@ -220,6 +220,24 @@ static void test_buffers(void)
     CHECK(refuses(st_note(k, "n"), "has no name, type or elements"));
 }
 
+/* A local array is stored to before it is read, and bound to nothing. */
+static void test_locals(void)
+{
+    start();
+    BufferId h = kernel_buffer(k, "h", F32, BUF_LOCAL, 4, 0);
+    Stmt    *write = st_for(k, i, st_store(k, h, ij(1, 0, 0), ASSIGN, ex_const(k, 1)));
+    Stmt    *read = store(affine_const(0), ex_load(k, h, affine_const(3)));
+    CHECK(accepts(both(write, read)));
+    CHECK(refuses(both(read, write), "h is local and read before it is written"));
+    CHECK(refuses(st_store(k, h, affine_const(0), ASSIGN_ADD, ex_const(k, 1)), "h is local"));
+    CHECK(refuses(st_store(k, h, affine_const(4), ASSIGN, ex_const(k, 1)), "h has 4 elements"));
+    k->buffers[h].elem = I8;
+    CHECK(refuses(st_note(k, "n"), "not f32"));
+    k->buffers[h].elem = F32;
+    k->buffers[h].value = 1;
+    CHECK(refuses(st_note(k, "n"), "bound to a value"));
+}
+
 /* ---- loops and temporaries -------------------------------------------------------------- */
 
 static void test_loops(void)
@@ -374,6 +392,7 @@ int main(void)
     test_guards_are_sound();
     test_indices();
     test_buffers();
+    test_locals();
     test_loops();
     test_definitions();
     test_expanded();

@@ -212,6 +212,38 @@ static inline Kernel *pool_nest(Arena *a, const Shape *s, const struct Target *t
     return k;
 }
 
+/* ---- two passes with a local array between them -------------------------------------------- */
+
+/* mirror_nest - each row plus itself mirrored; buffers: 1 x, 2 y, 3 the row, doubled, in between. */
+static inline Kernel *mirror_nest(Arena *a, const Shape *s, const struct Target *t)
+{
+    Kernel *k = kernel_new(a, "mirror", t, FP_STRICT);
+    int64_t L = s->block, cb = in_blocks(s->i, L), count = cb * L * s->h * s->w;
+    LoopId  c = kernel_loop_if(k, "c", cb, PARALLEL, AXIS_NONE);
+    LoopId  h = kernel_loop_if(k, "h", s->h, PARALLEL, AXIS_NONE);
+    LoopId  l = kernel_loop_if(k, "l", L, PARALLEL, AXIS_LANE);
+    LoopId  there = kernel_loop(k, "there", s->w, PARALLEL, AXIS_NONE);
+    LoopId  back = kernel_loop(k, "back", s->w, PARALLEL, AXIS_NONE);
+    k->loops[there].mark = k->loops[back].mark = ROLLED;
+
+    BufferId xb = kernel_buffer(k, "x", F32, BUF_IN, count, 0);
+    BufferId yb = kernel_buffer(k, "y", F32, BUF_OUT, count, 0);
+    BufferId half = kernel_buffer(k, "half", F32, BUF_LOCAL, s->w * L, 0);
+    Affine   x = plane_index(affine_loop(c), affine_loop(h), affine_loop(there), l, s->h, s->w, L);
+    Affine   y = plane_index(affine_loop(c), affine_loop(h), affine_loop(back), l, s->h, s->w, L);
+    Affine   first = affine_sum(there, L, l, 1), straight = affine_sum(back, L, l, 1);
+    Affine   mirrored = affine_offset(affine_sum(back, -L, l, 1), (s->w - 1) * L);
+
+    const Expr *twice = ex_binary(k, B_MUL, ex_load(k, xb, x), ex_const(k, 2));
+    const Expr *sum =
+        ex_binary(k, B_ADD, ex_load(k, half, straight), ex_load(k, half, mirrored));
+    Stmt *leaf = st_block(k);
+    st_add(k, leaf, st_for(k, there, st_store(k, half, first, ASSIGN, twice)));
+    st_add(k, leaf, st_for(k, back, st_store(k, yb, y, ASSIGN, sum)));
+    st_add(k, k->body, st_for(k, c, st_for(k, h, st_for(k, l, leaf))));
+    return k;
+}
+
 /* ---- elementwise ------------------------------------------------------------------------ */
 
 /* elementwise_nest - y = min(x * scale[c] + b, 6), with b another value; buffers: 1 x, 2 b, 3 the

@@ -152,7 +152,7 @@ static bool run_node(const Machine *m, NodeId id, const Target *t)
     }
     void **memory = arena_array(m->arena, void *, k->n_buffers + 1);
     for (BufferId b = 1; b < k->n_buffers; b++) {
-        if (k->buffers[b].kind != BUF_CONST)
+        if (k->buffers[b].value && k->buffers[b].kind != BUF_CONST)
             memory[b] = address(m, k->buffers[b].value);
     }
     kernel_interp(k, memory, m->arena);

@@ -1,0 +1,192 @@
+/* winograd_matrix.c - the matrices of Winograd's minimal filtering, and products by them.
+ *
+ * Lavin, Gray: Fast Algorithms for Convolutional Neural Networks (2015), equation 8: an m x m tile of
+ * the output is  A^T [ (G g G^T) * (B^T d B) ] A  with d the (m+k-1)^2 tile of the input under it. Matrices
+ * from the points by Toom and Cook; all of G's work is done here, in double precision; B and A have small
+ * exact coefficients. */
+#include "ops/ops.h"
+#include "target/target.h"
+
+#include <math.h>
+
+/* ---- the matrices ------------------------------------------------------------------------ */
+
+static const double points[WINOGRAD_EDGE - 1] = {0, 1, -1, 2, -2, 0.5, -0.5};
+
+/* Coefficients of the product of (x - points[l]) over l < n, l != skip; into row `out`. */
+static void polynomial(int n, int skip, double *out)
+{
+    out[0] = 1;
+    for (int l = 0, degree = 0; l < n; l++) {
+        if (l == skip)
+            continue;
+        out[degree + 1] = 0;
+        for (int i = degree + 1; i >= 0; i--)
+            out[i] = (i > 0 ? out[i - 1] : 0) - points[l] * out[i];
+        degree++;
+    }
+}
+
+WinogradTransform winograd_transform(int m, int k)
+{
+    int               n = m + k - 1;
+    WinogradTransform t = {.b = {n, n, {{0}}}, .a = {m, n, {{0}}}};
+    for (int j = 0; j < n - 1; j++) {
+        for (int i = 0; i < m; i++)
+            t.a.at[i][j] = pow(points[j], i);
+        polynomial(n - 1, j, t.b.at[j]);
+    }
+    t.a.at[m - 1][n - 1] = 1; /* the point at infinity */
+    polynomial(n - 1, -1, t.b.at[n - 1]);
+    return t;
+}
+
+FilterTransform winograd_filter(int m, int k)
+{
+    FilterTransform t = {.edge = m + k - 1, .k = k};
+    for (int j = 0; j < t.edge - 1; j++) {
+        double norm = 1;
+        for (int l = 0; l < t.edge - 1; l++)
+            norm *= l == j ? 1 : points[j] - points[l];
+        t.point[j] = points[j];
+        t.factor[j] = 1 / norm;
+    }
+    t.factor[t.edge - 1] = 1;
+    return t;
+}
+
+/* The polynomial with coefficients c[0], c[step] ... at a point; at infinity, the last of them. */
+static double at_point(const FilterTransform *t, int row, const double *c, int step)
+{
+    double sum = c[(t->k - 1) * step];
+    for (int i = t->k - 2; i >= 0 && row < t->edge - 1; i--)
+        sum = c[i * step] + t->point[row] * sum;
+    return sum;
+}
+
+const Tensor *winograd_weights(Arena *a, const Tensor *w, const FilterTransform *t)
+{
+    const int64_t *d = w->type.dims;
+    int64_t        n = t->edge, filters = d[0] * d[1], k = d[2];
+    Tensor        *u = tensor_new(a, F32, 3, (int64_t[]){n * n, d[0], d[1]});
+    float         *to = (float *)(uintptr_t)u->data;
+    for (int64_t q = 0; q < filters; q++) {
+        double g[WINOGRAD_EDGE * WINOGRAD_EDGE], half[WINOGRAD_EDGE * WINOGRAD_EDGE];
+        for (int64_t i = 0; i < k * k; i++)
+            g[i] = tensor_get(w, q * k * k + i);
+        for (int r = 0; r < n; r++)
+            for (int c = 0; c < k; c++)
+                half[r * k + c] = at_point(t, r, g + c, (int)k);
+        for (int r = 0; r < n; r++)
+            for (int c = 0; c < n; c++)
+                to[(r * n + c) * filters + q] =
+                    (float)(at_point(t, c, half + r * k, 1) * t->factor[r] * t->factor[c]);
+    }
+    return u;
+}
+
+/* ---- transforms as expressions ------------------------------------------------------------ */
+
+const Expr *winograd_let(Kernel *k, Stmt *out, const char *name, const Expr *e)
+{
+    TempId t = kernel_temp(k, name, (VType){F32, 1});
+    st_add(k, out, st_let(k, t, e));
+    return ex_temp(k, t);
+}
+
+/* acc + factor * x, without the multiplication where the factor is 1 or -1. acc NULL is 0. */
+static const Expr *add_term(Kernel *k, const Expr *acc, double factor, const Expr *x)
+{
+    double size = fabs(factor);
+    if (acc && size != 1 && k->target->has_fma)
+        return ex_fma(k, ex_const(k, factor), x, acc);
+    if (size != 1)
+        x = ex_binary(k, B_MUL, ex_const(k, size), x);
+    if (!acc)
+        return factor < 0 ? ex_unary(k, U_NEG, x) : x;
+    return ex_binary(k, factor < 0 ? B_SUB : B_ADD, acc, x);
+}
+
+/* The sum of row[i] * in[i] over those i for which mask has a bit; positive terms first. */
+static const Expr *row_sum(Kernel *k, const double *row, const Expr *const *in, int n,
+                           unsigned mask)
+{
+    const Expr *sum = NULL;
+    for (int sign = 1; sign >= -1; sign -= 2)
+        for (int i = 0; i < n; i++)
+            if ((mask >> i & 1) && row[i] * sign > 0)
+                sum = add_term(k, sum, row[i], in[i]);
+    return sum;
+}
+
+/* The columns on which rows p and q agree, and those on which they are opposite. False: neither holds for
+ * some column. */
+static bool rows_pair(const WinogradMatrix *m, int p, int q, unsigned *same, unsigned *opposite)
+{
+    *same = *opposite = 0;
+    for (int i = 0; i < m->columns; i++) {
+        double a = m->at[p][i], b = m->at[q][i];
+        if (a != b && a != -b)
+            return false;
+        if (a != 0)
+            *(a == b ? same : opposite) |= 1u << i;
+    }
+    return *same && *opposite;
+}
+
+/* Columns j and j + 1 that are alike in every row but for the sign: those of the points p and -p in A^T. */
+static bool columns_pair(const WinogradMatrix *m, int j)
+{
+    bool same = false, opposite = false;
+    for (int r = 0; r < m->rows && j + 1 < m->columns; r++) {
+        double a = m->at[r][j], b = m->at[r][j + 1];
+        if (a != b && a != -b)
+            return false;
+        same |= a != 0 && a == b;
+        opposite |= a != 0 && a != b;
+    }
+    return same && opposite;
+}
+
+/* pair_columns - the sums and the differences of inputs whose columns pair take their places, and *m gets
+ * the matrix that is left: one of the two columns is zero in each row. */
+static WinogradMatrix pair_columns(Kernel *k, Stmt *block, const WinogradMatrix *m, const Expr **in)
+{
+    WinogradMatrix left = *m;
+    for (int j = 0; j < m->columns; j++) {
+        if (!columns_pair(m, j))
+            continue;
+        const Expr *p = in[j], *q = in[j + 1];
+        in[j] = winograd_let(k, block, "s", ex_binary(k, B_ADD, p, q));
+        in[j + 1] = winograd_let(k, block, "d", ex_binary(k, B_SUB, p, q));
+        for (int r = 0; r < m->rows; r++) {
+            bool is_sum = m->at[r][j] == m->at[r][j + 1];
+            left.at[r][j] = is_sum ? m->at[r][j] : 0;
+            left.at[r][j + 1] = is_sum ? 0 : m->at[r][j];
+        }
+        j++;
+    }
+    return left;
+}
+
+/* out = m in. Points p and -p share most of their work: in A^T the sum and the difference of their inputs,
+ * in B^T the even and the odd part of their rows. */
+void winograd_apply(Kernel *k, Stmt *block, const WinogradMatrix *matrix, const Expr **in,
+                    const Expr **out)
+{
+    WinogradMatrix m = pair_columns(k, block, matrix, in);
+    for (int r = 0; r < m.rows; r++) {
+        unsigned same, opposite, all = (1u << m.columns) - 1;
+        if (r + 1 < m.rows && rows_pair(&m, r, r + 1, &same, &opposite)) {
+            const Expr *even =
+                winograd_let(k, block, "e", row_sum(k, m.at[r], in, m.columns, same));
+            const Expr *odd =
+                winograd_let(k, block, "o", row_sum(k, m.at[r], in, m.columns, opposite));
+            out[r] = winograd_let(k, block, "t", ex_binary(k, B_ADD, even, odd));
+            out[r + 1] = winograd_let(k, block, "t", ex_binary(k, B_SUB, even, odd));
+            r++;
+            continue;
+        }
+        out[r] = winograd_let(k, block, "t", row_sum(k, m.at[r], in, m.columns, all));
+    }
+}
