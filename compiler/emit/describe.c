@@ -38,8 +38,8 @@ const char *describe_node(const Graph *g, NodeId id, Arena *a)
     const Node  *n = node_get(g, id);
     const Value *x = n->n_in ? graph_input(g, n, 0) : NULL,
                 *w = n->n_in > 1 ? graph_input(g, n, 1) : NULL;
-    const Type *y = &value_get(g, n->out)->type;
-    Text        s = text_new(a);
+    const Type y = node_computed(g, n);
+    Text       s = text_new(a);
     text_add(&s, op_info(n->op)->name);
     bool is_conv = op_is_conv(n->op);
     if (is_conv && w)
@@ -48,15 +48,16 @@ const char *describe_node(const Graph *g, NodeId id, Arena *a)
         add_window(&s, n, n->attrs.kernel);
     if (is_conv && x)
         text_printf(&s, ", %" PRId64 " -> %" PRId64 ", %" PRId64 "x%" PRId64, x->type.dims[1],
-                    y->dims[1], y->dims[2], y->dims[3]);
+                    y.dims[1], y.dims[2], y.dims[3]);
     else if (n->op == OP_linear && w)
         text_printf(&s, " %" PRId64 " -> %" PRId64, w->type.dims[1], w->type.dims[0]);
     else if (n->op == OP_matmul && x && w)
         text_printf(&s, " %s by %s", describe_dims(&x->type, a), describe_dims(&w->type, a));
     else
-        text_printf(&s, ", %s", describe_dims(y, a));
+        text_printf(&s, ", %s", describe_dims(&y, a));
     for (int i = 0; i < n->epilogue.n_steps; i++)
         text_printf(&s, ", %s", op_info(n->epilogue.steps[i].op)->name);
+    text_add(&s, n->pooled[0] ? ", max_pool 2x2" : "");
     return s.data;
 }
 

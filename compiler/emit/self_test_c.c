@@ -66,8 +66,8 @@ static double terms_in_a_row(const Program *p)
     double terms = 32; /* what functions at the end take */
     for (int i = 0; i < p->n_steps; i++) {
         const Node *n = node_get(p->graph, p->steps[i].node);
-        terms +=
-            1 + (double)p->steps[i].macs / (double)type_count(&value_get(p->graph, n->out)->type);
+        Type        computed = node_computed(p->graph, n);
+        terms += 1 + (double)p->steps[i].macs / (double)type_count(&computed);
     }
     return terms;
 }

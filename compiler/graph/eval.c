@@ -2,6 +2,7 @@
 #include "graph/graph.h"
 #include "ops/ops.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- one node --------------------------------------------------------------------------- */
@@ -19,13 +20,43 @@ static void eval_step(const EpilogueStep *s, const Array *operand, Array *acc)
     }
 }
 
-void node_eval(const Node *n, const Array *const in[], Array *out)
+/* eval_computed - the node without its pooling. */
+static void eval_computed(const Node *n, const Array *const in[], Array *out)
 {
     op_info(n->op)->eval(n, in, out);
     for (int i = 0; i < n->epilogue.n_steps; i++) {
         const EpilogueStep *s = &n->epilogue.steps[i];
         eval_step(s, s->operand >= 0 ? in[s->operand] : NULL, out);
     }
+}
+
+/* pool_pairs - the maximum of each 2x2 of `x`; a last row or column without a partner is left out. */
+static void pool_pairs(const Array *x, Array *y)
+{
+    const int64_t *d = y->type.dims, rows = x->type.dims[2], columns = x->type.dims[3];
+    double        *out = y->data;
+    for (int64_t plane = 0; plane < d[0] * d[1]; plane++)
+        for (int64_t h = 0; h < d[2]; h++)
+            for (int64_t w = 0; w < d[3]; w++) {
+                const double *p = x->data + (plane * rows + 2 * h) * columns + 2 * w;
+                *out++ = fmax(fmax(p[0], p[1]), fmax(p[columns], p[columns + 1]));
+            }
+}
+
+void node_eval(const Node *n, const Array *const in[], Array *out)
+{
+    if (!n->pooled[0]) {
+        eval_computed(n, in, out);
+        return;
+    }
+    Arena *scratch = arena_new();
+    Array  whole = {.type = out->type};
+    whole.type.dims[2] = n->pooled[0];
+    whole.type.dims[3] = n->pooled[1];
+    whole.data = arena_array(scratch, double, (size_t)type_count(&whole.type));
+    eval_computed(n, in, &whole);
+    pool_pairs(&whole, out);
+    arena_free(scratch);
 }
 
 /* ---- a graph ---------------------------------------------------------------------------- */

@@ -199,6 +199,14 @@ void graph_replace_uses(Graph *g, ValueId old, ValueId with)
     value_at(g, with)->is_output = true;
 }
 
+Type node_computed(const Graph *g, const Node *n)
+{
+    Type t = value_get(g, n->out)->type;
+    for (int i = 0; n->pooled[0] && i < 2; i++)
+        t.dims[2 + i] = n->pooled[i];
+    return t;
+}
+
 NodeId graph_only_user(const Graph *g, ValueId v)
 {
     const Value *value = value_get(g, v);

@@ -159,6 +159,8 @@ typedef struct Node {
     OpAttrs     attrs;
     Epilogue    epilogue;
     int         winograd;   /* conv2d: outputs of a tile edge; 0: direct sums */
+    int64_t     pooled[2];  /* ... of which `out` has the maximum of each 2x2, behind the epilogue: its rows
+                               and columns before; 0: no pooling */
     ValueId     scratch;    /* memory for the duration of the node; 0: none */
     WinogradBlock block;    /* what it holds */
     NodeId      prev, next; /* the order of execution */
@@ -213,6 +215,8 @@ const Node  *node_get(const Graph *g, NodeId n);
 const Value *value_get(const Graph *g, ValueId v);
 NodeId       graph_first(const Graph *g); /* execution order; 0 at the end */
 NodeId       graph_next(const Graph *g, NodeId n);
+/* node_computed - the type of what `n` computes before it pools: of its output, where it does not. */
+Type node_computed(const Graph *g, const Node *n);
 /* graph_input - the value behind own or epilogue input `i` of `n`, or NULL where it is absent. */
 const Value *graph_input(const Graph *g, const Node *n, int i);
 

@@ -134,6 +134,12 @@ static void print_epilogue(const Graph *g, const Node *n, Text *out)
     }
 }
 
+static void print_pooling(const Node *n, Text *out)
+{
+    if (n->pooled[0])
+        text_printf(out, "%s max_pool 2x2", n->epilogue.n_steps ? "," : " then");
+}
+
 static void print_node(const Graph *g, const Node *n, Text *out)
 {
     text_add(out, "    ");
@@ -150,6 +156,7 @@ static void print_node(const Graph *g, const Node *n, Text *out)
     attrs_print(n->op, &n->attrs, out);
     print_algorithm(n, out);
     print_epilogue(g, n, out);
+    print_pooling(n, out);
     print_type(g, n->out, out);
     if (n->scratch) {
         text_add(out, " scratch ");
@@ -236,6 +243,7 @@ static void dot_node(const Graph *g, const Node *n, Text *out)
     attrs_print(n->op, &n->attrs, &label);
     print_algorithm(n, &label);
     print_epilogue(g, n, &label);
+    print_pooling(n, &label);
     text_printf(out, "    v%u [shape=box, label=\"", (unsigned)n->out);
     dot_text(text_printable(out->arena, value_get(g, n->out)->name), out);
     text_add(out, "\\n");

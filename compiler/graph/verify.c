@@ -130,6 +130,20 @@ static void verify_epilogue(Verifier *v, const Node *n, bool typed)
     }
 }
 
+/* verify_pooling - of Winograd convolutions alone; what the epilogue reads has no pixels. */
+static void verify_pooling(Verifier *v, const Node *n, bool typed)
+{
+    const Type *out = &value_get(v->g, n->out)->type;
+    if (!n->winograd)
+        fail(v, "%s pools and is no convolution by Winograd's method", node_label(v, n));
+    if (typed &&
+        (out->rank != 4 || out->dims[2] != n->pooled[0] / 2 || out->dims[3] != n->pooled[1] / 2))
+        fail(v, "%s pools to another size than its output's", node_label(v, n));
+    for (int i = n->n_own; i < n->n_in; i++)
+        if (!graph_input(v->g, n, i) || !graph_input(v->g, n, i)->constant)
+            fail(v, "%s pools what it adds to another value", node_label(v, n));
+}
+
 static void verify_node(Verifier *v, NodeId id, bool typed)
 {
     const Node *n = node_get(v->g, id);
@@ -144,6 +158,8 @@ static void verify_node(Verifier *v, NodeId id, bool typed)
         fail(v, "%s does not produce its output", node_label(v, n));
     else
         verify_epilogue(v, n, typed);
+    if (n->pooled[0] && n->out && n->out < v->g->n_values)
+        verify_pooling(v, n, typed);
 }
 
 /* is_alive - whether the value takes part in the graph; removed nodes leave theirs behind. */

@@ -29,7 +29,8 @@ typedef struct Wino {
     Kernel           *k;
     const Node       *n;
     WinogradTransform t;
-    int               m, edge;             /* output and input tile */
+    int               m, edge; /* output and input tile */
+    int               window;  /* outputs a side of which the largest is stored: 1 or 2 */
     int64_t           lanes, ic, icb, ocb; /* input channels, channel blocks */
     int64_t           tile_rows, tile_columns;
     BufferId          u, scratch, half;
@@ -60,10 +61,12 @@ static int64_t v_count(const Wino *w, const TileBlock *b)
 /* Loops over the channel blocks, images, tile rows, tile columns and lanes of a block. */
 typedef struct TileLoops {
     LoopId cb, image, row, column, lane;
-    Affine tile, n, h, w; /* number within the block; its image, first output row and column */
+    Affine tile, n, h, w; /* number within the block; its image, first row and column */
 } TileLoops;
 
-static TileLoops tile_loops(const Wino *w, const TileBlock *b, const char *channel, int64_t blocks)
+/* A tile has `pixels` a side of what is read or stored. */
+static TileLoops tile_loops(const Wino *w, const TileBlock *b, const char *channel, int64_t blocks,
+                            int pixels)
 {
     TileLoops l;
     l.cb = kernel_loop_if(w->k, channel, blocks, PARALLEL, AXIS_NONE);
@@ -74,8 +77,8 @@ static TileLoops tile_loops(const Wino *w, const TileBlock *b, const char *chann
     l.tile = affine_add(affine_scale(affine_loop(l.image), b->rows), affine_loop(l.row));
     l.tile = affine_add(affine_scale(l.tile, b->columns), affine_loop(l.column));
     l.n = affine_add(b->image, affine_loop(l.image));
-    l.h = affine_scale(affine_add(b->row, affine_loop(l.row)), w->m);
-    l.w = affine_scale(affine_add(b->column, affine_loop(l.column)), w->m);
+    l.h = affine_scale(affine_add(b->row, affine_loop(l.row)), pixels);
+    l.w = affine_scale(affine_add(b->column, affine_loop(l.column)), pixels);
     return l;
 }
 
@@ -86,8 +89,9 @@ static Stmt *nest(const Wino *w, const TileLoops *l, Stmt *body)
 
 static LoopId rolled_loop(Kernel *k, const char *name, int extent)
 {
-    LoopId l = kernel_loop(k, name, extent, PARALLEL, AXIS_NONE);
-    k->loops[l].mark = ROLLED;
+    LoopId l = kernel_loop_if(k, name, extent, PARALLEL, AXIS_NONE);
+    if (l)
+        k->loops[l].mark = ROLLED;
     return l;
 }
 
@@ -125,7 +129,7 @@ static void along_row(const Wino *w, const TileLoops *l, const WinogradMatrix *m
 static Stmt *input_transform(const Wino *w, const TileBlock *b)
 {
     Kernel     *k = w->k;
-    TileLoops   l = tile_loops(w, b, "ic", w->icb);
+    TileLoops   l = tile_loops(w, b, "ic", w->icb, w->m);
     LoopId      c = rolled_loop(k, "c", w->edge);
     LoopId      r = rolled_loop(k, "r", w->edge);
     Stmt       *down = st_block(k), *along = st_block(k), *body = st_block(k);
@@ -191,32 +195,63 @@ static Stmt *inside(const Wino *w, const At *at, Stmt *s)
     return st_guard(w->k, tests, n, s);
 }
 
-/* The outputs of one row of a tile, from the sums y[0..m) of its pixels. */
-static void store_row(const Wino *w, const TileLoops *l, Stmt *block, LoopId r, const Expr **y)
+/* grows - whether the epilogue never turns a smaller number into a larger one: then a maximum may be taken
+ * before it. */
+static bool grows(const Node *n)
 {
-    Kernel *k = w->k;
-    for (int j = 0; j < w->m; j++) {
+    for (int i = 0; i < n->epilogue.n_steps; i++) {
+        Op op = n->epilogue.steps[i].op;
+        if (op != OP_relu && op != OP_relu6 && op != OP_clip)
+            return false;
+    }
+    return true;
+}
+
+static const Expr *finish(const Wino *w, const Expr *e, const At *at)
+{
+    const Expr *bias = lower_bias(w->g, w->k, w->n, at);
+    e = bias ? ex_binary(w->k, B_ADD, e, bias) : e;
+    return lower_epilogue(w->g, w->k, w->n, e, at);
+}
+
+/* pixel - what is stored at `at`, from the sums of column j and those beside and below it. */
+static const Expr *pixel(const Wino *w, const Expr *y[2][MAX_EDGE], int j, const At *at)
+{
+    bool        last = grows(w->n);
+    const Expr *most = NULL;
+    for (int row = 0; row < w->window; row++)
+        for (int column = 0; column < w->window; column++) {
+            const Expr *e = y[row][j + column];
+            e = last ? e : finish(w, e, at);
+            most = most ? ex_binary(w->k, B_MAX, e, most) : e;
+        }
+    return last ? finish(w, most, at) : most;
+}
+
+/* store_row - one row of what a tile stores, from the sums of `window` rows. */
+static void store_row(const Wino *w, const TileLoops *l, Stmt *block, LoopId r,
+                      const Expr *y[2][MAX_EDGE])
+{
+    for (int j = 0; j < w->m / w->window; j++) {
         At          at = {w->lanes,
                           l->n,
                           affine_loop(l->cb),
                           affine_loop(l->lane),
                           affine_add(l->h, affine_loop(r)),
                           affine_offset(l->w, j)};
-        const Expr *bias = lower_bias(w->g, k, w->n, &at);
-        const Expr *e = bias ? ex_binary(k, B_ADD, y[j], bias) : y[j];
-        e = lower_epilogue(w->g, k, w->n, e, &at);
-        st_add(k, block, inside(w, &at, lower_store(w->g, k, w->n->out, &at, e)));
+        const Expr *e = pixel(w, y, j * w->window, &at);
+        st_add(w->k, block, inside(w, &at, lower_store(w->g, w->k, w->n->out, &at, e)));
     }
 }
 
 static Stmt *output_transform(const Wino *w, const TileBlock *b)
 {
     Kernel     *k = w->k;
-    TileLoops   l = tile_loops(w, b, "oc", w->ocb);
+    TileLoops   l = tile_loops(w, b, "oc", w->ocb, w->m / w->window);
     LoopId      c = rolled_loop(k, "c", w->edge);
-    LoopId      r = rolled_loop(k, "r", w->m);
+    LoopId      r = rolled_loop(k, "r", w->m / w->window);
     Stmt       *down = st_block(k), *along = st_block(k), *body = st_block(k);
-    const Expr *p[MAX_EDGE], *y[MAX_EDGE];
+    const Expr *p[MAX_EDGE], *y[2][MAX_EDGE];
     for (int i = 0; i < w->edge; i++) {
         Affine f = affine_offset(affine_loop(c), i * w->edge);
         Affine at = scratch_at(w, b, v_count(w, b), w->ocb, f, affine_loop(l.cb), l.tile,
@@ -224,7 +259,10 @@ static Stmt *output_transform(const Wino *w, const TileBlock *b)
         p[i] = winograd_let(k, down, "m", ex_load(k, w->scratch, at));
     }
     down_column(w, &l, &w->t.a, down, affine_loop(c), p);
-    along_row(w, &l, &w->t.a, along, affine_loop(r), y);
+    for (int i = 0; i < w->window; i++) {
+        Affine row = affine_offset(affine_scale(affine_loop(r), w->window), i);
+        along_row(w, &l, &w->t.a, along, row, y[i]);
+    }
     store_row(w, &l, along, r, y);
     st_add(k, body, st_for(k, c, down));
     st_add(k, body, st_for(k, r, along));
@@ -269,24 +307,25 @@ static void tile_blocks(const Wino *w, const WinogradCuts *rows, int i, const Wi
 void lower_winograd(Graph *g, NodeId id, Kernel *k)
 {
     const Node    *n = node_get(g, id);
-    const Type    *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
+    const Type    *x = &value_get(g, n->in[0])->type, y = node_computed(g, n);
     const Tensor  *weight = value_get(g, n->in[1])->constant;
     const int64_t *wd = weight->type.dims;
-    Wino           w = {.g = g, .k = k, .n = n, .m = n->winograd, .lanes = y->layout.block};
+    Wino           w = {.g = g, .k = k, .n = n, .m = n->winograd, .lanes = y.layout.block};
     w.edge = w.m + (int)wd[2] - 1;
+    w.window = n->pooled[0] ? 2 : 1;
     w.t = winograd_transform(w.m, (int)wd[2]);
     w.ic = x->dims[1];
     w.icb = (x->dims[1] + w.lanes - 1) / w.lanes;
-    w.ocb = (y->dims[1] + w.lanes - 1) / w.lanes;
-    w.tile_rows = (y->dims[2] + w.m - 1) / w.m;
-    w.tile_columns = (y->dims[3] + w.m - 1) / w.m;
+    w.ocb = (y.dims[1] + w.lanes - 1) / w.lanes;
+    w.tile_rows = (y.dims[2] + w.m - 1) / w.m;
+    w.tile_columns = (y.dims[3] + w.m - 1) / w.m;
     int64_t         padded[3] = {(int64_t)w.edge * w.edge, w.ocb * w.lanes, w.icb * w.lanes};
     FilterTransform filter = winograd_filter(w.m, (int)wd[2]);
     w.u = kernel_constant(k, "u", winograd_weights(k->arena, weight, &filter), padded);
     k->buffers[w.u].value = n->in[1];
     k->buffers[w.u].view.winograd = w.m;
     k->buffers[w.u].view.plain = weight;
-    k->macs = type_count(y) * x->dims[1] * wd[2] * wd[3];
+    k->macs = type_count(&y) * x->dims[1] * wd[2] * wd[3];
     text_printf(&k->notes, "winograd: tiles of %dx%d outputs, %d products each\n", w.m, w.m,
                 w.edge * w.edge);
 

@@ -10,7 +10,9 @@
 
 void winograd_halo(const Graph *g, const Node *n, int64_t side[4])
 {
-    const int64_t *x = value_get(g, n->in[0])->type.dims, *y = value_get(g, n->out)->type.dims;
+    const int64_t *x = value_get(g, n->in[0])->type.dims;
+    const Type     computed = node_computed(g, n);
+    const int64_t *y = computed.dims;
     int64_t        m = n->winograd, k = value_get(g, n->in[1])->type.dims[2];
     for (int i = 0; i < 2; i++) {
         int64_t reach = (y[2 + i] + m - 1) / m * m + k - 1;
@@ -64,7 +66,8 @@ typedef struct Work {
 
 static Work work_of(const Graph *g, const Node *n, const Target *t, int threads)
 {
-    const int64_t *w = value_get(g, n->in[1])->type.dims, *y = value_get(g, n->out)->type.dims;
+    const Type     computed = node_computed(g, n);
+    const int64_t *w = value_get(g, n->in[1])->type.dims, *y = computed.dims;
     int64_t        edge = n->winograd + w[2] - 1;
     Work           work = {.t = t,
                            .rows = (y[2] + n->winograd - 1) / n->winograd,

@@ -92,10 +92,10 @@ static int64_t summed_channels(int64_t channels, int64_t groups, int64_t lanes)
 
 static Layer layer_of(const Graph *g, const Node *n, const CostContext *c)
 {
-    const Type *x = &graph_input(g, n, 0)->type, *y = &value_get(g, n->out)->type;
+    const Type *x = &graph_input(g, n, 0)->type, y = node_computed(g, n);
     const Type *w = &graph_input(g, n, 1)->type;
     int64_t     lanes = c->target->lanes;
-    Layer       l = {.images = y->dims[0],
+    Layer       l = {.images = y.dims[0],
                      .rows = 1,
                      .columns = 1,
                      .ic = round_up(type_count(w) / w->dims[0], lanes),
@@ -107,8 +107,8 @@ static Layer layer_of(const Graph *g, const Node *n, const CostContext *c)
                      .bytes_per_cycle = c->weights_in_cache ? L3_BYTES : MEMORY_BYTES};
     if (n->op == OP_linear)
         return l;
-    l.rows = y->dims[2];
-    l.columns = y->dims[3];
+    l.rows = y.dims[2];
+    l.columns = y.dims[3];
     l.ic = summed_channels(x->dims[1], n->attrs.groups, lanes);
     l.taps = w->dims[2] * w->dims[3];
     l.k = w->dims[2];
