@@ -14,6 +14,7 @@
 typedef struct Group {
     Base base;
     bool differ;
+    bool is_scalar; /* none is a vector, none a store */
 } Group;
 
 typedef struct Groups {
@@ -66,7 +67,7 @@ const char *c_address(KernelPrinter *p, BufferId b, const Affine *index)
 
 /* ---- making them -------------------------------------------------------------------------- */
 
-static void add_use(Groups *g, BufferId b, const Affine *index)
+static void add_use(Groups *g, BufferId b, const Affine *index, bool is_scalar)
 {
     if (index->n_terms == 0)
         return;
@@ -75,6 +76,7 @@ static void add_use(Groups *g, BufferId b, const Affine *index)
         if (!is_base(g->p, &group->base, b, index))
             continue;
         group->differ |= group->base.index.constant != index->constant;
+        group->is_scalar &= is_scalar;
         if (index->constant < group->base.index.constant)
             group->base.index = *index;
         if (g->p->k->buffers[b].kind == BUF_OUT)
@@ -82,7 +84,7 @@ static void add_use(Groups *g, BufferId b, const Affine *index)
         return;
     }
     g->items = arena_grow(g->p->arena, g->items, g->n, &g->cap, sizeof *g->items);
-    g->items[g->n++] = (Group){{b, *index, NULL}, false};
+    g->items[g->n++] = (Group){{b, *index, NULL}, false, is_scalar};
 }
 
 static void add_uses(Groups *g, const Stmt *s)
@@ -92,9 +94,10 @@ static void add_uses(Groups *g, const Stmt *s)
     ExprNodes nodes = expr_nodes(g->p->arena, s->value);
     for (size_t i = 0; i < nodes.n; i++)
         if (nodes.items[i]->kind == E_LOAD)
-            add_use(g, nodes.items[i]->buffer, &nodes.items[i]->index);
+            add_use(g, nodes.items[i]->buffer, &nodes.items[i]->index,
+                    nodes.items[i]->type.lanes == 1);
     if (s->kind == S_STORE)
-        add_use(g, s->buffer, &s->index);
+        add_use(g, s->buffer, &s->index, false);
 }
 
 static bool is_written(const Buffer *b)
@@ -102,23 +105,45 @@ static bool is_written(const Buffer *b)
     return b->kind == BUF_OUT || b->kind == BUF_LOCAL;
 }
 
-static void declare(KernelPrinter *p, Base *base)
+/* is_step - whether the block adds products to the vectors of a tile and does nothing else, and each sum
+ * has a scalar of its own. */
+static bool is_step(const Kernel *k, const Stmt *block)
+{
+    bool sums = false;
+    for (int i = 0; block->kind == S_BLOCK && i < block->n_items; i++) {
+        const Stmt *s = block->items[i];
+        if (s->kind != S_LET && s->kind != S_SET && s->kind != S_PREFETCH)
+            return false;
+        sums |= s->kind == S_SET && s->op == ASSIGN_ADD && s->value->type.lanes > 1;
+    }
+    return sums && k->schedule.tile.n == 1;
+}
+
+/* declare - plain: the scalars at it are operands of instructions (Target.plain_pointer). */
+static void declare(KernelPrinter *p, Base *base, bool plain)
 {
     const Buffer *b = &p->k->buffers[base->buffer];
+    const char   *at =
+        arena_printf(p->arena, "&%s[%s]", p->buffers[base->buffer], c_index(p, &base->index));
+    if (plain)
+        at = arena_printf(p->arena, "%s(%s)", p->k->target->plain_pointer, at);
     base->name = c_name(p, arena_printf(p->arena, "%sp", p->buffers[base->buffer]));
-    w_line(&p->w, "%s%s *const %s = &%s[%s];", is_written(b) ? "" : "const ",
-           c_type(p->k->target, (VType){b->elem, 1}), base->name, p->buffers[base->buffer],
-           c_index(p, &base->index));
+    w_line(&p->w, "%s%s *const %s = %s;", plain || !is_written(b) ? "const " : "",
+           c_type(p->k->target, (VType){b->elem, 1}), base->name, at);
     p->bases = arena_grow(p->arena, p->bases, p->n_bases, &p->cap_bases, sizeof *p->bases);
     p->bases[p->n_bases++] = *base;
 }
 
 void c_bases(KernelPrinter *p, const Stmt *block)
 {
-    Groups g = {.p = p};
+    Groups     g = {.p = p};
+    const bool has_operands = p->k->target->plain_pointer && is_step(p->k, block);
     for (int i = 0; block->kind == S_BLOCK && i < block->n_items; i++)
         add_uses(&g, block->items[i]);
-    for (size_t i = 0; i < g.n; i++)
+    for (size_t i = 0; i < g.n; i++) {
+        Base *base = &g.items[i].base;
+        bool  is_f32 = p->k->buffers[base->buffer].elem == F32;
         if (g.items[i].differ)
-            declare(p, &g.items[i].base);
+            declare(p, base, has_operands && is_f32 && g.items[i].is_scalar);
+    }
 }

@@ -62,6 +62,7 @@ typedef struct Target {
     int         vector_regs; /* registers that hold them (lanes 1: scalar float registers) */
     bool        has_fma;
     bool        splats_operands; /* an operand may be a scalar in memory, for all lanes */
+    const char *plain_pointer;   /* support function for pointers to such scalars; NULL: none needed */
     const char *vector_type; /* C type of an f32 vector; NULL where lanes is 1 */
     const char *half_type;   /* C type of as many 16-bit numbers; NULL where lanes is 1 */
     const char *header;      /* to include for it; NULL: none */

@@ -199,6 +199,11 @@ static void write_rows(const Target *t)
             t->guard_hint, t->header);
     for (int i = 0; i < t->n_support; i++)
         fputs(t->support[i].text, f);
+    if (t->plain_pointer)
+        fprintf(f,
+                "const float *same(const float *p);\n"
+                "const float *same(const float *p)\n{\n    return %s(p);\n}\n",
+                t->plain_pointer);
     for (int i = 0; i < t->n_instrs; i++)
         write_row(f, t, i);
     fclose(f);
