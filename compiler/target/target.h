@@ -3,7 +3,8 @@
  *
  *   target.c   the list of targets, lookup, `native`
  *   c99.c      portable C, one lane, no extension
- *   x86.c      x86-64 (SSE2), x86-avx2, x86-avx512
+ *   x86.c      x86-64 (SSE2), x86-avx2
+ *   x86_avx512.c  x86-avx512
  *   arm.c      aarch64 (NEON)
  *
  * Tables only. Code asks the table (target_find), never the target's name. */
