@@ -4,7 +4,7 @@
  *   target.c   the list of targets, lookup, `native`
  *   c99.c      portable C, one lane, no extension
  *   x86.c      x86-64 (SSE2), x86-avx2
- *   x86_avx512.c  x86-avx512
+ *   x86_avx512.c  x86-avx512, x86-avx512-bf16
  *   arm.c      aarch64 (NEON)
  *
  * Tables only. Code asks the table (target_find), never the target's name. */
@@ -19,9 +19,10 @@ typedef enum {
     I_NONE,
     I_LOAD,     /* %a: address                        unaligned               */
     I_WIDEN,    /* %a: vector of F16 or BF16, the row's element type; to F32  */
+    I_NARROW,   /* %a: vector of F32; to the row's BF16, to nearest even      */
     I_STORE,    /* %a: address, %b: vector            unaligned               */
     I_PREFETCH, /* %a: address                        a hint: it will be read */
-    I_SPLAT,    /* %a: scalar in every lane                                   */
+    I_SPLAT,    /* %a: scalar in every lane; for I_DOT a pair of BF16         */
     I_ADD,
     I_SUB,
     I_MUL,
@@ -29,6 +30,8 @@ typedef enum {
     I_MAX, /* a > b ? a : b                                              */
     I_MIN, /* a < b ? a : b                                              */
     I_FMA, /* a * b + c, one rounding                                    */
+    I_DOT, /* a[2i] * b[2i] + (a[2i+1] * b[2i+1] + c[i]): a and b of twice the row's lanes of its
+              BF16, c and the sum F32, rounded after each product; denormals count as 0 */
     I_NEG,
     I_ABS,
     I_FLOOR,
@@ -66,6 +69,8 @@ typedef struct Target {
     const char *plain_pointer;   /* support function for pointers to such scalars; NULL: none needed */
     const char *vector_type; /* C type of an f32 vector; NULL where lanes is 1 */
     const char *half_type;   /* C type of as many 16-bit numbers; NULL where lanes is 1 */
+    const char *pair_type;   /* C type of twice as many; NULL: there is no I_DOT */
+    double      dot_gain;    /* multiply-adds that an I_DOT takes the place of, in the time of one */
     const char *header;      /* to include for it; NULL: none */
     const char *guard;       /* preprocessor condition under which the code may compile; NULL */
     const char *guard_hint;  /* "compile with -mavx512f -mfma" */
@@ -83,7 +88,8 @@ typedef struct Target {
     int            n_support;
 } Target;
 
-extern const Target target_c99, target_x86_64, target_x86_avx2, target_x86_avx512, target_aarch64;
+extern const Target target_c99, target_x86_64, target_x86_avx2, target_x86_avx512,
+    target_x86_avx512_bf16, target_aarch64;
 
 int           target_count(void);
 const Target *target_nth(int i);

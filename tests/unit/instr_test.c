@@ -4,7 +4,8 @@
  * target's flags; no undefined symbol may be left in the object (a row must not turn into a
  * library call); run on random numbers, NaN, infinities, zeros of both signs and denormals,
  * through the emulator where the machine is another one; compared bit for bit with plain scalar
- * C. A row of 16-bit numbers is tried with the one that goes with it, to load and widen them. */
+ * C. A row of 16-bit numbers is tried with those that go with it: to load and widen them, to narrow and
+ * store them, or to load pairs, splat one and multiply by them. */
 #include "target/target.h"
 
 #include <math.h>
@@ -76,10 +77,38 @@ static float any_float(void)
     return f;
 }
 
-/* fill - operands a row may be given: those of I_LDEXP and I_EXPONENT are restricted. */
-static void fill(InstrKind kind, float *a, float *b, float *c)
+/* makes_pairs, narrows - what the rows of BF16 are for, where they do not widen. */
+static bool makes_pairs(const Target *t, const Instr *r)
 {
+    return r->kind == I_DOT || (r->elem == BF16 && r->lanes != t->lanes);
+}
+
+static bool narrows(const Instr *r)
+{
+    return r->kind == I_NARROW || (r->kind == I_STORE && r->elem == BF16);
+}
+
+/* normal_bits - two halves, or a float, that are normal, as are their sums of products. */
+static float normal_bits(void)
+{
+    uint32_t bits = (next_bits() & 0x83ff83ffu) + 0x3c003c00u;
+    float    f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+/* fill - operands a row may be given: those of I_LDEXP and I_EXPONENT are restricted, and instructions
+ * of AVX512-BF16 take denormals for zeros. */
+static void fill(const Target *t, const Instr *r, float *a, float *b, float *c)
+{
+    InstrKind kind = r->kind;
     for (int i = 0; i < N; i++) {
+        if (makes_pairs(t, r) || narrows(r)) {
+            a[i] = normal_bits();
+            b[i] = normal_bits();
+            c[i] = normal_bits();
+            continue;
+        }
         a[i] = any_float();
         b[i] = any_float();
         c[i] = any_float();
@@ -112,19 +141,47 @@ static float expected(InstrKind kind, float a, float b, float c)
     case I_SQRT: return sqrtf(a);
     case I_LDEXP: return ldexpf(a, (int)b);
     case I_EXPONENT: frexpf(a, &e); return (float)(e - 1);
-    case I_WIDEN: /* see widened */
+    case I_WIDEN: /* see of_halves */
+    case I_NARROW:
+    case I_DOT:
     case I_NONE: break;
     }
     return NAN;
 }
 
-/* widened - what lane k of a row of halves becomes: they lie side by side where the lanes of a
- * begin. */
-static float widened(const Instr *r, const float *a, int k)
+/* half_at - number i of the halves that begin where lane 0 of `a` does. */
+static uint16_t half_at(const float *lane0, int i)
 {
     uint16_t half;
-    int      lane = k % r->lanes;
-    memcpy(&half, (const char *)(a + k - lane) + 2 * lane, sizeof half);
+    memcpy(&half, (const char *)lane0 + 2 * i, sizeof half);
+    return half;
+}
+
+static float dot(const Instr *r, const float *a, const float *b, float c, int lane)
+{
+    int   of_a = r->kind == I_SPLAT || r->lanes == 2 ? 0 : 2 * lane;
+    float odd = fmaf(bf16_to_f32(half_at(a, of_a + 1)), bf16_to_f32(half_at(b, 2 * lane + 1)), c);
+    return fmaf(bf16_to_f32(half_at(a, of_a)), bf16_to_f32(half_at(b, 2 * lane)), odd);
+}
+
+/* of_halves - lane k of what a row of 16-bit numbers makes. Narrowed ones fill the first half of a
+ * vector, and leave zeros in the other. */
+static float of_halves(const Target *t, const Instr *r, const float *a, const float *b,
+                       const float *c, int k)
+{
+    int          lane = k % t->lanes;
+    const float *lane0 = a + k - lane;
+    if (makes_pairs(t, r))
+        return dot(r, lane0, b + k - lane, c[k], lane);
+    if (narrows(r)) {
+        uint16_t two[2] = {0};
+        float    f;
+        for (int i = 0; i < 2 && lane < t->lanes / 2; i++)
+            two[i] = f32_to_bf16(lane0[2 * lane + i]);
+        memcpy(&f, two, sizeof f);
+        return f;
+    }
+    uint16_t half = half_at(lane0, lane);
     return r->elem == F16 ? f16_to_f32(half) : bf16_to_f32(half);
 }
 
@@ -157,6 +214,43 @@ static void write_halves(FILE *f, const Target *t, const Instr *r)
     write_text(f, target_find(t, I_STORE, F32, r->lanes)->text, "out", "y", "");
 }
 
+/* write_pairs - the pairs of a, or one of them splat, times those of b, and c. */
+static void write_pairs(FILE *f, const Target *t, const Instr *r)
+{
+    const char *halves = "(const uint16_t *)(const void *)";
+    bool        is_splat = r->kind == I_SPLAT || r->lanes == 2;
+    char        address[64];
+    for (const char *name = "ab"; *name; name++) {
+        bool one = *name == 'a' && is_splat;
+        int  lanes = one ? 2 : 2 * t->lanes;
+        snprintf(address, sizeof address, "%s%c", halves, *name);
+        fprintf(f, "const %s p%c = ", one ? "int32_t" : t->pair_type, *name);
+        write_text(f, target_find(t, I_LOAD, BF16, lanes)->text, address, "", "");
+        fprintf(f, ";\n    ");
+    }
+    fprintf(f, "const %s va = ", t->pair_type);
+    write_text(f, is_splat ? target_find(t, I_SPLAT, BF16, 2 * t->lanes)->text : "%a", "pa", "",
+               "");
+    fprintf(f, ";\n    const %s vc = ", t->vector_type);
+    write_text(f, target_find(t, I_LOAD, F32, t->lanes)->text, "c", "", "");
+    fprintf(f, ";\n    const %s y = ", t->vector_type);
+    write_text(f, target_find(t, I_DOT, BF16, t->lanes)->text, "va", "pb", "vc");
+    fprintf(f, ";\n    ");
+    write_text(f, target_find(t, I_STORE, F32, t->lanes)->text, "out", "y", "");
+}
+
+/* write_narrow - a vector of floats, narrowed and stored. */
+static void write_narrow(FILE *f, const Target *t, const Instr *r)
+{
+    fprintf(f, "const %s va = ", t->vector_type);
+    write_text(f, target_find(t, I_LOAD, F32, r->lanes)->text, "a", "", "");
+    fprintf(f, ";\n    const %s y = ", t->half_type);
+    write_text(f, target_find(t, I_NARROW, r->elem, r->lanes)->text, "va", "", "");
+    fprintf(f, ";\n    ");
+    write_text(f, target_find(t, I_STORE, r->elem, r->lanes)->text, "(uint16_t *)(void *)out", "y",
+               "");
+}
+
 /* write_row - a function of pointers: operands come in through the LOAD row, unaligned, and the
  * result leaves through the STORE row. */
 static void write_row(FILE *f, const Target *t, int i)
@@ -165,7 +259,11 @@ static void write_row(FILE *f, const Target *t, int i)
     fprintf(f, "void row_%d(const float *a, const float *b, const float *c, float *out);\n", i);
     fprintf(f, "void row_%d(const float *a, const float *b, const float *c, float *out)\n{\n", i);
     fprintf(f, "    (void)a, (void)b, (void)c;\n    ");
-    if (elem_is_half(r->elem)) {
+    if (makes_pairs(t, r)) {
+        write_pairs(f, t, r);
+    } else if (narrows(r)) {
+        write_narrow(f, t, r);
+    } else if (elem_is_half(r->elem)) {
         write_halves(f, t, r);
     } else if (r->lanes == 1) {
         fprintf(f, "*out = ");
@@ -220,13 +318,15 @@ static void write_main(const Target *t)
             "static float in[3][%d], out[%d];\n"
             "static void run(Row *row, int lanes)\n{\n"
             "    if (fread(in, 1, sizeof in, stdin) != sizeof in)\n        return;\n"
+            "    for (int i = 0; i < %d; i++)\n        out[i] = 0;\n"
             "    for (int i = 0; i < %d; i += lanes)\n"
             "        row(in[0] + i, in[1] + i, in[2] + i, out + i);\n"
             "    fwrite(out, 1, sizeof out, stdout);\n}\n"
             "int main(void)\n{\n",
-            N, N, N);
+            N, N, N, N);
     for (int i = 0; i < t->n_instrs; i++)
-        fprintf(f, "    run(row_%d, %d);\n", i, t->instrs[i].lanes);
+        fprintf(f, "    run(row_%d, %d);\n", i,
+                makes_pairs(t, &t->instrs[i]) ? t->lanes : t->instrs[i].lanes);
     fprintf(f, "    return 0;\n}\n");
     fclose(f);
 }
@@ -244,7 +344,8 @@ static void check_row(const Target *t, int i, FILE *in, FILE *out, const char *c
     check(read, t->name, "the program's output is short");
     for (int k = 0; read && k < N; k++) {
         float x = r->kind == I_SPLAT ? a[k - k % r->lanes] : a[k];
-        float want = elem_is_half(r->elem) ? widened(r, a, k) : expected(r->kind, x, b[k], c[k]);
+        float want =
+            elem_is_half(r->elem) ? of_halves(t, r, a, b, c, k) : expected(r->kind, x, b[k], c[k]);
         if (!same_bits(got[k], want)) {
             printf("%s: %s of (%a, %a, %a): got %a, expected %a\n", t->name, r->text, (double)x,
                    (double)b[k], (double)c[k], (double)got[k], (double)want);
@@ -260,7 +361,7 @@ static void write_inputs(const Target *t)
     static float a[N], b[N], c[N];
     FILE        *f = open_here("in.bin", "wb");
     for (int i = 0; i < t->n_instrs; i++) {
-        fill(t->instrs[i].kind, a, b, c);
+        fill(t, &t->instrs[i], a, b, c);
         fwrite(a, sizeof *a, N, f);
         fwrite(b, sizeof *b, N, f);
         fwrite(c, sizeof *c, N, f);
