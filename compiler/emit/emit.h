@@ -164,7 +164,7 @@ const char *c_index(KernelPrinter *p, const Affine *index);
  * twice. */
 const char *c_value(KernelPrinter *p, const Expr *e, int binding);
 /* c_instr - a row's text with its operands; NULL: the target has no such instruction. */
-const char *c_instr(KernelPrinter *p, InstrKind kind, int lanes, const char *a, const char *b,
+const char *c_instr(KernelPrinter *p, InstrKind kind, VType type, const char *a, const char *b,
                     const char *c);
 
 /* ---- place_c.c -------------------------------------------------------------------------- */

@@ -36,8 +36,10 @@ const char *c_name(KernelPrinter *p, const char *stem)
 
 const char *c_type(const Target *t, VType type)
 {
+    if (type.lanes > 1 && !elem_is_half(type.elem))
+        return t->vector_type;
     if (type.lanes > 1)
-        return elem_is_half(type.elem) ? t->half_type : t->vector_type;
+        return type.lanes == t->lanes ? t->half_type : t->pair_type;
     switch (type.elem) {
     case F16:
     case BF16: return "uint16_t";
@@ -140,9 +142,8 @@ static const char *operand(KernelPrinter *p, const ValueText *v, const Expr *e, 
     return t.binds >= binding ? t.text : arena_printf(p->arena, "(%s)", t.text);
 }
 
-/* row_text - the text of a row with its operands; NULL: the target has no such instruction. */
-static const char *row_text(KernelPrinter *p, InstrKind kind, VType type, const char *a,
-                            const char *b, const char *c)
+const char *c_instr(KernelPrinter *p, InstrKind kind, VType type, const char *a, const char *b,
+                    const char *c)
 {
     const Instr *row = target_find(p->k->target, kind, type.elem, type.lanes);
     if (!row)
@@ -155,12 +156,6 @@ static const char *row_text(KernelPrinter *p, InstrKind kind, VType type, const 
             text_add_bytes(&t, s, 1);
     }
     return t.data;
-}
-
-const char *c_instr(KernelPrinter *p, InstrKind kind, int lanes, const char *a, const char *b,
-                    const char *c)
-{
-    return row_text(p, kind, (VType){F32, lanes}, a, b, c);
 }
 
 /* What an operator is called: its row, its helper function, its C operator. */
@@ -202,7 +197,7 @@ static CText operation(KernelPrinter *p, const ValueText *v, const Expr *e)
     const char *a = operand(p, v, e->a, BIND_ANY);
     const char *b = e->b ? operand(p, v, e->b, BIND_ANY) : NULL;
     const char *c = e->c ? operand(p, v, e->c, BIND_ANY) : NULL;
-    const char *row = c_instr(p, o.kind, e->type.lanes, a, b, c);
+    const char *row = c_instr(p, o.kind, e->type, a, b, c);
     if (row)
         return (CText){row, BIND_PRIMARY};
     assert(e->type.lanes == 1 && o.helper); /* the vectorizer asked for the row */
@@ -216,8 +211,16 @@ static CText widen(KernelPrinter *p, const ValueText *v, const Expr *e)
 {
     const char *a = operand(p, v, e->a, BIND_ANY);
     const char *helper = e->a->type.elem == F16 ? "f16_to_f32" : "bf16_to_f32";
-    const char *t = row_text(p, I_WIDEN, e->a->type, a, NULL, NULL);
+    const char *t = c_instr(p, I_WIDEN, e->a->type, a, NULL, NULL);
     return (CText){t ? t : arena_printf(p->arena, "%s(%s)", helper, a), BIND_PRIMARY};
+}
+
+/* narrow - to BF16, in the same way. */
+static CText narrow(KernelPrinter *p, const ValueText *v, const Expr *e)
+{
+    const char *a = operand(p, v, e->a, BIND_ANY);
+    const char *t = c_instr(p, I_NARROW, e->type, a, NULL, NULL);
+    return (CText){t ? t : arena_printf(p->arena, "f32_to_bf16(%s)", a), BIND_PRIMARY};
 }
 
 /* cast - to float, or to a wider integer, C's own; else rounded and saturated by a helper. */
@@ -225,6 +228,8 @@ static CText cast(KernelPrinter *p, const ValueText *v, const Expr *e)
 {
     if (elem_is_half(e->a->type.elem))
         return widen(p, v, e);
+    if (e->type.elem == BF16)
+        return narrow(p, v, e);
     Elem        to = e->type.elem, from = e->a->type.elem;
     const char *a = operand(p, v, e->a, BIND_UNARY);
     if (to == F32 || (to == I32 && from != F32))
@@ -242,7 +247,8 @@ static CText node_text(KernelPrinter *p, const ValueText *v, const Expr *e)
     const char *t;
     switch (e->kind) {
     case E_CONST:
-        t = c_number(a, e->number, e->type.elem);
+        t = e->type.elem == BF16 ? arena_printf(a, "%u", (unsigned)f32_to_bf16((float)e->number))
+                                 : c_number(a, e->number, e->type.elem);
         return (CText){t, *t == '-' ? BIND_UNARY : BIND_PRIMARY};
     case E_INDEX:
         t = c_index(p, &e->index);
@@ -252,10 +258,10 @@ static CText node_text(KernelPrinter *p, const ValueText *v, const Expr *e)
     case E_LOAD:
         t = e->type.lanes == 1
                 ? c_place(p, e->buffer, &e->index)
-                : row_text(p, I_LOAD, e->type, c_address(p, e->buffer, &e->index), NULL, NULL);
+                : c_instr(p, I_LOAD, e->type, c_address(p, e->buffer, &e->index), NULL, NULL);
         return (CText){t, BIND_PRIMARY};
     case E_SPLAT:
-        t = c_instr(p, I_SPLAT, e->type.lanes, operand(p, v, e->a, BIND_ANY), NULL, NULL);
+        t = c_instr(p, I_SPLAT, e->type, operand(p, v, e->a, BIND_ANY), NULL, NULL);
         return (CText){t, BIND_PRIMARY};
     case E_CAST: return cast(p, v, e);
     default: return operation(p, v, e);

@@ -46,6 +46,13 @@ static const Helper helpers[] = {
                     "    const union { uint32_t bits; float f; } u = {(uint32_t)h << 16};\n"
                     "    return u.f;\n"
                     "}\n"},
+    {"f32_to_bf16", "/* The upper half of a float, rounded to nearest even. */\n"
+                    "static inline uint16_t f32_to_bf16(float a)\n"
+                    "{\n"
+                    "    const union { float f; uint32_t bits; } u = {a};\n"
+                    "    const uint32_t rounded = u.bits + 0x7fffu + (u.bits >> 16 & 1u);\n"
+                    "    return (uint16_t)(a == a ? rounded >> 16 : 0x7fc0u);\n"
+                    "}\n"},
     {"max_f32", "static inline float max_f32(float a, float b)\n"
                 "{\n"
                 "    return a > b ? a : b;\n"

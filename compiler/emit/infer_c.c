@@ -12,12 +12,12 @@ int64_t arena_size(const Program *p)
 
 /* ---- where values are --------------------------------------------------------------------- */
 
-static const Elem arena_elems[] = {F32, I32, I8, U8};
+static const Elem arena_elems[] = {F32, BF16, I32, I8, U8};
 
 static Elem stored_elem(const Graph *g, ValueId v)
 {
     Elem e = value_get(g, v)->type.elem;
-    return elem_is_float(e) ? F32 : e;
+    return elem_is_float(e) && e != BF16 ? F32 : e;
 }
 
 /* port_of - the parameter that holds `home`; NULL: it lives in the arena. */
@@ -70,11 +70,11 @@ const char *port_type_c(Elem e)
     return c_type(NULL, (VType){e, 1});
 }
 
-/* mixes_types - whether floats and 32-bit integers take turns in the arena. Compilers hold that
- * pointers to the two never meet, and could move an access from one step to another. */
+/* mixes_types - whether floats and wider integers than bytes take turns in the arena. Compilers hold
+ * that pointers to the two never meet, and could move an access from one step to another. */
 static bool mixes_types(const Program *p, const Names *names)
 {
-    return uses_arena(p, names, F32) && uses_arena(p, names, I32);
+    return uses_arena(p, names, F32) && (uses_arena(p, names, I32) || uses_arena(p, names, BF16));
 }
 
 static void keep_order_c(Writer *w)

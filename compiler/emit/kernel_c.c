@@ -155,24 +155,25 @@ static void print_guard(Body *b, const Stmt *s)
 }
 
 /* add_text - `target` + `value`; a vector product goes into a fused multiply-add where the
- * target has one and the rounding may differ. */
+ * target has one and the rounding may differ, a dot product into the instruction it is made for. */
 static const char *add_text(Body *b, const char *target, const Expr *value)
 {
     KernelPrinter *p = &b->p;
-    int            lanes = value->type.lanes;
+    VType          type = value->type;
     bool           is_product = value->kind == E_BINARY && value->op == B_MUL;
-    if (is_product && p->k->fp != FP_EXACT && target_find(p->k->target, I_FMA, F32, lanes)) {
-        const char *x = c_value(p, value->a, BIND_ANY), *y = c_value(p, value->b, BIND_ANY);
-        return c_instr(p, I_FMA, lanes, x, y, target);
-    }
-    return c_instr(p, I_ADD, lanes, target, c_value(p, value, BIND_ANY), NULL);
+    is_product &= p->k->fp != FP_EXACT && target_find(p->k->target, I_FMA, F32, type.lanes);
+    if (!is_product && value->kind != E_DOT)
+        return c_instr(p, I_ADD, type, target, c_value(p, value, BIND_ANY), NULL);
+    const char *x = c_value(p, value->a, BIND_ANY), *y = c_value(p, value->b, BIND_ANY);
+    return is_product ? c_instr(p, I_FMA, type, x, y, target)
+                      : c_instr(p, I_DOT, (VType){BF16, type.lanes}, x, y, target);
 }
 
 static const char *max_text(Body *b, const char *target, const Expr *value)
 {
     KernelPrinter *p = &b->p;
     const char    *v = c_value(p, value, BIND_ANY);
-    const char    *row = c_instr(p, I_MAX, value->type.lanes, v, target, NULL);
+    const char    *row = c_instr(p, I_MAX, value->type, v, target, NULL);
     return row ? row : arena_printf(p->arena, "max_f32(%s, %s)", v, target);
 }
 
@@ -201,7 +202,8 @@ static void print_set(Body *b, const Stmt *s)
 static void print_store(Body *b, const Stmt *s)
 {
     KernelPrinter *p = &b->p;
-    int            lanes = s->value->type.lanes;
+    VType          type = s->value->type;
+    int            lanes = type.lanes;
     const char    *place = c_place(p, s->buffer, &s->index);
     if (lanes == 1 && s->op != ASSIGN_MAX) {
         w_line(&p->w, "%s %s= %s;", place, s->op == ASSIGN_ADD ? "+" : "",
@@ -209,14 +211,14 @@ static void print_store(Body *b, const Stmt *s)
         return;
     }
     const char *address = c_address(p, s->buffer, &s->index);
-    const char *old = lanes == 1 ? place : c_instr(p, I_LOAD, lanes, address, NULL, NULL);
+    const char *old = lanes == 1 ? place : c_instr(p, I_LOAD, type, address, NULL, NULL);
     const char *value = s->op == ASSIGN       ? c_value(p, s->value, BIND_ANY)
                         : s->op == ASSIGN_ADD ? add_text(b, old, s->value)
                                               : max_text(b, old, s->value);
     if (lanes == 1)
         w_line(&p->w, "%s = %s;", place, value);
     else
-        w_line(&p->w, "%s;", c_instr(p, I_STORE, lanes, address, value, NULL));
+        w_line(&p->w, "%s;", c_instr(p, I_STORE, type, address, value, NULL));
 }
 
 static void print_stmt(Body *b, const Stmt *s)
@@ -233,7 +235,7 @@ static void print_stmt(Body *b, const Stmt *s)
     case S_STORE: print_store(b, s); break;
     case S_PREFETCH:
         w_line(&b->p.w, "%s;",
-               c_instr(&b->p, I_PREFETCH, b->p.k->target->lanes,
+               c_instr(&b->p, I_PREFETCH, (VType){F32, b->p.k->target->lanes},
                        c_address(&b->p, s->buffer, &s->index), NULL, NULL));
         break;
     case S_NOTE: w_comment(&b->p.w, s->note); break;

@@ -30,6 +30,12 @@ static void eval_computed(const Node *n, const Array *const in[], Array *out)
     }
 }
 
+void array_round(Array *a)
+{
+    for (int64_t i = 0; a->type.elem == BF16 && i < type_count(&a->type); i++)
+        a->data[i] = (double)bf16_to_f32(f32_to_bf16((float)a->data[i]));
+}
+
 /* pool_pairs - the maximum of each 2x2 of `x`; a last row or column without a partner is left out. */
 static void pool_pairs(const Array *x, Array *y)
 {
@@ -123,6 +129,7 @@ static void eval_live(const Graph *g, const Node *n, Live *live)
         in[i] = live_read(g, live, n->in[i]);
     live_make(&live[n->out]);
     node_eval(n, in, &live[n->out].array);
+    array_round(&live[n->out].array);
     for (int i = 0; i < n->n_in; i++)
         live_done(g, live, n->in[i]);
     const Value *out = value_get(g, n->out);

@@ -348,6 +348,8 @@ void graph_eval(const Graph *g, const Array *inputs, Array *outputs, Arena *a,
                 void (*progress)(int done, int total));
 /* node_eval - one node with its epilogue; in[i] belongs to node->in[i]. */
 void node_eval(const Node *n, const Array *const in[], Array *out);
+/* array_round - what is left when the array is stored: that of BF16 is rounded. */
+void array_round(Array *a);
 
 /* ---- fold.c ----------------------------------------------------------------------------- */
 

@@ -110,6 +110,14 @@ const Expr *ex_fma(Kernel *k, const Expr *a, const Expr *b, const Expr *c)
     return e;
 }
 
+const Expr *ex_dot(Kernel *k, const Expr *a, const Expr *b)
+{
+    Expr *e = expr_new(k, E_DOT, (VType){F32, wider(a->type, b->type).lanes / 2});
+    e->a = a;
+    e->b = b;
+    return e;
+}
+
 const Expr *ex_cast(Kernel *k, Elem elem, const Expr *a)
 {
     if (a->type.elem == elem)
@@ -142,6 +150,7 @@ const Expr *ex_with(Kernel *k, const Expr *e, const Expr *a, const Expr *b, cons
     case E_BINARY: copy->type = wider(a->type, b->type); break;
     case E_FMA: copy->type = wider(wider(a->type, b->type), c->type); break;
     case E_CAST: copy->type.lanes = a->type.lanes; break;
+    case E_DOT: copy->type.lanes = wider(a->type, b->type).lanes / 2; break;
     default: break;
     }
     return copy;
@@ -184,6 +193,8 @@ double eval_cast(Elem to, double v)
     double high = to == I32 ? INT32_MAX : to == I8 ? INT8_MAX : UINT8_MAX;
     if (to == F32)
         return (double)(float)v;
+    if (to == BF16)
+        return (double)bf16_to_f32(f32_to_bf16((float)v));
     if (isnan(v))
         return 0;
     double nearest = nearbyint(v);

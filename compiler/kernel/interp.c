@@ -161,6 +161,7 @@ static void write_lanes(Elem e, void *to, int lanes, const double *v)
 {
     for (int i = 0; i < lanes; i++) {
         switch (e) {
+        case BF16: ((uint16_t *)to)[i] = f32_to_bf16((float)v[i]); break;
         case I32: ((int32_t *)to)[i] = (int32_t)v[i]; break;
         case I8: ((int8_t *)to)[i] = (int8_t)v[i]; break;
         case U8: ((uint8_t *)to)[i] = (uint8_t)v[i]; break;
@@ -195,11 +196,14 @@ static void evaluate_op(const Machine *m, const Operation *o)
         switch (e->kind) {
         case E_CONST: to[i] = e->number; break;
         case E_INDEX: to[i] = (double)(float)index_now(m, &e->index); break;
-        case E_SPLAT: to[i] = a[0]; break;
+        case E_SPLAT: to[i] = a[i % e->a->type.lanes]; break;
         case E_CAST: to[i] = eval_cast(e->type.elem, a[i]); break;
         case E_UNARY: to[i] = (double)eval_unary(e->op, (float)a[i]); break;
         case E_BINARY: to[i] = (double)eval_binary(e->op, (float)a[i], (float)b[i]); break;
         case E_FMA: to[i] = (double)fmaf((float)a[i], (float)b[i], (float)c[i]); break;
+        case E_DOT:
+            to[i] = (double)(float)(a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1]);
+            break;
         case E_TEMP:
         case E_LOAD: break;
         }

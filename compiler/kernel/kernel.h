@@ -11,6 +11,7 @@
  *   pipeline.c   the passes in order
  *   merge.c      adjacent loops that walk memory as one become one
  *                (schedule/choose.c decides the numbers the schedule file left open)
+ *   pair.c       sums of bf16 products go two by two, for instructions that take pairs
  *   border.c     cut loops where a padding guard is always true
  *   tile.c       split loops by the schedule, push the tile into init, step and finish
  *   pack.c       constants are laid out in the order the loops read them
@@ -75,8 +76,9 @@ int64_t floor_div(int64_t a, int64_t b);
 /* ---- loops, temporaries, buffers -------------------------------------------------------- */
 
 typedef enum { PARALLEL, REDUCE } LoopRole;                /* what may be reordered */
-/* How it is to run. ROLLED: as a loop, and the C compiler is told to leave it one. */
-typedef enum { SERIAL, VECTOR, UNROLL, THREADS, ROLLED } LoopMark;
+/* How it is to run. ROLLED: as a loop, and the C compiler is told to leave it one. PAIRS: two iterations
+ * that one E_DOT is to sum. */
+typedef enum { SERIAL, VECTOR, UNROLL, THREADS, ROLLED, PAIRS } LoopMark;
 /* What the schedule may do with a loop: M and H rows of the register tile (M pixels of one image row, H
  * image rows), N its columns, LANE the one that becomes vectors, K the innermost reduction (unroll_k). */
 typedef enum { AXIS_NONE, AXIS_H, AXIS_M, AXIS_N, AXIS_K, AXIS_LANE } LoopAxis;
@@ -146,13 +148,16 @@ typedef enum {
     E_CONST,  /* number                                             */
     E_INDEX,  /* the value of `index` as a number                   */
     E_TEMP,   /* temp                                               */
-    E_LOAD,   /* buffer[index]; a vector: lanes consecutive ones; F16 and BF16 are there for a
-                 CAST to F32 to take, and nowhere else             */
-    E_SPLAT,  /* a in every lane                                    */
-    E_CAST,   /* a as type.elem: f32 -> integer rounds half to even and saturates */
+    E_LOAD,   /* buffer[index]; a vector: lanes consecutive ones; F16 is there for a CAST to F32
+                 to take, and nowhere else; BF16 also for a DOT     */
+    E_SPLAT,  /* a in every lane; a pair in every pair of lanes     */
+    E_CAST,   /* a as type.elem: f32 -> integer rounds half to even and saturates; f32 -> bf16
+                 rounds half to even                                */
     E_UNARY,  /* op(a)                                              */
     E_BINARY, /* op(a, b)                                           */
     E_FMA,    /* a * b + c, rounded once                            */
+    E_DOT,    /* a[2i] * b[2i] + a[2i+1] * b[2i+1] of BF16, as F32: half as many lanes. Only where
+                 a temporary accumulates; see I_DOT for how that is rounded */
 } ExprKind;
 
 typedef enum {
@@ -274,13 +279,14 @@ const Expr *ex_load(Kernel *k, BufferId b, Affine index);
 const Expr *ex_unary(Kernel *k, Operator op, const Expr *a);
 const Expr *ex_binary(Kernel *k, Operator op, const Expr *a, const Expr *b);
 const Expr *ex_fma(Kernel *k, const Expr *a, const Expr *b, const Expr *c);
+const Expr *ex_dot(Kernel *k, const Expr *a, const Expr *b);
 const Expr *ex_cast(Kernel *k, Elem e, const Expr *a);
 const Expr *ex_splat(Kernel *k, int lanes, const Expr *a);
 
 /* ex_with - a copy of `e` with these children; its type follows from theirs. */
 const Expr *ex_with(Kernel *k, const Expr *e, const Expr *a, const Expr *b, const Expr *c);
 
-/* What an operator computes on F32; a cast to F32 or an integer type (NaN becomes 0). */
+/* What an operator computes on F32; a cast to F32, BF16 or an integer type (NaN becomes 0). */
 float  eval_unary(Operator op, float a);
 float  eval_binary(Operator op, float a, float b);
 double eval_cast(Elem to, double v);
@@ -346,6 +352,7 @@ bool kernel_columns_apart(const Kernel *k);
 /* In the order of kernel_passes[]. */
 bool kpass_merge(Kernel *k);
 bool kpass_schedule(Kernel *k); /* schedule/choose.c: members of k->schedule that are still 0 */
+bool kpass_pair(Kernel *k);
 bool kpass_border(Kernel *k);
 bool kpass_tile(Kernel *k); /* by k->schedule */
 bool kpass_pack(Kernel *k);

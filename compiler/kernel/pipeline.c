@@ -13,6 +13,11 @@ const KernelPass kernel_passes[] = {
      kpass_schedule,
      {NULL},
      "counts the iterations of the loops as merged; before any pass that acts on the numbers"},
+    {"pair",
+     kpass_pair,
+     {NULL},
+     "the schedule counts products; before tile, which keeps a pair inside the loops that it pushes, "
+     "where pack then finds its weights to lie side by side"},
     {"border",
      kpass_border,
      {NULL},

@@ -225,6 +225,7 @@ static void print_node(Printer *p, const Expr *e, int binding)
     case E_SPLAT: print_call(p, "splat", e->a, NULL, NULL); break;
     case E_CAST: print_call(p, elem_name(e->type.elem), e->a, NULL, NULL); break;
     case E_FMA: print_call(p, "fma", e->a, e->b, e->c); break;
+    case E_DOT: print_call(p, "dot", e->a, e->b, NULL); break;
     case E_UNARY:
     case E_BINARY: print_operation(p, e, binding); break;
     }
@@ -309,7 +310,8 @@ static void print_assignment(Printer *p, const Stmt *s)
 static void print_for(Printer *p, LoopId l)
 {
     static const char *const roles[] = {" parallel", " reduce"};
-    static const char *const marks[] = {"", " vector", " unroll", " threads", " rolled"};
+    static const char *const marks[] = {"",         " vector", " unroll",
+                                        " threads", " rolled", " pairs"};
     static const char *const axes[] = {"",        " axis h", " axis m",
                                        " axis n", " axis k", " axis lane"};
     text_printf(p->out, "for %s", name_of(p->loops, p->k->n_loops, l));

@@ -116,7 +116,7 @@ static Stmt *prefetch_for(Kernel *k, const Expr *e)
     e = e->kind == E_CAST ? e->a : e;
     if (e->kind != E_LOAD || !kernel_is_streamed(k, e->buffer))
         return NULL;
-    if (!target_find(k->target, I_PREFETCH, F32, e->type.lanes))
+    if (e->type.lanes == 1 || !target_find(k->target, I_PREFETCH, F32, k->target->lanes))
         return NULL;
     return st_prefetch(k, e->buffer, announced(k, e));
 }

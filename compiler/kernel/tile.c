@@ -8,7 +8,7 @@
  *         for ic { for ow1 { for oc1 { for ol { acc[ow1][oc1][ol] += x[..] * w[..] } } } }
  *         for ow1 { for oc1 { for ol { y[..] = acc[ow1][oc1][ol] } } } } }
  *
- * The inner loops are to be unrolled (H, M, N) or to become vectors (LANE). An extent that the tile does
+ * The inner loops are to be unrolled (H, M, N) or to become vectors (LANE); a loop over a PAIR stays inside them. An extent that the tile does
  * not divide is cut evenly into tiles of t and t-1 (56 by at most 6: six of 6 and four of 5), so there
  * is no short tail; a LANE loop is cut into whole vectors and a scalar rest. */
 #include "kernel/kernel.h"
@@ -96,7 +96,10 @@ static Stmt *push(Kernel *k, Stmt *s, const Pending *p)
         for (int i = 0; i < s->n_items; i++)
             st_add(k, out, push(k, s->items[i], p));
         return out;
-    case S_FOR: return st_for(k, s->loop, push(k, s->body, p));
+    case S_FOR:
+        if (k->loops[s->loop].mark == PAIRS)
+            break;
+        return st_for(k, s->loop, push(k, s->body, p));
     case S_GUARD:
         if (guard_depends(s, p))
             break;

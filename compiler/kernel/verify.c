@@ -3,7 +3,8 @@
  * - Ids are in range; indices are canonical; every loop stands inside at most one FOR of itself, and
  *   is used only there.
  * - Operands have the types their operation needs; arithmetic is F32, and a scalar meets a vector only
- *   through SPLAT. F16 and BF16 are types of constants, loaded by a CAST to F32.
+ *   through SPLAT. F16 is a type of constants, loaded by a CAST to F32; BF16 one of memory, of pairs for
+ *   a DOT, and of what a CAST makes for a store.
  * - A temporary is defined before it is read, by a LET or a plain SET that is certain to have run. The
  *   definition holds until the end of the innermost GUARD around it, or FOR it is not expanded over.
  * - A local array is f32, and no read of it stands before all its stores.
@@ -52,7 +53,7 @@ static void PRINTF_LIKE(2, 3) complain(Verifier *v, const char *fmt, ...)
 
 static bool type_ok(VType t)
 {
-    bool elem = t.elem == F32 || t.elem == I32 || t.elem == I8 || t.elem == U8;
+    bool elem = t.elem == F32 || t.elem == I32 || t.elem == I8 || t.elem == U8 || t.elem == BF16;
     return elem && t.lanes >= 1 && t.lanes <= MAX_LANES;
 }
 
@@ -269,6 +270,13 @@ static void verify_written(Verifier *v, BufferId b)
         complain(v, "%s is local and read before it is written", v->k->buffers[b].name);
 }
 
+static bool are_pairs(const Expr *dot)
+{
+    VType pairs = {BF16, 2 * dot->type.lanes};
+    return dot->a && dot->b && !dot->c && type_same(dot->a->type, pairs) &&
+           type_same(dot->b->type, pairs);
+}
+
 static void verify_expr(Verifier *v, const Expr *e)
 {
     bool ok = type_ok(e->type), scalar = e->type.lanes == 1;
@@ -288,11 +296,13 @@ static void verify_expr(Verifier *v, const Expr *e)
         verify_written(v, e->buffer);
         break;
     case E_SPLAT:
-        ok = ok && e->a && !e->b && e->a->type.lanes == 1 && e->a->type.elem == e->type.elem;
+        ok = ok && e->a && !e->b && e->a->type.lanes <= (e->type.elem == BF16 ? 2 : 1) &&
+             e->a->type.elem == e->type.elem;
         break;
     case E_CAST:
         ok = ok && e->a && !e->b && e->a->type.lanes == e->type.lanes &&
-             (e->type.elem == F32 || !elem_is_half(e->a->type.elem));
+             (e->type.elem == F32 || !elem_is_half(e->a->type.elem)) &&
+             (e->type.elem != BF16 || e->a->type.elem == F32);
         break;
     case E_UNARY: ok = ok && e->op <= U_EXPONENT && operands_are(e, 1); break;
     case E_BINARY:
@@ -300,6 +310,7 @@ static void verify_expr(Verifier *v, const Expr *e)
              (e->op != B_EQ || scalar);
         break;
     case E_FMA: ok = ok && operands_are(e, 3); break;
+    case E_DOT: ok = ok && e->type.elem == F32 && are_pairs(e); break;
     default: ok = false;
     }
     if (!ok)
@@ -402,8 +413,12 @@ static void verify_value(Verifier *v, const Stmt *s)
         return;
     }
     ExprNodes nodes = expr_nodes(v->arena, s->value);
-    for (size_t i = 0; i < nodes.n; i++)
-        verify_expr(v, nodes.items[i]);
+    for (size_t i = 0; i < nodes.n; i++) {
+        const Expr *e = nodes.items[i];
+        verify_expr(v, e);
+        if (e->kind == E_DOT && (e != s->value || s->kind != S_SET || s->op != ASSIGN_ADD))
+            complain(v, "a dot product that no temporary accumulates");
+    }
     if (s->kind == S_STORE)
         verify_store(v, s);
     else

@@ -60,7 +60,10 @@ static Cut conv_cut(const Graph *g, const Node *n, const Tensor *w, Arena *a)
     const Type *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
     int64_t     groups = n->attrs.groups, ocg = y->dims[1] / groups, icg = x->dims[1] / groups;
     int64_t     by = y->layout.block, bx = x->layout.block;
-    Cut         c = {groups, ocg, icg, by, bx, icg < bx && groups == 1 ? icg : bx, false, w};
+    int64_t     il = icg < bx && groups == 1 ? icg : bx;
+    if (bx > 1 && x->elem == BF16)
+        il = round_up(il, 2); /* they are multiplied in pairs */
+    Cut c = {groups, ocg, icg, by, bx, il, false, w};
     if (by == 1)
         return c;
     if (groups > 1 && ocg == 1 && icg == 1) {

@@ -146,7 +146,8 @@ const Expr *lower_load(Graph *g, Kernel *k, ValueId v, const Type *shape, const 
         return load_constant(k, val, v, shape, at);
     int64_t d[4];
     align_nchw(&val->type, shape, d);
-    return ex_load(k, lower_buffer(g, k, v), stored_index(&val->type, d, shape, at));
+    const Expr *load = ex_load(k, lower_buffer(g, k, v), stored_index(&val->type, d, shape, at));
+    return val->type.elem == BF16 ? ex_cast(k, F32, load) : load;
 }
 
 Stmt *lower_store(Graph *g, Kernel *k, ValueId v, const At *at, const Expr *e)
@@ -160,7 +161,7 @@ Stmt *lower_store(Graph *g, Kernel *k, ValueId v, const At *at, const Expr *e)
     else
         i = affine_add(i, affine_scale(channel(at), s.c));
     i = affine_offset(i, t->layout.top * s.h + t->layout.left * s.w);
-    return st_store(k, lower_buffer(g, k, v), i, ASSIGN, e);
+    return st_store(k, lower_buffer(g, k, v), i, ASSIGN, t->elem == BF16 ? ex_cast(k, BF16, e) : e);
 }
 
 const Expr *lower_epilogue(Graph *g, Kernel *k, const Node *n, const Expr *acc, const At *at)
@@ -235,7 +236,9 @@ static void zero_run(Kernel *k, BufferId y, const int64_t plane[2], const int64_
     Affine at =
         affine_add(affine_scale(affine_loop(p), plane[1]), affine_scale(affine_loop(r), rows[1]));
     at = affine_offset(affine_add(at, affine_loop(i)), start);
-    Stmt *store = st_store(k, y, at, ASSIGN, ex_const(k, 0.0));
+    const Expr *zero = ex_const(k, 0.0);
+    Stmt       *store =
+        st_store(k, y, at, ASSIGN, k->buffers[y].elem == BF16 ? ex_cast(k, BF16, zero) : zero);
     st_add(k, k->body, lower_nest(k, (LoopId[]){p, r, i}, 3, store));
 }
 

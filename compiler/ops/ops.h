@@ -185,9 +185,10 @@ bool dims_nchw(const Type *t, int64_t nchw[4]);
  * or a parameter of the kernel. */
 BufferId lower_buffer(Graph *g, Kernel *k, ValueId v);
 /* lower_load - x[at] through the layout of value `v`; dims of extent 1 broadcast. `shape` is the type
- * positions refer to: `v` is aligned to it as NumPy aligns (trailing dims), then read as N, C, H, W. */
+ * positions refer to: `v` is aligned to it as NumPy aligns (trailing dims), then read as N, C, H, W.
+ * BF16 is widened. */
 const Expr *lower_load(Graph *g, Kernel *k, ValueId v, const Type *shape, const At *at);
-/* lower_store - y[at] = e through the layout of value `v`. */
+/* lower_store - y[at] = e through the layout of value `v`, rounded where that is BF16. */
 Stmt *lower_store(Graph *g, Kernel *k, ValueId v, const At *at, const Expr *e);
 /* lower_epilogue - the node's fused steps applied to `acc`, the element of n->out at `at`. */
 const Expr *lower_epilogue(Graph *g, Kernel *k, const Node *n, const Expr *acc, const At *at);

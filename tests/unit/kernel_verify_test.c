@@ -366,8 +366,36 @@ static void test_halves(void)
     TempId half = kernel_temp(k, "half", (VType){F16, 1});
     CHECK(refuses(in_loops(st_let(k, half, load)), "no name or type"));
     start();
-    kernel_buffer(k, "z", BF16, BUF_OUT, 12, 0);
+    kernel_buffer(k, "z", F16, BUF_OUT, 12, 0);
     CHECK(refuses(st_note(k, "n"), "no name, type or elements"));
+}
+
+/* BF16 may be stored. Pairs of it are summed, where a temporary accumulates and nowhere else. */
+static void test_pairs(void)
+{
+    start();
+    BufferId z = kernel_buffer(k, "z", BF16, BUF_OUT, 12, 0);
+    BufferId p = kernel_buffer(k, "p", BF16, BUF_IN, 32, 0);
+    TempId   sum = kernel_temp(k, "sum", (VType){F32, 16});
+    Expr    *pairs = altered(ex_load(k, p, affine_const(0)));
+    Expr    *one = altered(pairs);
+    pairs->type.lanes = 32;
+    one->type.lanes = 2;
+    const Expr *dot = ex_dot(k, ex_splat(k, 32, one), pairs);
+    Stmt       *zero = st_set(k, sum, ASSIGN, ex_splat(k, 16, ex_const(k, 0)));
+    Stmt       *both = st_block(k);
+    st_add(k, both, zero);
+    st_add(k, both, st_set(k, sum, ASSIGN_ADD, dot));
+    CHECK(accepts(both));
+    CHECK(accepts(st_store(k, z, affine_const(3), ASSIGN, ex_cast(k, BF16, ex_const(k, 1)))));
+    CHECK(refuses(st_store(k, z, affine_const(3), ASSIGN, ex_const(k, 1)), "z holds bf16"));
+    CHECK(refuses(st_set(k, sum, ASSIGN, dot), "no temporary accumulates"));
+    Expr *short_one = altered(dot);
+    short_one->a = one;
+    Stmt *mixed = st_block(k);
+    st_add(k, mixed, zero);
+    st_add(k, mixed, st_set(k, sum, ASSIGN_ADD, short_one));
+    CHECK(refuses(mixed, "wrong type"));
 }
 
 static void test_limit(void)
@@ -398,6 +426,7 @@ int main(void)
     test_expanded();
     test_types();
     test_halves();
+    test_pairs();
     test_limit();
     arena_free(arena);
     return check_end();

@@ -16,6 +16,7 @@ typedef struct Shape {
     int64_t stride, pad, dilation;
     int64_t block;    /* lanes of x and y; 1: row-major */
     bool    residual; /* another input, added before the relu */
+    bool    pairs;    /* x is BF16, of whole numbers; so w and b should be: no sum is rounded */
 } Shape;
 
 static inline int64_t out_extent(int64_t in, int64_t kernel, const Shape *s)
@@ -69,6 +70,15 @@ static inline Tensor *random_weights(Arena *a, int rank, const int64_t *dims)
     return t;
 }
 
+/* whole_tensor - small whole numbers, of which sums of products are exact in any order. */
+static inline Tensor *whole_tensor(Arena *a, Elem e, int rank, const int64_t *dims)
+{
+    Tensor *t = tensor_new(a, e, rank, dims);
+    for (int64_t i = 0; i < type_count(&t->type); i++)
+        tensor_set(t, i, (double)random_between(-9, 9));
+    return t;
+}
+
 /* ---- convolution ------------------------------------------------------------------------ */
 
 static inline Affine affine_sum(LoopId a, int64_t by_a, LoopId b, int64_t by_b)
@@ -107,7 +117,8 @@ static inline Kernel *conv_nest(Arena *a, const Shape *s, const struct Target *t
     LoopId  kw = kernel_loop_if(k, "kw", s->kw, REDUCE, L == 1 ? AXIS_K : AXIS_NONE);
     LoopId  il = kernel_loop_if(k, "il", L, REDUCE, AXIS_K);
 
-    BufferId xb = kernel_buffer(k, "x", F32, BUF_IN, ib * L * s->h * s->w, 0);
+    Elem     e = s->pairs ? BF16 : F32;
+    BufferId xb = kernel_buffer(k, "x", e, BUF_IN, ib * L * s->h * s->w, 0);
     BufferId wb = kernel_weight(k, "w", w, (int64_t[]){ob * L, ib * L, s->kh, s->kw}, 0);
     BufferId bb = kernel_constant(k, "b", b, (int64_t[]){ob * L});
     BufferId yb = kernel_buffer(k, "y", F32, BUF_OUT, ob * L * height * width, 0);
@@ -124,7 +135,7 @@ static inline Kernel *conv_nest(Arena *a, const Shape *s, const struct Target *t
     wi = affine_add(affine_scale(wi, s->kw), affine_loop(kw));
 
     const Expr *weight = ex_cast(k, F32, ex_load(k, wb, wi));
-    const Expr *product = ex_binary(k, B_MUL, ex_load(k, xb, xi), weight);
+    const Expr *product = ex_binary(k, B_MUL, ex_cast(k, F32, ex_load(k, xb, xi)), weight);
     Stmt       *step = st_for(k, il, st_set(k, acc, ASSIGN_ADD, product));
     step = st_for(k, kw, guarded(k, iw, s->w, step));
     step = st_for(k, ic, st_for(k, kh, guarded(k, ih, s->h, step)));
@@ -274,13 +285,18 @@ static inline Kernel *elementwise_nest(Arena *a, const Shape *s, const struct Ta
 
 /* ---- running ---------------------------------------------------------------------------- */
 
-/* fill_memory - arrays of exactly the stored size for each parameter, inputs random, outputs NaN. */
+/* fill_memory - arrays of exactly the stored size for each parameter, inputs random (of BF16: small whole
+ * numbers), outputs NaN. */
 static inline void **fill_memory(Arena *a, const Kernel *k)
 {
     void **memory = arena_array(a, void *, k->n_buffers);
     for (BufferId b = 1; b < k->n_buffers; b++) {
         if (k->buffers[b].kind == BUF_CONST)
             continue;
+        if (k->buffers[b].elem == BF16) {
+            memory[b] = (void *)(uintptr_t)whole_tensor(a, BF16, 1, &k->buffers[b].count)->data;
+            continue;
+        }
         float *data = arena_array(a, float, (size_t)k->buffers[b].count);
         for (int64_t i = 0; i < k->buffers[b].count; i++)
             data[i] = k->buffers[b].kind == BUF_IN ? random_float() : (float)(0.0 / 0.0);
