@@ -39,13 +39,13 @@ static int compile_loops(Compilation *c, const Options *o)
     return write_text(c, o, &text);
 }
 
-/* describe_loss - what --store cost the weights; verify says what it costs the outputs. */
+/* describe_loss - what --store and --fp fast cost the weights; verify says what they cost the outputs. */
 static void describe_loss(const Compilation *c, const Options *o)
 {
     const StoreLoss *loss = &c->loss;
     if (loss->n_weights)
         fprintf(stderr, "%lld weights kept in %s, off by %.2g of their size (root mean square)\n",
-                (long long)loss->n_weights, elem_name(store_elem(o)),
+                (long long)loss->n_weights, rounded_name(o),
                 loss->squares > 0 ? sqrt(loss->error / loss->squares) : 0.0);
 }
 

@@ -89,7 +89,7 @@ typedef struct Compilation {
     Program      *program;
     Text          printed;   /* --print-after */
     ScheduleFile *schedules; /* NULL: none */
-    StoreLoss     loss;      /* of --store */
+    StoreLoss     loss;      /* of --store and --fp fast */
     bool          packs_at_start;
 } Compilation;
 
@@ -100,6 +100,8 @@ bool        model_passes(Compilation *c, const Options *o);
 bool   model_program(Compilation *c, const Options *o); /* of a graph with a memory plan */
 /* store_elem - the type of --store. */
 Elem   store_elem(const Options *o);
+/* rounded_name - the type that weights are rounded to, by --store or by --fp fast, for messages. */
+const char *rounded_name(const Options *o);
 /* model_graph - the schedule file, the model, passes; model_compile - and the program. */
 bool   model_graph(Compilation *c, const Options *o);
 bool   model_compile(Compilation *c, const Options *o);

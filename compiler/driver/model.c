@@ -46,6 +46,11 @@ Elem store_elem(const Options *o)
     return stores[o->store];
 }
 
+const char *rounded_name(const Options *o)
+{
+    return o->store ? elem_name(store_elem(o)) : elem_name(BF16);
+}
+
 static Pack pack_of(const Options *o)
 {
     if (!o->pack)
@@ -60,6 +65,7 @@ PassContext model_context(Compilation *c, const Options *o)
                          .seconds = SEARCH_SECONDS,
                          .exact = o->fp == FP_EXACT,
                          .threads = o->threads ? (int)o->threads : 1,
+                         .fast = o->fp == FP_FAST,
                          .weights_inline = o->weights == WEIGHTS_INLINE,
                          .pack = pack_of(o),
                          .store = store_elem(o),

@@ -35,8 +35,8 @@ const Command commands[] = {
      "Builds the program, runs both on seeded inputs and compares each output with a bound on the\n"
      "rounding errors of fp32. error/std is the error as a share of the output's standard deviation,\n"
      "error/fp32 as a multiple of what direct fp32 sums may be off by. Exits 1 past the bound.\n"
-     "With --store f16 or bf16 the evaluator runs on the rounded weights; f16/std is how far that\n"
-     "takes it from f32 weights.",
+     "With --store f16 or bf16 the evaluator runs on the rounded weights, with --fp fast also on rounded\n"
+     "values; f16/std or bf16/std is how far that takes it from f32.",
      command_verify},
     {"bench", "MODEL", "time the built program",
      "Builds the program and times it: median and minimum in ms, and multiply-accumulates a second.",
@@ -68,7 +68,7 @@ static const char *const stores[] = {"f32", "f16", "bf16", NULL};
 static const char *const packs[] = {"build", "start", NULL};
 static const char *const arena_forms[] = {"static", "caller", NULL};
 static const char *const emit_forms[] = {"c", "graph", "loops", "dot", NULL};
-static const char *const fp_modes[] = {"strict", "exact", NULL};
+static const char *const fp_modes[] = {"strict", "exact", "fast", NULL};
 
 #define AT(member) offsetof(Options, member)
 
@@ -94,7 +94,7 @@ const OptionSpec option_specs[] = {
     {"arena", 0, "FORM", EMITTING, OPT_CHOICE_BOOL, AT(arena_by_caller), 0, 0, arena_forms, true,
      "static (default), or caller: memory is passed in"},
     {"fp", 0, "MODE", EMITTING | TUNE, OPT_CHOICE, AT(fp), 0, 0, fp_modes, true,
-     "strict (default), or exact: the same bits on every target"},
+     "strict (default), exact: the same bits on every target, or fast: products of bf16"},
     {"name", 0, "IDENT", EMITTING, OPT_NAME, AT(name), 0, 0, NULL, true,
      "prefix of emitted symbols (default: the model's name)"},
     {"batch", 0, "N", READING, OPT_INT, AT(batch), 1, INT32_MAX, NULL, true,

@@ -10,7 +10,7 @@ typedef struct Verify {
     const char    *program;
     Table         *table;
     const Graph   *rounded; /* what the evaluator runs                           */
-    const Graph   *written; /* with f32 weights; NULL: the same, none are rounded */
+    const Graph   *written; /* with f32 throughout; NULL: the same, nothing is rounded */
     bool           past_bound;
 } Verify;
 
@@ -233,12 +233,12 @@ static Graph *read_written(Compilation *c, const Options *o)
     return model_read(c, o) && model_passes(c, &shapes) ? c->graph : NULL;
 }
 
-/* read_rounded - the graph with its weights rounded as --store says, and no layouts: what the
- * evaluator runs in place of the one above. */
+/* read_rounded - the graph with its weights rounded as --store says, and what --fp fast multiplies, and no
+ * layouts: what the evaluator runs in place of the one above. */
 static Graph *read_rounded(Compilation *c, const Options *o)
 {
     Options rounded = *o;
-    rounded.passes.last = "store-weights";
+    rounded.passes.last = "round-products";
     rounded.passes.print_after = NULL;
     return model_read(c, o) && model_passes(c, &rounded) ? c->graph : NULL;
 }
@@ -262,7 +262,7 @@ int command_verify(Compilation *c, const Options *o)
         return diag_status(c->diag);
     bool rounds = c->loss.n_weights > 0;
     if (rounds)
-        titles[n_titles++ - 1] = arena_printf(c->arena, ">%s/std", elem_name(store_elem(o)));
+        titles[n_titles++ - 1] = arena_printf(c->arena, ">%s/std", rounded_name(o));
     Verify v = {.c = c, .o = o, .program = temp_file(c->arena, "program")};
     v.table = table_new(c->arena, titles, n_titles);
     if (!build_program(c, o, dir, v.program))

@@ -82,7 +82,7 @@ static bool is_computed(const Graph *g, const Node *n, int i)
 
 static bool has_blocks(const Type *t)
 {
-    return t->elem == F32 && (t->rank == 4 || t->rank == 2);
+    return (t->elem == F32 || t->elem == BF16) && (t->rank == 4 || t->rank == 2);
 }
 
 /* is_beside - whether in[i] is read element by element beside the output. */

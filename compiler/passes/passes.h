@@ -15,6 +15,7 @@
  *   sink_movement.c    ... moved behind elementwise nodes and means, to meet others
  *   fuse_epilogue.c    elementwise nodes into the node that makes their input
  *   store_weights.c    weights rounded to the type they are kept in
+ *   round_products.c   values and weights that are multiplied in bf16 (--fp fast)
  *   choose_algorithm.c direct sums or Winograd's, for each convolution
  *   choose_layout.c    a layout for every value; relayout nodes where two meet
  *   layout_halo.c      zeros around the planes that padded convolutions read
@@ -55,10 +56,11 @@ typedef struct PassContext {
     int     threads; /* that will run the code; 1: no more than the caller's */
     double  seconds; /* time for each exact search (a few); work limits keep it deterministic */
     bool    exact;   /* --fp exact: every sum in one order */
+    bool    fast;    /* --fp fast: products may be of bf16 */
     bool    weights_inline; /* weights will be text in the C file */
     Pack    pack;
     Elem    store;          /* what weights are kept in: F32, F16, BF16; 0 is F32 */
-    StoreLoss *loss;        /* where store-weights says what it cost; NULL: nowhere */
+    StoreLoss *loss;        /* where store-weights and round-products say what they cost; NULL: nowhere */
     const ScheduleFile *schedules; /* algorithms that are given; NULL: none */
 } PassContext;
 
@@ -106,6 +108,7 @@ bool pass_split_norm(Graph *g, const PassContext *c);
 bool pass_fold_movement(Graph *g, const PassContext *c);
 bool pass_fuse_epilogue(Graph *g, const PassContext *c);
 bool pass_store_weights(Graph *g, const PassContext *c);
+bool pass_round_products(Graph *g, const PassContext *c);
 bool pass_choose_algorithm(Graph *g, const PassContext *c);
 bool pass_choose_layout(Graph *g, const PassContext *c);
 bool pass_reserve_scratch(Graph *g, const PassContext *c);
@@ -114,6 +117,9 @@ bool pass_alias_concat(Graph *g, const PassContext *c);
 bool pass_order_nodes(Graph *g, const PassContext *c);
 bool pass_plan_memory(Graph *g, const PassContext *c);
 
+/* weight_round - the constant `v`, which convolutions and linear layers alone multiply by, rounded to `e`,
+ * to nearest, ties to even; what that cost is added to `loss`. False: a weight is too large, reported. */
+bool weight_round(Graph *g, ValueId v, Elem e, StoreLoss *loss);
 /* cost_context - what estimates of a graph's convolutions depend on (schedule.h). */
 CostContext cost_context(const Graph *g, const PassContext *c);
 /* choose_room - bytes that transformed weights may add to those of the graph. */

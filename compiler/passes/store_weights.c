@@ -46,8 +46,24 @@ static bool round_to(Arena *a, Elem e, const Tensor *from, const Tensor **out, S
     return true;
 }
 
-/* pass_store_weights - round the weights of convolutions and linear layers to PassContext.store, to
- * nearest, ties to even; small ones and biases stay as they are.
+bool weight_round(Graph *g, ValueId v, Elem e, StoreLoss *loss)
+{
+    const Value  *value = value_get(g, v);
+    const Tensor *rounded;
+    double        large;
+    if (!round_to(g->arena, e, value->constant, &rounded, loss, &large)) {
+        const Node *n = node_get(g, value->users[0]);
+        diag_error(g->diag, n->where, "%s '%s': the weight %g is too large for %s",
+                   op_info(n->op)->name, text_printable(g->arena, n->name), large, elem_name(e));
+        return false;
+    }
+    value_at(g, v)->constant = rounded;
+    value_at(g, v)->type.elem = e;
+    return true;
+}
+
+/* pass_store_weights - round the weights of convolutions and linear layers to PassContext.store; small
+ * ones and biases stay as they are.
  *
  * From here on the weights are what the emitted code multiplies by: the evaluator run on this graph
  * says what it computes. A weight too large for the type is an error. What rounding cost is added
@@ -57,22 +73,8 @@ bool pass_store_weights(Graph *g, const PassContext *c)
     StoreLoss unused = {0}, *loss = c->loss ? c->loss : &unused;
     bool      changed = false;
     *loss = (StoreLoss){0};
-    for (ValueId v = 1; elem_is_half(c->store) && v < g->n_values; v++) {
-        const Value  *value = value_get(g, v);
-        const Tensor *rounded;
-        double        large;
-        if (!is_weight(g, value))
-            continue;
-        if (!round_to(g->arena, c->store, value->constant, &rounded, loss, &large)) {
-            const Node *n = node_get(g, value->users[0]);
-            diag_error(g->diag, n->where, "%s '%s': the weight %g is too large for %s",
-                       op_info(n->op)->name, text_printable(g->arena, n->name), large,
-                       elem_name(c->store));
-            continue;
-        }
-        value_at(g, v)->constant = rounded;
-        value_at(g, v)->type.elem = c->store;
-        changed = true;
-    }
+    for (ValueId v = 1; elem_is_half(c->store) && v < g->n_values; v++)
+        if (is_weight(g, value_get(g, v)))
+            changed |= weight_round(g, v, c->store, loss);
     return changed;
 }

@@ -24,6 +24,7 @@ typedef struct Layer {
     int64_t taps, k; /* of the filter; its edge where it is square */
     int64_t lanes;
     int64_t weight_bytes;    /* of one, as kept */
+    double  gain;            /* products in the time of one: of pairs of bf16 more than 1 */
     double  bytes_per_cycle; /* of the weights */
 } Layer;
 
@@ -44,7 +45,7 @@ static AlgorithmCost direct_cost(const Layer *l)
 {
     double        pixels = (double)(l->images * l->rows * l->columns), taps = (double)l->taps;
     AlgorithmCost c = {.weight_bytes = taps * (double)(l->ic * l->oc * l->weight_bytes)};
-    c.peak = vector_sums(l, pixels * taps);
+    c.peak = vector_sums(l, pixels * taps) / l->gain;
     c.sums = c.peak / DIRECT_SHARE;
     c.stream = c.weight_bytes / l->bytes_per_cycle;
     c.cycles = overlapped(c.sums, c.stream, pixels);
@@ -90,6 +91,12 @@ static int64_t summed_channels(int64_t channels, int64_t groups, int64_t lanes)
     return own < lanes || groups > 1 ? own : round_up(own, lanes);
 }
 
+/* multiplies_bf16 - whether pass_round_products made it so. */
+static bool multiplies_bf16(const Type *x, const Type *w)
+{
+    return x->elem == BF16 && w->elem == BF16;
+}
+
 static Layer layer_of(const Graph *g, const Node *n, const CostContext *c)
 {
     const Type *x = &graph_input(g, n, 0)->type, y = node_computed(g, n);
@@ -104,6 +111,7 @@ static Layer layer_of(const Graph *g, const Node *n, const CostContext *c)
                      .k = 1,
                      .lanes = lanes,
                      .weight_bytes = (int64_t)elem_bytes(w->elem),
+                     .gain = multiplies_bf16(x, w) ? c->target->dot_gain : 1,
                      .bytes_per_cycle = c->weights_in_cache ? L3_BYTES : MEMORY_BYTES};
     if (n->op == OP_linear)
         return l;
@@ -126,6 +134,8 @@ static const char *winograd_refused(const Graph *g, const Node *n, const CostCon
         return "every sum is to be made in one order";
     if (c->target->lanes == 1)
         return "the target has no vectors";
+    if (multiplies_bf16(x, w))
+        return "its products are of bf16, in pairs";
     if (a->groups != 1)
         return "the channels are in groups";
     if (a->strides[0] != 1 || a->strides[1] != 1 || a->dilations[0] != 1 || a->dilations[1] != 1)
@@ -141,10 +151,27 @@ static const char *winograd_refused(const Graph *g, const Node *n, const CostCon
     return NULL;
 }
 
+static bool has_cost(const Graph *g, const Node *n)
+{
+    return (n->op == OP_conv2d || n->op == OP_linear) && graph_input(g, n, 1)->constant;
+}
+
+bool cost_dots(const Graph *g, NodeId id, const CostContext *c, AlgorithmCost *out)
+{
+    const Node *n = node_get(g, id);
+    if (!has_cost(g, n) || !c->target->dot_gain)
+        return false;
+    Layer l = layer_of(g, n, c);
+    l.weight_bytes = (int64_t)elem_bytes(BF16);
+    l.gain = c->target->dot_gain;
+    *out = direct_cost(&l);
+    return true;
+}
+
 int cost_algorithms(const Graph *g, NodeId id, const CostContext *c, AlgorithmCost *out)
 {
     const Node *n = node_get(g, id);
-    if ((n->op != OP_conv2d && n->op != OP_linear) || !graph_input(g, n, 1)->constant)
+    if (!has_cost(g, n))
         return 0;
     Layer       l = layer_of(g, n, c);
     const char *refused = winograd_refused(g, n, c);

@@ -46,6 +46,10 @@ enum { MAX_ALGORITHMS = 4 };
  * why it does not apply. Their number; 0 for other nodes. */
 int cost_algorithms(const Graph *g, NodeId n, const CostContext *c, AlgorithmCost *out);
 
+/* cost_dots - the same for direct sums, were both sides of the products of BF16. False: other nodes, or the
+ * target has no such sums. */
+bool cost_dots(const Graph *g, NodeId n, const CostContext *c, AlgorithmCost *out);
+
 /* ---- choose.c --------------------------------------------------------------------------- */
 
 /* The register tile of a sum, in iterations of the loops tagged AXIS_H (image rows), AXIS_M (pixels of a
