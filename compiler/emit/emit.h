@@ -5,6 +5,7 @@
  *   names.c      model and tensor names as C identifiers, distinct ones distinct
  *   expr_c.c     expressions and indices as C, through the target's table
  *   place_c.c    elements of buffers, through shared pointers
+ *   matrix_c.c   products of matrices, and the registers for them
  *   kernel_c.c   one kernel as a C function
  *   helpers_c.c  small functions a kernel may need where the target has no instruction
  *   blob.c       constants: one blob, equal contents once
@@ -138,6 +139,14 @@ typedef struct Base {
     const char *name;
 } Base;
 
+/* The matrix registers of a kernel: each has one shape throughout. */
+enum { MATRIX_REGISTERS = 8 };
+typedef struct Matrices {
+    int  rows[MATRIX_REGISTERS], bytes[MATRIX_REGISTERS]; /* bytes of a row; 0: not used */
+    bool busy[MATRIX_REGISTERS];                          /* holds a temporary in scope  */
+    int *of;                                              /* by temporary                */
+} Matrices;
+
 /* State of one kernel being printed. */
 typedef struct KernelPrinter {
     const Kernel *k;
@@ -149,6 +158,7 @@ typedef struct KernelPrinter {
     size_t        n_scope, cap_scope;
     Base         *bases; /* in scope, innermost last */
     size_t        n_bases, cap_bases;
+    Matrices      matrices;
 } KernelPrinter;
 
 /* How tightly text must bind. */
@@ -166,6 +176,14 @@ const char *c_value(KernelPrinter *p, const Expr *e, int binding);
 /* c_instr - a row's text with its operands; NULL: the target has no such instruction. */
 const char *c_instr(KernelPrinter *p, InstrKind kind, VType type, const char *a, const char *b,
                     const char *c);
+
+/* ---- matrix_c.c ------------------------------------------------------------------------- */
+
+/* matrix_set - a LET or SET of a matrix. */
+void matrix_set(KernelPrinter *p, const Stmt *s);
+/* matrix_frame - the body of a function that has matrices, between the shapes of their registers and the end
+ * of their use; another one as it is. */
+const char *matrix_frame(KernelPrinter *p, const char *body);
 
 /* ---- place_c.c -------------------------------------------------------------------------- */
 

@@ -263,6 +263,9 @@ static CText node_text(KernelPrinter *p, const ValueText *v, const Expr *e)
     case E_SPLAT:
         t = c_instr(p, I_SPLAT, e->type, operand(p, v, e->a, BIND_ANY), NULL, NULL);
         return (CText){t, BIND_PRIMARY};
+    case E_ROW:
+        t = arena_printf(a, "%s[%s]", p->temps[e->a->temp], c_index(p, &e->index));
+        return (CText){c_instr(p, I_LOAD, e->type, t, NULL, NULL), BIND_PRIMARY};
     case E_CAST: return cast(p, v, e);
     default: return operation(p, v, e);
     }

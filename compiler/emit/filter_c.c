@@ -47,7 +47,7 @@ const char *filter_c(Arena *a, int m, int k, Elem e)
                            "do not depend on contraction.",
                            k, k, m, m));
     w_open(&w, "static void %s(const %s *restrict g, float *restrict u, ptrdiff_t step)",
-           filter_name(a, m, k, e), c_type(NULL, (VType){e, 1}));
+           filter_name(a, m, k, e), c_type(NULL, vtype(e, 1)));
     w_line(&w, "static const double point[%d] = {%s};", t.edge - 1,
            number_list(a, t.point, t.edge - 1));
     w_line(&w, "static const double factor[%d] = {%s};", t.edge, number_list(a, t.factor, t.edge));

@@ -67,7 +67,7 @@ static bool uses_arena(const Program *p, const Names *names, Elem e)
 
 const char *port_type_c(Elem e)
 {
-    return c_type(NULL, (VType){e, 1});
+    return c_type(NULL, vtype(e, 1));
 }
 
 /* mixes_types - whether floats and wider integers than bytes take turns in the arena. Compilers hold

@@ -6,6 +6,7 @@
 #include "emit/emit.h"
 
 #include <assert.h>
+#include <string.h>
 
 /* ---- what the body uses ----------------------------------------------------------------- */
 
@@ -82,11 +83,13 @@ static void print_block(Body *b, const Stmt *s)
     KernelPrinter *p = &b->p;
     size_t         n_scope = p->n_scope, n_bases = p->n_bases;
     const char   **temps = arena_array(p->arena, const char *, p->k->n_temps);
+    Matrices       outside = p->matrices;
     for (TempId t = 1; t < p->k->n_temps; t++)
         temps[t] = p->temps[t];
     c_bases(p, s);
     print_stmt(b, s);
     p->temps = temps;
+    memcpy(p->matrices.busy, outside.busy, sizeof outside.busy);
     p->n_scope = n_scope;
     p->n_bases = n_bases;
 }
@@ -166,7 +169,7 @@ static const char *add_text(Body *b, const char *target, const Expr *value)
         return c_instr(p, I_ADD, type, target, c_value(p, value, BIND_ANY), NULL);
     const char *x = c_value(p, value->a, BIND_ANY), *y = c_value(p, value->b, BIND_ANY);
     return is_product ? c_instr(p, I_FMA, type, x, y, target)
-                      : c_instr(p, I_DOT, (VType){BF16, type.lanes}, x, y, target);
+                      : c_instr(p, I_DOT, vtype(BF16, type.lanes), x, y, target);
 }
 
 static const char *max_text(Body *b, const char *target, const Expr *value)
@@ -183,6 +186,10 @@ static void print_set(Body *b, const Stmt *s)
     KernelPrinter *p = &b->p;
     VType          type = p->k->temps[s->temp].type;
     const char    *name = p->temps[s->temp];
+    if (type.rows) {
+        matrix_set(p, s);
+        return;
+    }
     if (!name) {
         assert(s->kind == S_LET || s->op == ASSIGN);
         const char *value = c_value(p, s->value, BIND_ANY);
@@ -235,7 +242,7 @@ static void print_stmt(Body *b, const Stmt *s)
     case S_STORE: print_store(b, s); break;
     case S_PREFETCH:
         w_line(&b->p.w, "%s;",
-               c_instr(&b->p, I_PREFETCH, (VType){F32, b->p.k->target->lanes},
+               c_instr(&b->p, I_PREFETCH, vtype(F32, b->p.k->target->lanes),
                        c_address(&b->p, s->buffer, &s->index), NULL, NULL));
         break;
     case S_NOTE: w_comment(&b->p.w, s->note); break;
@@ -355,7 +362,7 @@ static void name_params(KernelPrinter *p, const Usage *u, const Aliases *aliases
                 continue;
             p->buffers[b] = c_name(p, buffer->name);
             text_printf(&t, "%s%s%s *%s%s", t.len ? ", " : "", order[i] == BUF_OUT ? "" : "const ",
-                        c_type(k->target, (VType){buffer->elem, 1}),
+                        c_type(k->target, vtype(buffer->elem, 1)),
                         aliases->may_overlap[b] ? "" : "restrict ", p->buffers[b]);
             if (order[i] == BUF_CONST)
                 out->constants[out->n_constants++] = b;
@@ -380,7 +387,7 @@ static void declare_locals(KernelPrinter *p, const Usage *u)
         if (buffer->kind != BUF_LOCAL || !u->buffers[b])
             continue;
         p->buffers[b] = c_name(p, buffer->name);
-        w_line(&p->w, "%s%s %s[%lld];", align, c_type(k->target, (VType){buffer->elem, 1}),
+        w_line(&p->w, "%s%s %s[%lld];", align, c_type(k->target, vtype(buffer->elem, 1)),
                p->buffers[b], (long long)buffer->count);
     }
 }
@@ -404,6 +411,7 @@ KernelText kernel_c(const Kernel *k, const Aliases *aliases, int threads, Arena 
     b.p.loops = arena_array(a, const char *, k->n_loops);
     b.p.temps = arena_array(a, const char *, k->n_temps);
     b.p.buffers = arena_array(a, const char *, k->n_buffers);
+    b.p.matrices.of = arena_array(a, int, k->n_temps);
     name_params(&b.p, &u, aliases, &out);
     if (out.is_shared) {
         out.params = arena_printf(a, "%s, int part, int n_parts", out.params);
@@ -420,6 +428,6 @@ KernelText kernel_c(const Kernel *k, const Aliases *aliases, int threads, Arena 
         print_shared(&b, k->body);
     else
         print_block(&b, k->body);
-    out.body = b.p.w.text.data;
+    out.body = matrix_frame(&b.p, b.p.w.text.data);
     return out;
 }

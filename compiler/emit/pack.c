@@ -235,6 +235,6 @@ PackText pack_text(const Buffer *b, const Buffer *plain, Arena *a)
         w_close(&p.w, "");
     const char *params =
         arena_printf(a, "const %s *restrict w, %s *restrict packed",
-                     c_type(NULL, (VType){plain->elem, 1}), c_type(NULL, (VType){b->elem, 1}));
+                     c_type(NULL, vtype(plain->elem, 1)), c_type(NULL, vtype(b->elem, 1)));
     return (PackText){params, p.w.text.data};
 }

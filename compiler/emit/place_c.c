@@ -129,7 +129,7 @@ static void declare(KernelPrinter *p, Base *base, bool plain)
         at = arena_printf(p->arena, "%s(%s)", p->k->target->plain_pointer, at);
     base->name = c_name(p, arena_printf(p->arena, "%sp", p->buffers[base->buffer]));
     w_line(&p->w, "%s%s *const %s = %s;", plain || !is_written(b) ? "const " : "",
-           c_type(p->k->target, (VType){b->elem, 1}), base->name, at);
+           c_type(p->k->target, vtype(b->elem, 1)), base->name, at);
     p->bases = arena_grow(p->arena, p->bases, p->n_bases, &p->cap_bases, sizeof *p->bases);
     p->bases[p->n_bases++] = *base;
 }

@@ -9,6 +9,11 @@
 
 /* ---- building --------------------------------------------------------------------------- */
 
+VType vtype(Elem e, int lanes)
+{
+    return (VType){e, lanes, 0};
+}
+
 static Expr *expr_new(Kernel *k, ExprKind kind, VType type)
 {
     Expr *e = arena_struct(k->arena, Expr);
@@ -19,7 +24,7 @@ static Expr *expr_new(Kernel *k, ExprKind kind, VType type)
 
 static const Expr *constant(Kernel *k, Elem elem, double v)
 {
-    Expr *e = expr_new(k, E_CONST, (VType){elem, 1});
+    Expr *e = expr_new(k, E_CONST, vtype(elem, 1));
     e->number = v;
     return e;
 }
@@ -45,7 +50,7 @@ const Expr *ex_index(Kernel *k, Affine a)
 {
     if (a.n_terms == 0)
         return ex_const(k, (double)(float)a.constant);
-    Expr *e = expr_new(k, E_INDEX, (VType){F32, 1});
+    Expr *e = expr_new(k, E_INDEX, vtype(F32, 1));
     e->index = a;
     return e;
 }
@@ -59,7 +64,7 @@ const Expr *ex_temp(Kernel *k, TempId t)
 
 const Expr *ex_load(Kernel *k, BufferId b, Affine index)
 {
-    Expr *e = expr_new(k, E_LOAD, (VType){k->buffers[b].elem, 1});
+    Expr *e = expr_new(k, E_LOAD, vtype(k->buffers[b].elem, 1));
     e->buffer = b;
     e->index = index;
     return e;
@@ -112,7 +117,8 @@ const Expr *ex_fma(Kernel *k, const Expr *a, const Expr *b, const Expr *c)
 
 const Expr *ex_dot(Kernel *k, const Expr *a, const Expr *b)
 {
-    Expr *e = expr_new(k, E_DOT, (VType){F32, wider(a->type, b->type).lanes / 2});
+    VType type = {F32, wider(a->type, b->type).lanes / 2, a->type.rows};
+    Expr *e = expr_new(k, E_DOT, type);
     e->a = a;
     e->b = b;
     return e;
@@ -124,7 +130,7 @@ const Expr *ex_cast(Kernel *k, Elem elem, const Expr *a)
         return a;
     if (a->kind == E_CONST)
         return constant(k, elem, eval_cast(elem, a->number));
-    Expr *e = expr_new(k, E_CAST, (VType){elem, a->type.lanes});
+    Expr *e = expr_new(k, E_CAST, vtype(elem, a->type.lanes));
     e->a = a;
     return e;
 }
@@ -133,8 +139,30 @@ const Expr *ex_splat(Kernel *k, int lanes, const Expr *a)
 {
     if (lanes == 1)
         return a;
-    Expr *e = expr_new(k, E_SPLAT, (VType){a->type.elem, lanes});
+    Expr *e = expr_new(k, E_SPLAT, vtype(a->type.elem, lanes));
     e->a = a;
+    return e;
+}
+
+int vtype_count(VType t)
+{
+    return t.lanes * (t.rows ? t.rows : 1);
+}
+
+const Expr *ex_row(Kernel *k, const Expr *matrix, Affine row)
+{
+    Expr *e = expr_new(k, E_ROW, vtype(matrix->type.elem, matrix->type.lanes));
+    e->a = matrix;
+    e->index = row;
+    return e;
+}
+
+const Expr *ex_matrix(Kernel *k, const Expr *load, int lanes, int rows, int64_t stride)
+{
+    Expr *e = expr_new(k, E_LOAD, (VType){load->type.elem, lanes, rows});
+    e->buffer = load->buffer;
+    e->index = load->index;
+    e->row_stride = stride;
     return e;
 }
 
@@ -150,7 +178,7 @@ const Expr *ex_with(Kernel *k, const Expr *e, const Expr *a, const Expr *b, cons
     case E_BINARY: copy->type = wider(a->type, b->type); break;
     case E_FMA: copy->type = wider(wider(a->type, b->type), c->type); break;
     case E_CAST: copy->type.lanes = a->type.lanes; break;
-    case E_DOT: copy->type.lanes = wider(a->type, b->type).lanes / 2; break;
+    case E_DOT: copy->type = (VType){F32, wider(a->type, b->type).lanes / 2, a->type.rows}; break;
     default: break;
     }
     return copy;

@@ -58,7 +58,7 @@ static void prepare_value(Machine *m, Code *c, const Expr *value)
             .c = e->c ? c->ops[expr_position(&nodes, e->c)].to : 0,
             .to = used,
         };
-        used += (size_t)e->type.lanes;
+        used += (size_t)vtype_count(e->type);
     }
     if (used > m->n_values)
         m->n_values = used;
@@ -95,7 +95,7 @@ static void prepare_temps(Machine *m)
     m->temps = arena_array(m->arena, Place, m->k->n_temps);
     for (TempId t = 1; t < m->k->n_temps; t++) {
         const Temp *temp = &m->k->temps[t];
-        int64_t     count = temp->type.lanes;
+        int64_t     count = vtype_count(temp->type);
         Affine      place = affine_const(0);
         for (int i = temp->n_expand - 1; i >= 0; i--) {
             place = affine_add(place, affine_scale(affine_loop(temp->expand[i]), count));
@@ -177,15 +177,47 @@ static double *temp_now(const Machine *m, TempId t)
     return m->temps[t].values + index_now(m, &m->temps[t].place);
 }
 
+/* load_rows - a matrix, row after row. */
+static void load_rows(const Machine *m, const Expr *e, double *to)
+{
+    for (int r = 0; r < e->type.rows; r++) {
+        Affine at = affine_offset(e->index, r * e->row_stride);
+        read_lanes(e->type.elem, element(m, e->buffer, &at, e->type.lanes), e->type.lanes,
+                   to + r * e->type.lanes);
+    }
+}
+
+/* dot_rows - the sums of a product of matrices. */
+static void dot_rows(const Expr *e, const double *a, const double *b, double *to)
+{
+    int lanes = e->type.lanes, pairs = e->b->type.rows;
+    for (int at = 0; at < e->type.rows * lanes; at++) {
+        float sum = 0;
+        for (int i = 0; i < 2 * pairs; i++) {
+            double w = b[i / 2 * 2 * lanes + at % lanes * 2 + i % 2];
+            sum += (float)(a[at / lanes * 2 * pairs + i] * w);
+        }
+        to[at] = (double)sum;
+    }
+}
+
 static void evaluate_op(const Machine *m, const Operation *o)
 {
     const Expr   *e = o->e;
     double       *to = m->values + o->to;
     const double *a = m->values + o->a, *b = m->values + o->b, *c = m->values + o->c;
-    int           lanes = e->type.lanes;
+    int           lanes = e->kind == E_SPLAT ? vtype_count(e->type) : e->type.lanes;
 
     if (e->kind == E_TEMP) {
-        memcpy(to, temp_now(m, e->temp), (size_t)lanes * sizeof *to);
+        memcpy(to, temp_now(m, e->temp), (size_t)vtype_count(e->type) * sizeof *to);
+        return;
+    }
+    if (e->kind == E_LOAD && e->type.rows) {
+        load_rows(m, e, to);
+        return;
+    }
+    if (e->kind == E_DOT && e->type.rows) {
+        dot_rows(e, a, b, to);
         return;
     }
     if (e->kind == E_LOAD) {
@@ -201,6 +233,7 @@ static void evaluate_op(const Machine *m, const Operation *o)
         case E_UNARY: to[i] = (double)eval_unary(e->op, (float)a[i]); break;
         case E_BINARY: to[i] = (double)eval_binary(e->op, (float)a[i], (float)b[i]); break;
         case E_FMA: to[i] = (double)fmaf((float)a[i], (float)b[i], (float)c[i]); break;
+        case E_ROW: to[i] = a[index_now(m, &e->index) * lanes + i]; break;
         case E_DOT:
             to[i] = (double)(float)(a[2 * i] * b[2 * i] + a[2 * i + 1] * b[2 * i + 1]);
             break;
@@ -269,8 +302,12 @@ static void run(Machine *m, const Code *c)
         if (holds(m, s))
             run(m, c->items);
         break;
-    case S_LET: assign(ASSIGN, s->value->type.lanes, evaluate(m, c), temp_now(m, s->temp)); break;
-    case S_SET: assign(s->op, s->value->type.lanes, evaluate(m, c), temp_now(m, s->temp)); break;
+    case S_LET:
+        assign(ASSIGN, vtype_count(s->value->type), evaluate(m, c), temp_now(m, s->temp));
+        break;
+    case S_SET:
+        assign(s->op, vtype_count(s->value->type), evaluate(m, c), temp_now(m, s->temp));
+        break;
     case S_STORE: store(m, c); break;
     case S_PREFETCH:
     case S_NOTE: break;

@@ -16,6 +16,7 @@
  *   tile.c       split loops by the schedule, push the tile into init, step and finish
  *   pack.c       constants are laid out in the order the loops read them
  *   vectorize.c  the VECTOR loop becomes vector expressions
+ *   matrix.c     sums of a tile's rows become products of small matrices
  *   promote.c    loads shared by a tile move into temporaries
  *   unroll.c     copies of UNROLL bodies, each with its own temporaries
  *
@@ -97,6 +98,7 @@ typedef struct Loop {
 typedef struct VType {
     Elem elem;
     int  lanes; /* 1: a scalar */
+    int  rows;  /* of so many vectors, a matrix; 0: none */
 } VType;
 
 #define MAX_EXPAND 6
@@ -156,8 +158,10 @@ typedef enum {
     E_UNARY,  /* op(a)                                              */
     E_BINARY, /* op(a, b)                                           */
     E_FMA,    /* a * b + c, rounded once                            */
+    E_ROW,    /* row `index` of the matrix a, a temporary           */
     E_DOT,    /* a[2i] * b[2i] + a[2i+1] * b[2i+1] of BF16, as F32: half as many lanes. Only where
-                 a temporary accumulates; see I_DOT for how that is rounded */
+                 a temporary accumulates; see I_DOT for how that is rounded. Of matrices a [r, 2k] and
+                 b [k, 2n]: r rows of n sums, each of row r of a with the pairs of a column of b */
 } ExprKind;
 
 typedef enum {
@@ -187,6 +191,7 @@ struct Expr {
     TempId      temp;
     BufferId    buffer;
     Affine      index;
+    int64_t     row_stride; /* LOAD of a matrix: elements from row to row */
     const Expr *a, *b, *c;
 };
 
@@ -282,6 +287,12 @@ const Expr *ex_fma(Kernel *k, const Expr *a, const Expr *b, const Expr *c);
 const Expr *ex_dot(Kernel *k, const Expr *a, const Expr *b);
 const Expr *ex_cast(Kernel *k, Elem e, const Expr *a);
 const Expr *ex_splat(Kernel *k, int lanes, const Expr *a);
+const Expr *ex_row(Kernel *k, const Expr *matrix, Affine row);
+/* ex_matrix - `load` as a matrix: rows of so many elements, `stride` apart. */
+const Expr *ex_matrix(Kernel *k, const Expr *load, int lanes, int rows, int64_t stride);
+VType vtype(Elem e, int lanes);
+/* vtype_count - elements of a value. */
+int vtype_count(VType t);
 
 /* ex_with - a copy of `e` with these children; its type follows from theirs. */
 const Expr *ex_with(Kernel *k, const Expr *e, const Expr *a, const Expr *b, const Expr *c);
@@ -357,6 +368,9 @@ bool kpass_border(Kernel *k);
 bool kpass_tile(Kernel *k); /* by k->schedule */
 bool kpass_pack(Kernel *k);
 bool kpass_vectorize(Kernel *k);
+bool kpass_matrix(Kernel *k); /* tiles of at most so many columns, of so many different heights: their sums,
+                                 the rows of each height and one of weights are eight registers */
+enum { MATRIX_COLUMNS = 2, MATRIX_HEIGHTS = 2 };
 bool kpass_promote(Kernel *k);
 bool kpass_unroll(Kernel *k);
 

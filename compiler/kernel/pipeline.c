@@ -35,6 +35,11 @@ const KernelPass kernel_passes[] = {
      kpass_vectorize,
      {NULL},
      "needs constants that pack has given unit stride along the lanes; a loop over others stays scalar"},
+    {"matrix",
+     kpass_matrix,
+     {"unroll"},
+     "needs dot products in vectors, and the loops of the tile as they are; before promote, which then "
+     "shares the matrices"},
     {"promote",
      kpass_promote,
      {NULL},

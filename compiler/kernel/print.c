@@ -132,12 +132,14 @@ static void print_index(Printer *p, const Affine *a)
                     (unsigned long long)magnitude(a->constant));
 }
 
-static void print_access(Printer *p, BufferId b, const Affine *index, int lanes)
+static void print_access(Printer *p, BufferId b, const Affine *index, VType type)
 {
     text_printf(p->out, "%s[", name_of(p->buffers, p->k->n_buffers, b));
     print_index(p, index);
-    if (lanes > 1)
-        text_printf(p->out, ":%d", lanes);
+    if (type.lanes > 1)
+        text_printf(p->out, ":%d", type.lanes);
+    if (type.rows)
+        text_printf(p->out, " x %d", type.rows);
     text_add(p->out, "]");
 }
 
@@ -221,9 +223,16 @@ static void print_node(Printer *p, const Expr *e, int binding)
         text_add(p->out, ")");
         break;
     case E_TEMP: print_temp(p, e->temp); break;
-    case E_LOAD: print_access(p, e->buffer, &e->index, e->type.lanes); break;
+    case E_LOAD: print_access(p, e->buffer, &e->index, e->type); break;
     case E_SPLAT: print_call(p, "splat", e->a, NULL, NULL); break;
     case E_CAST: print_call(p, elem_name(e->type.elem), e->a, NULL, NULL); break;
+    case E_ROW:
+        text_add(p->out, "row(");
+        print_expr(p, e->a, LOOSE);
+        text_add(p->out, ", ");
+        print_index(p, &e->index);
+        text_add(p->out, ")");
+        break;
     case E_FMA: print_call(p, "fma", e->a, e->b, e->c); break;
     case E_DOT: print_call(p, "dot", e->a, e->b, NULL); break;
     case E_UNARY:
@@ -297,7 +306,7 @@ static void print_assignment(Printer *p, const Stmt *s)
     static const char *const ops[] = {" = ", " += ", " max= "};
     print_value_start(p, s);
     if (s->kind == S_STORE) {
-        print_access(p, s->buffer, &s->index, s->value->type.lanes);
+        print_access(p, s->buffer, &s->index, s->value->type);
     } else {
         text_add(p->out, s->kind == S_LET ? "let " : "");
         print_temp(p, s->temp);
@@ -310,8 +319,7 @@ static void print_assignment(Printer *p, const Stmt *s)
 static void print_for(Printer *p, LoopId l)
 {
     static const char *const roles[] = {" parallel", " reduce"};
-    static const char *const marks[] = {"",         " vector", " unroll",
-                                        " threads", " rolled", " pairs"};
+    static const char *const marks[] = {"", " vector", " unroll", " threads", " rolled", " pairs"};
     static const char *const axes[] = {"",        " axis h", " axis m",
                                        " axis n", " axis k", " axis lane"};
     text_printf(p->out, "for %s", name_of(p->loops, p->k->n_loops, l));
@@ -359,7 +367,7 @@ static void print_stmt(Printer *p, const Stmt *s)
     case S_PREFETCH:
         indent(p);
         text_add(p->out, "prefetch ");
-        print_access(p, s->buffer, &s->index, 1);
+        print_access(p, s->buffer, &s->index, vtype(F32, 1));
         text_add(p->out, "\n");
         break;
     case S_NOTE:

@@ -68,7 +68,8 @@ static const Expr *check_expr(Rewrite *r, const Expr *e)
                      ? elem_is_half(e->a->type.elem)
                      : target_find(k->target, I_NARROW, e->type.elem, k->target->lanes) != NULL;
         break;
-    case E_DOT: c->ok = false; break; /* made here, not met */
+    case E_ROW:
+    case E_DOT: c->ok = false; break; /* made here and later, not met */
     }
     c->ok &= (e->type.elem == F32 || e->kind == E_LOAD || e->kind == E_CAST) && e->type.lanes == 1;
     return e;

@@ -20,7 +20,7 @@
 
 #include <string.h>
 
-enum { MAX_COMPLAINTS = 10, MAX_DEPTH = 200 };
+enum { MAX_COMPLAINTS = 10, MAX_DEPTH = 200, MAX_ROWS = 64 };
 
 typedef struct Verifier {
     const Kernel *k;
@@ -54,12 +54,12 @@ static void PRINTF_LIKE(2, 3) complain(Verifier *v, const char *fmt, ...)
 static bool type_ok(VType t)
 {
     bool elem = t.elem == F32 || t.elem == I32 || t.elem == I8 || t.elem == U8 || t.elem == BF16;
-    return elem && t.lanes >= 1 && t.lanes <= MAX_LANES;
+    return elem && t.lanes >= 1 && t.lanes <= MAX_LANES && t.rows >= 0 && t.rows <= MAX_ROWS;
 }
 
 static bool type_same(VType a, VType b)
 {
-    return a.elem == b.elem && a.lanes == b.lanes;
+    return a.elem == b.elem && a.lanes == b.lanes && a.rows == b.rows;
 }
 
 static void verify_view(Verifier *v, const Buffer *b)
@@ -82,7 +82,7 @@ static void verify_buffers(Verifier *v)
 {
     for (BufferId b = 1; b < v->k->n_buffers; b++) {
         const Buffer *buffer = &v->k->buffers[b];
-        bool          typed = type_ok((VType){buffer->elem, 1}) ||
+        bool          typed = type_ok(vtype(buffer->elem, 1)) ||
                      (elem_is_half(buffer->elem) && buffer->kind == BUF_CONST);
         if (!buffer->name || !typed || buffer->count < 1)
             complain(v, "buffer %u has no name, type or elements", b);
@@ -272,7 +272,12 @@ static void verify_written(Verifier *v, BufferId b)
 
 static bool are_pairs(const Expr *dot)
 {
-    VType pairs = {BF16, 2 * dot->type.lanes};
+    if (dot->type.rows && dot->a && dot->b) {
+        int k = dot->b->type.rows;
+        return !dot->c && type_same(dot->a->type, (VType){BF16, 2 * k, dot->type.rows}) &&
+               type_same(dot->b->type, (VType){BF16, 2 * dot->type.lanes, k});
+    }
+    VType pairs = vtype(BF16, 2 * dot->type.lanes);
     return dot->a && dot->b && !dot->c && type_same(dot->a->type, pairs) &&
            type_same(dot->b->type, pairs);
 }
@@ -294,6 +299,16 @@ static void verify_expr(Verifier *v, const Expr *e)
         ok = e->type.lanes >= 1 && e->type.lanes <= MAX_LANES;
         verify_access(v, e->buffer, &e->index, e->type);
         verify_written(v, e->buffer);
+        if (e->type.rows) {
+            Affine last = affine_offset(e->index, (e->type.rows - 1) * e->row_stride);
+            verify_access(v, e->buffer, &last, e->type);
+        }
+        break;
+    case E_ROW:
+        ok = ok && e->a && !e->b && e->a->kind == E_TEMP && e->a->type.rows > 0 &&
+             type_same(e->type, vtype(e->a->type.elem, e->a->type.lanes));
+        index_ok(v, &e->index);
+        ok = ok && range_within(v, &e->index, e->a->type.rows - 1);
         break;
     case E_SPLAT:
         ok = ok && e->a && !e->b && e->a->type.lanes <= (e->type.elem == BF16 ? 2 : 1) &&

@@ -236,7 +236,7 @@ void lower_conv_part(Graph *g, Kernel *k, const Node *n, const ConvAxis axis[2],
     Cut         c = conv_cut(g, n, weight, k->arena);
     ConvLoops   l = conv_loops(k, &c, y->dims[0], images_together(k, x, weight), axis);
     At          xa = conv_x_at(axis, &c, &l), ya = conv_y_at(axis, &c, &l);
-    TempId      acc = kernel_temp(k, "acc", (VType){F32, 1});
+    TempId      acc = kernel_temp(k, "acc", vtype(F32, 1));
     Stmt       *leaf = st_block(k);
     st_add(k, leaf, init_bias(k, g, n, acc, &ya));
     if (axis[0].taps && axis[1].taps) {
@@ -308,7 +308,7 @@ void lower_linear(Graph *g, NodeId id, Kernel *k)
     at = affine_add(affine_scale(at, xd[2]), affine_loop(ih));
     at = affine_add(affine_scale(at, xd[3]), affine_loop(iw));
 
-    TempId      acc = kernel_temp(k, "acc", (VType){F32, 1});
+    TempId      acc = kernel_temp(k, "acc", vtype(F32, 1));
     const Expr *weight = ex_cast(k, F32, ex_load(k, wb, at));
     const Expr *product = ex_binary(k, B_MUL, lower_load(g, k, n->in[0], x, &xa), weight);
     Stmt       *reduce = st_set(k, acc, ASSIGN_ADD, product);

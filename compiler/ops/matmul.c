@@ -176,7 +176,7 @@ static void product_nest(Graph *g, Kernel *k, const Node *n, const Product *p, i
     cell.n = affine_offset(cell.n, first);
     cell.k = affine_loop(kk);
     Element     e = result_element(p, &cell, y);
-    TempId      acc = kernel_temp(k, "acc", (VType){F32, 1});
+    TempId      acc = kernel_temp(k, "acc", vtype(F32, 1));
     const Expr *a = load_operand(g, k, n->in[0], p, &cell, cell.m, cell.k);
     bool        is_vector = value_get(g, n->in[1])->type.rank == 1;
     const Expr *b = load_operand(g, k, n->in[1], p, &cell, cell.k, is_vector ? cell.k : cell.n);

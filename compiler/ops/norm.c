@@ -114,7 +114,7 @@ void lower_lrn(Graph *g, NodeId id, Kernel *k)
     LoopId j = kernel_loop_if(k, "j", before + after + 1, REDUCE, AXIS_NONE);
     At     other = at;
     other.cb = affine_offset(affine_add(at.cb, affine_loop(j)), -before);
-    TempId      sum = kernel_temp(k, "sum", (VType){F32, 1});
+    TempId      sum = kernel_temp(k, "sum", vtype(F32, 1));
     const Expr *v = lower_load(g, k, n->in[0], x, &other);
     Stmt       *add = st_set(k, sum, ASSIGN_ADD, ex_binary(k, B_MUL, v, v));
     const Expr *scaled =

@@ -228,7 +228,7 @@ static void lower_pool(Graph *g, NodeId id, Kernel *k, bool is_max)
     from = at;
     LoopId kh = tap_loop(k, "kh", &axis[0], at.h, &from.h);
     LoopId kw = tap_loop(k, "kw", &axis[1], at.w, &from.w);
-    TempId acc = kernel_temp(k, "acc", (VType){F32, 1});
+    TempId acc = kernel_temp(k, "acc", vtype(F32, 1));
     Stmt  *step =
         st_set(k, acc, is_max ? ASSIGN_MAX : ASSIGN_ADD, lower_load(g, k, n->in[0], x, &from));
     step = skip_padding(k, from.w, axis[1].in, step);

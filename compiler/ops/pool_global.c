@@ -69,7 +69,7 @@ static void lower_global(Graph *g, NodeId id, Kernel *k, bool is_max)
     LoopId w = kernel_loop_if(k, "w", x->dims[3], REDUCE, AXIS_K);
     from.h = affine_loop(h);
     from.w = affine_loop(w);
-    TempId acc = kernel_temp(k, "acc", (VType){F32, 1});
+    TempId acc = kernel_temp(k, "acc", vtype(F32, 1));
     Stmt  *step =
         st_set(k, acc, is_max ? ASSIGN_MAX : ASSIGN_ADD, lower_load(g, k, n->in[0], x, &from));
     Stmt *body = st_block(k);
@@ -194,7 +194,7 @@ static void adaptive_nest(Graph *g, Kernel *k, const Node *n, const Windows wind
     LoopId ow = repeat_loop(k, "ow", &windows[1], r[1], &at.w);
     LoopId kh = tap_loop(k, "kh", &windows[0], r[0], oh, &from.h);
     LoopId kw = tap_loop(k, "kw", &windows[1], r[1], ow, &from.w);
-    TempId acc = kernel_temp(k, "acc", (VType){F32, 1});
+    TempId acc = kernel_temp(k, "acc", vtype(F32, 1));
     Stmt  *step = st_set(k, acc, ASSIGN_ADD, lower_load(g, k, n->in[0], x, &from));
     Stmt  *body = st_block(k);
     st_add(k, body, st_set(k, acc, ASSIGN, ex_const(k, 0)));

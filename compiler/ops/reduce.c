@@ -122,7 +122,7 @@ static void lower_reduce(Graph *g, NodeId id, Kernel *k)
         from[i] = affine_loop(l);
         to = affine_add(to, affine_scale(from[i], strides[i]));
     }
-    TempId      acc = kernel_temp(k, is_extreme ? "acc" : "sum", (VType){F32, 1});
+    TempId      acc = kernel_temp(k, is_extreme ? "acc" : "sum", vtype(F32, 1));
     const Expr *term = lower_load_plain(g, k, n->in[0], from), *value = ex_temp(k, acc);
     Stmt       *body = st_block(k);
     st_add(k, body, st_set(k, acc, ASSIGN, ex_const(k, is_extreme ? -INFINITY : 0)));

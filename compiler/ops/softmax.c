@@ -97,7 +97,7 @@ static Affine line_index(const Lines *l, LoopId a)
 /* m = the largest element of the line; added to `body`. */
 static TempId largest_of_line(Kernel *k, const Lines *l, Stmt *body)
 {
-    TempId m = kernel_temp(k, "m", (VType){F32, 1});
+    TempId m = kernel_temp(k, "m", vtype(F32, 1));
     LoopId c = along(k, l);
     st_add(k, body, st_set(k, m, ASSIGN, ex_const(k, -INFINITY)));
     Stmt *step = st_set(k, m, ASSIGN_MAX, ex_load(k, l->x, line_index(l, c)));
@@ -109,7 +109,7 @@ static TempId largest_of_line(Kernel *k, const Lines *l, Stmt *body)
 static TempId sum_of_line(Kernel *k, const Lines *l, TempId m, BufferId y, bool keep_terms,
                           Stmt *body)
 {
-    TempId s = kernel_temp(k, "s", (VType){F32, 1}), t = kernel_temp(k, "t", (VType){F32, 1});
+    TempId s = kernel_temp(k, "s", vtype(F32, 1)), t = kernel_temp(k, "t", vtype(F32, 1));
     LoopId c = along(k, l);
     Stmt  *step = st_block(k);
     Affine at = line_index(l, c);
@@ -134,7 +134,7 @@ static void lower_softmax_of(Graph *g, NodeId id, Kernel *k, bool is_log)
     Stmt       *body = st_block(k);
     TempId      m = largest_of_line(k, &l, body);
     TempId      s = sum_of_line(k, &l, m, y, !is_log, body);
-    TempId      whole = kernel_temp(k, is_log ? "log_s" : "inv", (VType){F32, 1});
+    TempId      whole = kernel_temp(k, is_log ? "log_s" : "inv", vtype(F32, 1));
     LoopId      c = along(k, &l);
     Affine      at = line_index(&l, c);
     const Expr *value;
@@ -217,7 +217,7 @@ void lower_arg_max(Graph *g, NodeId id, Kernel *k)
     Lines       l = axis_lines(g, k, n);
     Stmt       *body = st_block(k);
     TempId      m = largest_of_line(k, &l, body);
-    TempId      best = kernel_temp(k, "best", (VType){F32, 1});
+    TempId      best = kernel_temp(k, "best", vtype(F32, 1));
     LoopId      c = along(k, &l);
     bool        is_last = n->attrs.select_last_index;
     Affine      rank = is_last ? affine_offset(affine_loop(c), 1)

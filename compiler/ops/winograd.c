@@ -173,7 +173,7 @@ static Stmt *products(const Wino *w, const TileBlock *b)
                                affine_loop(il));
     Affine      m = scratch_at(w, b, v_count(w, b), w->ocb, affine_loop(f), affine_loop(ob),
                                affine_loop(t), affine_loop(ol));
-    TempId      acc = kernel_temp(k, "acc", (VType){F32, 1});
+    TempId      acc = kernel_temp(k, "acc", vtype(F32, 1));
     const Expr *product = ex_binary(k, B_MUL, ex_load(k, w->scratch, v), ex_load(k, w->u, u));
     Stmt       *leaf = st_block(k);
     st_add(k, leaf, st_set(k, acc, ASSIGN, ex_const(k, 0.0)));

@@ -89,7 +89,7 @@ const Tensor *winograd_weights(Arena *a, const Tensor *w, const FilterTransform 
 
 const Expr *winograd_let(Kernel *k, Stmt *out, const char *name, const Expr *e)
 {
-    TempId t = kernel_temp(k, name, (VType){F32, 1});
+    TempId t = kernel_temp(k, name, vtype(F32, 1));
     st_add(k, out, st_let(k, t, e));
     return ex_temp(k, t);
 }

@@ -17,12 +17,19 @@ static bool pays(const Graph *g, NodeId id, const PassContext *c, const CostCont
     return fixed <= 0;
 }
 
+static int64_t n_channels(const Graph *g, const Node *n)
+{
+    return value_get(g, n->out)->type.dims[1];
+}
+
 /* sums_pairs - whether node `id` could multiply its input in pairs of channels, and is better off so.
  * Groups would have to be cut into pairs; a single channel makes none. */
 static bool sums_pairs(const Graph *g, NodeId id, const PassContext *c, const CostContext *costs)
 {
     const Node *n = node_get(g, id);
     if ((n->op != OP_conv2d && n->op != OP_linear) || n->attrs.groups > 1)
+        return false;
+    if (c->target->matrix_rows && type_count(&value_get(g, n->out)->type) == n_channels(g, n))
         return false;
     const Value *x = graph_input(g, n, 0), *w = graph_input(g, n, 1);
     if (x->type.dims[1] < 2 || !w->constant || graph_only_user(g, n->in[1]) != id)

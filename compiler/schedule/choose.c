@@ -55,6 +55,7 @@ typedef struct Extents {
     double  steps;        /* of the longest reduction */
     double  line_cycles;  /* of each row, a step, for the lines that it reads first */
     double  weight_bytes; /* of one weight, as kept; 0: they are not constant */
+    bool    matrices;     /* products of matrices make the sums: see kernel/matrix.c */
     bool    streamed;     /* the weights are too many to stay in the second-level cache */
 } Extents;
 
@@ -118,6 +119,8 @@ static void scan(const Kernel *k, const Stmt *s, Reduction r, Extents *e)
     e->sums = true;
     e->steps = r.steps;
     e->line_cycles = line_cycles(k, s->value, &r);
+    const Expr *load = rows_load(k, s->value);
+    e->matrices = k->target->matrix_rows && load && load->type.elem == BF16;
 }
 
 static Extents kernel_extents(const Kernel *k)
@@ -177,6 +180,8 @@ static bool tile_fits(const Target *t, const Extents *e, RegTile tile)
     int limit = t->lanes == 1             ? MAX_ROWS_SCALAR
                 : tile.n == 1 && e->n > 1 ? MAX_ROWS_SINGLE
                                           : MAX_ROWS;
+    if (e->matrices && (tile.h > 1 || tile.m > t->matrix_rows || tile.n > MATRIX_COLUMNS))
+        return false;
     return tile.h * tile.m <= limit && registers(t, tile) <= t->vector_regs;
 }
 
@@ -318,7 +323,8 @@ static int choose_streams(const Kernel *k, const Extents *e)
 {
     double bytes = k->schedule.tile.n * k->target->lanes * e->weight_bytes * e->steps;
     bool   announces = target_find(k->target, I_PREFETCH, F32, k->target->lanes) != NULL;
-    return announces && e->streamed && bytes >= STREAMS * STREAM_BYTES ? STREAMS : 1;
+    return announces && e->streamed && !e->matrices && bytes >= STREAMS * STREAM_BYTES ? STREAMS
+                                                                                       : 1;
 }
 
 bool kpass_schedule(Kernel *k)

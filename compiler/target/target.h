@@ -4,7 +4,7 @@
  *   target.c   the list of targets, lookup, `native`
  *   c99.c      portable C, one lane, no extension
  *   x86.c      x86-64 (SSE2), x86-avx2
- *   x86_avx512.c  x86-avx512, x86-avx512-bf16
+ *   x86_avx512.c  x86-avx512, x86-avx512-bf16, x86-amx
  *   arm.c      aarch64 (NEON)
  *
  * Tables only. Code asks the table (target_find), never the target's name. */
@@ -32,6 +32,13 @@ typedef enum {
     I_FMA, /* a * b + c, one rounding                                    */
     I_DOT, /* a[2i] * b[2i] + (a[2i+1] * b[2i+1] + c[i]): a and b of twice the row's lanes of its
               BF16, c and the sum F32, rounded after each product; denormals count as 0 */
+    I_MATRIX_BEGIN, /* %a: address of the shapes of all matrix registers, 64 bytes as Intel's LDTILECFG
+                       takes them. None of the others without it, nor after I_MATRIX_END */
+    I_MATRIX_END,
+    I_MATRIX_ZERO,  /* %a: number of a matrix register                            */
+    I_MATRIX_LOAD,  /* %a: its number, %b: address, %c: bytes from row to row     */
+    I_MATRIX_STORE, /* the same                                                   */
+    I_MATRIX_DOT,   /* %a += %b * %c, all numbers; see E_DOT                      */
     I_NEG,
     I_ABS,
     I_FLOOR,
@@ -70,6 +77,7 @@ typedef struct Target {
     const char *vector_type; /* C type of an f32 vector; NULL where lanes is 1 */
     const char *half_type;   /* C type of as many 16-bit numbers; NULL where lanes is 1 */
     const char *pair_type;   /* C type of twice as many; NULL: there is no I_DOT */
+    int         matrix_rows; /* of a matrix register, and the most pairs of a product; 0: there are none */
     double      dot_gain;    /* multiply-adds that an I_DOT takes the place of, in the time of one */
     const char *header;      /* to include for it; NULL: none */
     const char *guard;       /* preprocessor condition under which the code may compile; NULL */
@@ -89,7 +97,7 @@ typedef struct Target {
 } Target;
 
 extern const Target target_c99, target_x86_64, target_x86_avx2, target_x86_avx512,
-    target_x86_avx512_bf16, target_aarch64;
+    target_x86_avx512_bf16, target_x86_amx, target_aarch64;
 
 int           target_count(void);
 const Target *target_nth(int i);

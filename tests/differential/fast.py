@@ -1,4 +1,4 @@
-"""--fp fast on a target that sums pairs of bf16 products, against --fp exact of c99.
+"""--fp fast on targets that sum products of bf16, in pairs or as matrices, against --fp exact of c99.
 
 Whole numbers below 256 are numbers of bf16, and sums of their products are exact in f32, in any order: so both
 give the same bits. Each branch makes such numbers and sums their products, in a shape chosen to hurt."""
@@ -12,7 +12,7 @@ import numpy as np
 
 from kiln_model import KILN, Model, build_and_run, run
 
-TARGET = "x86-avx512-bf16"
+TARGETS = "x86-avx512-bf16", "x86-amx"
 
 # channels made and summed, outputs; attributes of the convolution. Multiplied in bf16: all.
 PAIRS = {
@@ -72,9 +72,9 @@ def network(random):
     return model
 
 
-def rounded(path, schedule):
+def rounded(path, schedule, target):
     """Names of the values that are kept in bf16."""
-    text = run([KILN, "compile", path, "--target", TARGET, "--fp", "fast", "--schedule", schedule, "--emit", "graph"])
+    text = run([KILN, "compile", path, "--target", target, "--fp", "fast", "--schedule", schedule, "--emit", "graph"])
     return set(re.findall(r"%(\w+) = .*: bf16\[", text))
 
 
@@ -88,27 +88,34 @@ class Counts:
             print(f"FAILED: {what}")
 
 
+def check_target(target, path, schedule, x, exact, folder, counts):
+    want = {stem + "_in" for stem in PAIRS} | {"pooled_pool", "shared_in", "hidden"}
+    got = rounded(path, schedule, target)
+    counts.check(f"{target}: kept in bf16: {sorted(got ^ want)} should not differ", got == want)
+    ways = [[], ["--pack", "start"], ["--weights", "asm", "--threads", "2"], ["--disable-pass", "pack"],
+            ["--store", "bf16", "--arena", "caller"]]
+    for options in ways:
+        fast = build_and_run(path, x, folder, target, "--fp", "fast", "--schedule", schedule, *options)
+        for name, a in exact.items():
+            what = " ".join([target, name, *options])
+            counts.check(what, fast[name].tobytes() == a.tobytes() and np.ptp(a) > 0)
+
+
 def main():
     counts, random = Counts(), np.random.default_rng(11)
-    if not re.search(TARGET + r" .* here ", run([KILN, "targets"])):
-        print(f"SKIP: this machine has no {TARGET}\n0 passed, 0 failed")
-        return
+    here = re.findall(r"^(\S+) .* here ", run([KILN, "targets"]), re.M)
     with tempfile.TemporaryDirectory(prefix="kiln-fast-") as folder:
         path = network(random).write(folder)
         schedule = os.path.join(folder, "direct.json")
         with open(schedule, "w") as f:
             json.dump({"pooled": {"winograd": 0}}, f)
-        want = {stem + "_in" for stem in PAIRS} | {"pooled_pool", "shared_in", "hidden"}
-        got = rounded(path, schedule)
-        counts.check(f"kept in bf16: {sorted(got ^ want)} should not differ", got == want)
         x = {"x": whole(random, 2, 6, 13, 11)}
         exact = build_and_run(path, x, folder, "c99", "--fp", "exact")
-        ways = [[], ["--pack", "start"], ["--weights", "asm", "--threads", "2"], ["--disable-pass", "pack"],
-                ["--store", "bf16", "--arena", "caller"]]
-        for options in ways:
-            fast = build_and_run(path, x, folder, TARGET, "--fp", "fast", "--schedule", schedule, *options)
-            for name, a in exact.items():
-                counts.check(f"{name} {' '.join(options)}", fast[name].tobytes() == a.tobytes() and np.ptp(a) > 0)
+        for target in TARGETS:
+            if target in here:
+                check_target(target, path, schedule, x, exact, folder, counts)
+            else:
+                print(f"SKIP: this machine has no {target}")
     print(f"{counts.passed} passed, {counts.failed} failed")
     sys.exit(counts.failed != 0)
 

@@ -87,10 +87,11 @@ EMULATORS = {"aarch64": ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"]}
 
 def targets():
     """{name: emulator command} of the targets whose programs run here, as kiln says; c99 first. Without
-    --fp fast, x86-avx512-bf16 has the code of x86-avx512 (fast.py looks at the rest)."""
+    --fp fast, x86-avx512-bf16 and x86-amx have the code of x86-avx512 (fast.py looks at the rest)."""
     rows = [line.replace(" *", "  ").split() for line in run([KILN, "targets"]).splitlines()[2:]]
     found = {row[0]: [] for row in rows if "here" in row}
-    found.pop("x86-avx512-bf16", None)
+    for name in "x86-avx512-bf16", "x86-amx":
+        found.pop(name, None)
     found.update({name: command for name, command in EMULATORS.items() if name not in found})
     return {"c99": [], **found}
 

@@ -77,10 +77,15 @@ static float any_float(void)
     return f;
 }
 
-/* makes_pairs, narrows - what the rows of BF16 are for, where they do not widen. */
+/* makes_pairs, is_matrix, narrows - what the rows of BF16 are for, where they do not widen. */
+static bool is_matrix(const Instr *r)
+{
+    return r->kind >= I_MATRIX_BEGIN && r->kind <= I_MATRIX_DOT;
+}
+
 static bool makes_pairs(const Target *t, const Instr *r)
 {
-    return r->kind == I_DOT || (r->elem == BF16 && r->lanes != t->lanes);
+    return r->kind == I_DOT || is_matrix(r) || (r->elem == BF16 && r->lanes != t->lanes);
 }
 
 static bool narrows(const Instr *r)
@@ -144,6 +149,12 @@ static float expected(InstrKind kind, float a, float b, float c)
     case I_WIDEN: /* see of_halves */
     case I_NARROW:
     case I_DOT:
+    case I_MATRIX_BEGIN:
+    case I_MATRIX_END:
+    case I_MATRIX_ZERO:
+    case I_MATRIX_LOAD:
+    case I_MATRIX_STORE:
+    case I_MATRIX_DOT:
     case I_NONE: break;
     }
     return NAN;
@@ -159,7 +170,7 @@ static uint16_t half_at(const float *lane0, int i)
 
 static float dot(const Instr *r, const float *a, const float *b, float c, int lane)
 {
-    int   of_a = r->kind == I_SPLAT || r->lanes == 2 ? 0 : 2 * lane;
+    int   of_a = r->kind == I_SPLAT || r->lanes == 2 || is_matrix(r) ? 0 : 2 * lane;
     float odd = fmaf(bf16_to_f32(half_at(a, of_a + 1)), bf16_to_f32(half_at(b, 2 * lane + 1)), c);
     return fmaf(bf16_to_f32(half_at(a, of_a)), bf16_to_f32(half_at(b, 2 * lane)), odd);
 }
@@ -172,7 +183,7 @@ static float of_halves(const Target *t, const Instr *r, const float *a, const fl
     int          lane = k % t->lanes;
     const float *lane0 = a + k - lane;
     if (makes_pairs(t, r))
-        return dot(r, lane0, b + k - lane, c[k], lane);
+        return dot(r, lane0, b + k - lane, is_matrix(r) ? 0 : c[k], lane);
     if (narrows(r)) {
         uint16_t two[2] = {0};
         float    f;
@@ -239,6 +250,26 @@ static void write_pairs(FILE *f, const Target *t, const Instr *r)
     write_text(f, target_find(t, I_STORE, F32, t->lanes)->text, "out", "y", "");
 }
 
+/* write_matrix - all rows for matrices: one pair of a times a row of pairs of b. */
+static void write_matrix(FILE *f, const Target *t)
+{
+    static const struct {
+        InstrKind   kind;
+        Elem        elem;
+        const char *a, *b, *c;
+    } steps[] = {{I_MATRIX_BEGIN, F32, "shapes", "", ""}, {I_MATRIX_ZERO, F32, "0", "", ""},
+                 {I_MATRIX_LOAD, BF16, "1", "a", "4"},    {I_MATRIX_LOAD, BF16, "2", "b", "64"},
+                 {I_MATRIX_DOT, BF16, "0", "1", "2"},     {I_MATRIX_STORE, F32, "0", "out", "64"},
+                 {I_MATRIX_END, F32, "", "", ""}};
+    fprintf(f, "static const unsigned char shapes[64] = {1, [16] = 64, [18] = 4, [20] = 64, "
+               "[48] = 1, 1, 1}");
+    for (size_t i = 0; i < COUNT_OF(steps); i++) {
+        fprintf(f, ";\n    ");
+        write_text(f, target_find(t, steps[i].kind, steps[i].elem, t->lanes)->text, steps[i].a,
+                   steps[i].b, steps[i].c);
+    }
+}
+
 /* write_narrow - a vector of floats, narrowed and stored. */
 static void write_narrow(FILE *f, const Target *t, const Instr *r)
 {
@@ -259,7 +290,9 @@ static void write_row(FILE *f, const Target *t, int i)
     fprintf(f, "void row_%d(const float *a, const float *b, const float *c, float *out);\n", i);
     fprintf(f, "void row_%d(const float *a, const float *b, const float *c, float *out)\n{\n", i);
     fprintf(f, "    (void)a, (void)b, (void)c;\n    ");
-    if (makes_pairs(t, r)) {
+    if (is_matrix(r)) {
+        write_matrix(f, t);
+    } else if (makes_pairs(t, r)) {
         write_pairs(f, t, r);
     } else if (narrows(r)) {
         write_narrow(f, t, r);
@@ -344,8 +377,8 @@ static void check_row(const Target *t, int i, FILE *in, FILE *out, const char *c
     check(read, t->name, "the program's output is short");
     for (int k = 0; read && k < N; k++) {
         float x = r->kind == I_SPLAT ? a[k - k % r->lanes] : a[k];
-        float want =
-            elem_is_half(r->elem) ? of_halves(t, r, a, b, c, k) : expected(r->kind, x, b[k], c[k]);
+        float want = elem_is_half(r->elem) || is_matrix(r) ? of_halves(t, r, a, b, c, k)
+                                                           : expected(r->kind, x, b[k], c[k]);
         if (!same_bits(got[k], want)) {
             printf("%s: %s of (%a, %a, %a): got %a, expected %a\n", t->name, r->text, (double)x,
                    (double)b[k], (double)c[k], (double)got[k], (double)want);

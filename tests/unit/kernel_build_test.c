@@ -16,7 +16,7 @@ static void test_ids(void)
     CHECK(kernel_loop_if(k, "j", 2, REDUCE, AXIS_NONE) == 2);
     CHECK(k->loops[1].extent == 4 && k->loops[1].axis == AXIS_M && k->loops[2].role == REDUCE);
     for (uint32_t i = 1; i < 100; i++) {
-        CHECK(kernel_temp(k, "t", (VType){F32, 1}) == i);
+        CHECK(kernel_temp(k, "t", vtype(F32, 1)) == i);
         CHECK(kernel_buffer(k, "x", F32, BUF_IN, i, 0) == i);
     }
     CHECK(k->buffers[57].count == 57 && k->n_buffers == 100 && k->n_temps == 100);
@@ -60,7 +60,7 @@ static bool is_const(const Expr *e, float v)
 
 static void test_folding(void)
 {
-    TempId      t = kernel_temp(k, "t", (VType){F32, 1});
+    TempId      t = kernel_temp(k, "t", vtype(F32, 1));
     const Expr *x = ex_temp(k, t), *one = ex_const(k, 1), *zero = ex_const(k, 0);
     CHECK(is_const(ex_const(k, 0.1), 0.1f));
     CHECK(is_const(ex_binary(k, B_ADD, ex_const(k, 0.1), ex_const(k, 0.2)), 0.1f + 0.2f));
@@ -181,8 +181,8 @@ static void test_rewrite_stmt(void)
 static void test_fresh(void)
 {
     LoopId i = kernel_loop(k, "i", 4, PARALLEL, AXIS_N), j = kernel_loop(k, "j", 2, REDUCE, AXIS_K);
-    TempId a = kernel_temp(k, "a", (VType){F32, 1}), b = kernel_temp(k, "b", (VType){F32, 1});
-    TempId outer = kernel_temp(k, "outer", (VType){F32, 1});
+    TempId a = kernel_temp(k, "a", vtype(F32, 1)), b = kernel_temp(k, "b", vtype(F32, 1));
+    TempId outer = kernel_temp(k, "outer", vtype(F32, 1));
     k->loops[i].mark = UNROLL;
     k->temps[a].n_expand = 1;
     k->temps[a].expand[0] = i;
@@ -213,7 +213,7 @@ int main(void)
         arena = arena_new();
         k = kernel_new(arena, "test", NULL, FP_STRICT);
         if (tests[i] != test_ids)
-            kernel_temp(k, "t", (VType){F32, 1});
+            kernel_temp(k, "t", vtype(F32, 1));
         if (tests[i] != test_ids)
             kernel_loop(k, "l", 4, PARALLEL, AXIS_NONE);
         tests[i]();

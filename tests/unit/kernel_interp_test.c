@@ -140,7 +140,7 @@ static void test_vectors(Arena *a)
     LoopId   i = kernel_loop(k, "i", 2, PARALLEL, AXIS_NONE);
     BufferId x = kernel_buffer(k, "x", F32, BUF_IN, 8, 0),
              y = kernel_buffer(k, "y", F32, BUF_OUT, 8, 0);
-    TempId v = kernel_temp(k, "v", (VType){F32, 4});
+    TempId v = kernel_temp(k, "v", vtype(F32, 4));
     k->temps[v].n_expand = 1;
     k->temps[v].expand[0] = i;
     Affine at = affine_scale(affine_loop(i), 4);
@@ -224,7 +224,7 @@ static void test_unset(Arena *a)
 {
     k = kernel_new(a, "test", NULL, FP_STRICT);
     BufferId y = kernel_buffer(k, "y", F32, BUF_OUT, 1, 0);
-    TempId   t = kernel_temp(k, "t", (VType){F32, 1});
+    TempId   t = kernel_temp(k, "t", vtype(F32, 1));
     st_add(k, k->body, st_set(k, t, ASSIGN_ADD, ex_const(k, 1)));
     st_add(k, k->body, st_store(k, y, affine_const(0), ASSIGN, ex_temp(k, t)));
     kernel_interp(k, (void *[]){NULL, out}, a);

@@ -149,7 +149,7 @@ static Kernel *depthwise_nest(Arena *a, const Shape *s, const Target *t)
     BufferId xb = kernel_buffer(k, "x", F32, BUF_IN, cb * L * s->h * s->w, 0);
     BufferId wb = kernel_constant(k, "w", w, (int64_t[]){cb * L, 1, s->kh, s->kw});
     BufferId yb = kernel_buffer(k, "y", F32, BUF_OUT, cb * L * height * width, 0);
-    TempId   acc = kernel_temp(k, "acc", (VType){F32, 1});
+    TempId   acc = kernel_temp(k, "acc", vtype(F32, 1));
     Affine   ih = affine_offset(affine_sum(oh, s->stride, kh, s->dilation), -s->pad);
     Affine   iw = affine_offset(affine_sum(ow, s->stride, kw, s->dilation), -s->pad);
     Affine   xi = plane_index(affine_loop(g), ih, iw, ol, s->h, s->w, L);
@@ -182,8 +182,8 @@ static Kernel *linear_nest(Arena *a, const Shape *s, const Target *t)
     BufferId wb = kernel_constant(k, "w", w, (int64_t[]){nb * L, ib * L});
     BufferId bb = kernel_constant(k, "b", b, (int64_t[]){nb * L});
     BufferId yb = kernel_buffer(k, "y", F32, BUF_OUT, rows * nb * L, 0);
-    TempId   acc = kernel_temp(k, "acc", (VType){F32, 1}),
-           old = kernel_temp(k, "old", (VType){F32, 1});
+    TempId   acc = kernel_temp(k, "acc", vtype(F32, 1)),
+           old = kernel_temp(k, "old", vtype(F32, 1));
     Affine      oc = affine_sum(n, L, l, 1), ic = affine_sum(i, L, il, 1);
     const Expr *xv = ex_load(k, xb, affine_add(affine_scale(affine_loop(m), ib * L), ic));
     const Expr *wv = ex_load(k, wb, affine_add(affine_scale(oc, ib * L), ic));
@@ -210,8 +210,8 @@ static Kernel *lines_nest(Arena *a, const Shape *s, const Target *t)
     LoopId   i = kernel_loop_if(k, "i", inner, PARALLEL, random_below(2) ? AXIS_LANE : AXIS_NONE);
     BufferId xb = kernel_buffer(k, "x", F32, BUF_IN, outer * extent * inner, 0);
     BufferId yb = kernel_buffer(k, "y", F32, BUF_OUT, outer * extent * inner, 0);
-    TempId   m = kernel_temp(k, "m", (VType){F32, 1}), sum = kernel_temp(k, "s", (VType){F32, 1});
-    TempId   e = kernel_temp(k, "e", (VType){F32, 1}), inv = kernel_temp(k, "inv", (VType){F32, 1});
+    TempId   m = kernel_temp(k, "m", vtype(F32, 1)), sum = kernel_temp(k, "s", vtype(F32, 1));
+    TempId   e = kernel_temp(k, "e", vtype(F32, 1)), inv = kernel_temp(k, "inv", vtype(F32, 1));
     Stmt    *body = st_block(k), *step = st_block(k);
     LoopId   c[3];
     Affine   at[3];
@@ -254,7 +254,7 @@ static Kernel *pad_nest(Arena *a, const Shape *s, const Target *t)
     LoopId   l = kernel_loop_if(k, "l", L, PARALLEL, AXIS_LANE);
     BufferId xb = kernel_buffer(k, "x", F32, BUF_IN, cb * L * s->h * s->w, 0);
     BufferId yb = kernel_buffer(k, "y", F32, BUF_OUT, cb * L * height * width, 0);
-    TempId   v = kernel_temp(k, "v", (VType){F32, 1});
+    TempId   v = kernel_temp(k, "v", vtype(F32, 1));
     Affine ih = affine_offset(affine_loop(h), -s->pad), iw = affine_offset(affine_loop(w), -s->pad);
     Stmt  *inside =
         st_set(k, v, ASSIGN, ex_load(k, xb, plane_index(affine_loop(c), ih, iw, l, s->h, s->w, L)));

@@ -77,7 +77,7 @@ static void test_names(void)
     LoopId   second = kernel_loop(k, "i", 3, REDUCE, AXIS_NONE);
     BufferId x = kernel_buffer(k, "x", F32, BUF_IN, 4, 0),
              i = kernel_buffer(k, "i", I8, BUF_OUT, 8, 0);
-    TempId t = kernel_temp(k, "i_2", (VType){F32, 1});
+    TempId t = kernel_temp(k, "i_2", vtype(F32, 1));
     (void)gone;
     k->loops[first].mark = UNROLL;
     k->loops[second].mark = VECTOR;
@@ -118,7 +118,7 @@ static void test_expressions(void)
     LoopId i = kernel_loop(k, "i", 2, PARALLEL, AXIS_NONE),
            j = kernel_loop(k, "j", 2, PARALLEL, AXIS_NONE);
     BufferId x = kernel_buffer(k, "x", F32, BUF_IN, 64, 0);
-    TempId   t = kernel_temp(k, "t", (VType){F32, 1}), v = kernel_temp(k, "v", (VType){F32, 8});
+    TempId   t = kernel_temp(k, "t", vtype(F32, 1)), v = kernel_temp(k, "v", vtype(F32, 8));
     k->temps[v].n_expand = 2;
     k->temps[v].expand[0] = i;
     k->temps[v].expand[1] = j;
@@ -167,7 +167,7 @@ static void test_sharing(void)
 {
     start();
     BufferId    x = kernel_buffer(k, "x", F32, BUF_IN, 4, 0);
-    TempId      t = kernel_temp(k, "t", (VType){F32, 1});
+    TempId      t = kernel_temp(k, "t", vtype(F32, 1));
     const Expr *e = load(x, 0, 1);
     for (int i = 0; i < 3; i++)
         e = ex_binary(k, B_ADD, e, e);
@@ -207,7 +207,7 @@ static void test_views(void)
     k->buffers[w].count = 16;
     CHECK(prints("kernel test {\n}\n")); /* nothing reads it */
     st_add(k, k->body,
-           st_let(k, kernel_temp(k, "t", (VType){F32, 1}), ex_load(k, w, affine_const(2))));
+           st_let(k, kernel_temp(k, "t", vtype(F32, 1)), ex_load(k, w, affine_const(2))));
     CHECK(prints(
         "kernel test {\n"
         "    const w: f32[16] from f16[3, 5] grown to [3, 8] with 0 packed [8 x 1, 2 x 8] from 8\n"
@@ -220,7 +220,7 @@ static void test_unsound(void)
 {
     start();
     Affine at = affine_loop(40);
-    TempId t = kernel_temp(k, "t", (VType){F32, 1});
+    TempId t = kernel_temp(k, "t", vtype(F32, 1));
     k->temps[t].n_expand = 1;
     k->temps[t].expand[0] = 30;
     kernel_buffer(k, "y", F32, BUF_OUT, 1, 0);

@@ -22,7 +22,7 @@ static void start(void)
     x = kernel_buffer(k, "x", F32, BUF_IN, 12, 0);
     y = kernel_buffer(k, "y", F32, BUF_OUT, 12, 0);
     w = kernel_constant(k, "w", tensor_new(arena, F32, 1, (int64_t[]){12}), NULL);
-    t = kernel_temp(k, "t", (VType){F32, 1});
+    t = kernel_temp(k, "t", vtype(F32, 1));
 }
 
 /* accepts - the verifier has nothing to say about `body`. */
@@ -337,13 +337,13 @@ static void test_types(void)
     Expr *stale = altered(ex_temp(k, t));
     stale->type.lanes = 4;
     CHECK(refuses(both(st_let(k, t, s), store(zero, stale)), "t is read as another type"));
-    TempId m = kernel_temp(k, "m", (VType){I32, 1});
+    TempId m = kernel_temp(k, "m", vtype(I32, 1));
     CHECK(refuses(both(st_let(k, m, n), st_set(k, m, ASSIGN_ADD, n)),
                   "m accumulates, and is not f32"));
     Expr *odd = altered(ex_const(k, 1));
     odd->type.elem = I8;
     odd->number = 200;
-    CHECK(refuses(st_let(k, kernel_temp(k, "q", (VType){I8, 1}), odd), wrong));
+    CHECK(refuses(st_let(k, kernel_temp(k, "q", vtype(I8, 1)), odd), wrong));
     CHECK(refuses(st_let(k, t, NULL), "without a value"));
     k->temps[t].type.lanes = 0;
     CHECK(refuses(st_note(k, "n"), "has no name or type"));
@@ -363,7 +363,7 @@ static void test_halves(void)
     to_integer->type.elem = I32;
     CHECK(refuses(in_loops(store(ij(3, 1, 0), to_integer)), "wrong type"));
     CHECK(refuses(in_loops(store(ij(3, 1, 0), ex_splat(k, 4, load))), "wrong type"));
-    TempId half = kernel_temp(k, "half", (VType){F16, 1});
+    TempId half = kernel_temp(k, "half", vtype(F16, 1));
     CHECK(refuses(in_loops(st_let(k, half, load)), "no name or type"));
     start();
     kernel_buffer(k, "z", F16, BUF_OUT, 12, 0);
@@ -376,7 +376,7 @@ static void test_pairs(void)
     start();
     BufferId z = kernel_buffer(k, "z", BF16, BUF_OUT, 12, 0);
     BufferId p = kernel_buffer(k, "p", BF16, BUF_IN, 32, 0);
-    TempId   sum = kernel_temp(k, "sum", (VType){F32, 16});
+    TempId   sum = kernel_temp(k, "sum", vtype(F32, 16));
     Expr    *pairs = altered(ex_load(k, p, affine_const(0)));
     Expr    *one = altered(pairs);
     pairs->type.lanes = 32;

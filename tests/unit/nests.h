@@ -122,7 +122,7 @@ static inline Kernel *conv_nest(Arena *a, const Shape *s, const struct Target *t
     BufferId wb = kernel_weight(k, "w", w, (int64_t[]){ob * L, ib * L, s->kh, s->kw}, 0);
     BufferId bb = kernel_constant(k, "b", b, (int64_t[]){ob * L});
     BufferId yb = kernel_buffer(k, "y", F32, BUF_OUT, ob * L * height * width, 0);
-    TempId   acc = kernel_temp(k, "acc", (VType){F32, 1});
+    TempId   acc = kernel_temp(k, "acc", vtype(F32, 1));
 
     Affine ih = affine_offset(affine_sum(oh, s->stride, kh, s->dilation), -s->pad);
     Affine iw = affine_offset(affine_sum(ow, s->stride, kw, s->dilation), -s->pad);
@@ -207,7 +207,7 @@ static inline Kernel *pool_nest(Arena *a, const Shape *s, const struct Target *t
 
     BufferId xb = kernel_buffer(k, "x", F32, BUF_IN, cb * L * s->h * s->w, 0);
     BufferId yb = kernel_buffer(k, "y", F32, BUF_OUT, cb * L * height * width, 0);
-    TempId   best = kernel_temp(k, "best", (VType){F32, 1});
+    TempId   best = kernel_temp(k, "best", vtype(F32, 1));
     Affine   ih = affine_offset(affine_sum(oh, s->stride, kh, s->dilation), -s->pad);
     Affine   iw = affine_offset(affine_sum(ow, s->stride, kw, s->dilation), -s->pad);
     Affine   xi = plane_index(affine_loop(c), ih, iw, ol, s->h, s->w, L);

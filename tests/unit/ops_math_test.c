@@ -23,7 +23,7 @@ static void run(Build build, int64_t n)
     BufferId in = kernel_buffer(k, "x", F32, BUF_IN, n, 0);
     BufferId out = kernel_buffer(k, "y", F32, BUF_OUT, n, 0);
     LoopId   i = kernel_loop_if(k, "i", n, PARALLEL, AXIS_LANE);
-    TempId   t = kernel_temp(k, "t", (VType){F32, 1});
+    TempId   t = kernel_temp(k, "t", vtype(F32, 1));
     Stmt    *body = st_block(k);
     st_add(k, body, st_let(k, t, ex_load(k, in, affine_loop(i))));
     st_add(k, body, st_store(k, out, affine_loop(i), ASSIGN, build(k, ex_temp(k, t))));

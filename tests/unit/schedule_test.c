@@ -119,7 +119,7 @@ static Kernel *make_sum(Arena *a, const Target *t, int64_t h, int64_t m, int64_t
     LoopId   lk = kernel_loop(k, "k", steps, REDUCE, AXIS_K);
     BufferId x = kernel_buffer(k, "x", F32, BUF_IN, h * m * steps, 0);
     BufferId y = kernel_buffer(k, "y", F32, BUF_OUT, n * h * m * lanes, 0);
-    TempId   acc = kernel_temp(k, "acc", (VType){F32, 1});
+    TempId   acc = kernel_temp(k, "acc", vtype(F32, 1));
     Affine   row = affine_add(affine_scale(affine_loop(lh), m), affine_loop(lm));
     Affine   in = affine_add(affine_scale(row, steps), affine_loop(lk));
     Affine   out = affine_add(affine_scale(affine_loop(ln), h * m), row);
