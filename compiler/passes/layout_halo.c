@@ -87,7 +87,7 @@ static bool shares(const Graph *g, const Node *n, int i)
 {
     const Type *x = &graph_input(g, n, i)->type, *y = &value_get(g, n->out)->type;
     unsigned    flags = op_info(n->op)->flags;
-    if (x->layout.block != y->layout.block || !can_have_halo(g, n->in[i]))
+    if (x->elem != y->elem || x->layout.block != y->layout.block || !can_have_halo(g, n->in[i]))
         return false;
     if (n->op == OP_concat)
         return axis_from_end(n->attrs.axis, y->rank) == 1;
