@@ -62,7 +62,7 @@ def network(random):
     branch(model, random, "pooled", 20, 18, (3, 3), {"padding": [1, 1, 1, 1]}, pool=True)
     shared = branch(model, random, "shared", 18, 16, (1, 1), {})
     model.output(model.node("also", "conv2d", [shared], {"weight": whole(random, 9, 18, 2, 2)}))
-    beside = branch(model, random, "beside", 16, 16, (1, 1), {})
+    beside = branch(model, random, "beside", 64, 64, (1, 1), {})
     model.output(model.node("rest", "add", ["beside", beside]))
     flat = model.node("flat", "flatten", ["x"])
     few = np.zeros((37, 6 * 13 * 11), np.float32)
