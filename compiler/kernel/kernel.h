@@ -368,11 +368,13 @@ bool kpass_border(Kernel *k);
 bool kpass_tile(Kernel *k); /* by k->schedule */
 bool kpass_pack(Kernel *k);
 bool kpass_vectorize(Kernel *k);
-bool kpass_matrix(Kernel *k); /* tiles of at most so many columns, of so many different heights: their sums,
-                                 the rows of each height and one of weights are eight registers */
-enum { MATRIX_COLUMNS = 2, MATRIX_HEIGHTS = 2 };
+bool kpass_matrix(Kernel *k);
 bool kpass_promote(Kernel *k);
 bool kpass_unroll(Kernel *k);
+
+/* Tiles that are to be matrices have at most so many columns, and in a kernel so many different heights: the
+ * sums of each height, its rows and one of weights are seven of eight registers. */
+enum { MATRIX_COLUMNS = 2, MATRIX_HEIGHTS = 2 };
 
 /* vectorize_can - whether the LANE loop `l` around `body` can become vectors of the target: unit or
  * zero stride everywhere (constants excepted: pack gives them unit stride), no guard that depends on

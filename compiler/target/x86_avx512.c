@@ -1,12 +1,14 @@
 /* x86_avx512.c - x86 with 512-bit vectors: AVX-512F with FMA, and AVX512-BF16 and AMX-BF16 beside it.
  *
  * The targets share one table; the last rows of it, and the last functions, are AVX512-BF16's, and the
- * last of those AMX's, which multiplies 16 rows of pairs by 16 columns: 2.2 to 2.7 TF/s beside 0.14 of
- * multiply-adds, measured on one core of that Xeon; with what is around it 0.5 to 1.0.
+ * last of those AMX's.
+ *
  * Processors differ in how often they issue a dot product. AMD's since Zen 4 do as often as a
  * multiply-add, so the products take half the time (github.com/iree-org/iree/pull/15089 measured
- * twice the speed of f32); Intel's Xeons of 2023 a quarter as often (measured: 0.56 of the products a
- * second). Hence targets of their own, and `native` is none of them.
+ * twice the speed of f32); Intel's Xeons of 2023 a quarter as often: 0.56 of the products a second,
+ * measured. AMX multiplies 16 rows of pairs by 16 columns: on one core of such a Xeon 2.2 to 2.7 TF/s,
+ * 0.5 to 1.0 with what is around it, beside 0.14 of multiply-adds. Hence targets of their own, and
+ * `native` is none of them.
  *
  * Of VMAXPS and VMINPS as of intrinsics: see x86.c. */
 #include "target/target.h"

@@ -182,9 +182,8 @@ static Kernel *linear_nest(Arena *a, const Shape *s, const Target *t)
     BufferId wb = kernel_constant(k, "w", w, (int64_t[]){nb * L, ib * L});
     BufferId bb = kernel_constant(k, "b", b, (int64_t[]){nb * L});
     BufferId yb = kernel_buffer(k, "y", F32, BUF_OUT, rows * nb * L, 0);
-    TempId   acc = kernel_temp(k, "acc", vtype(F32, 1)),
-           old = kernel_temp(k, "old", vtype(F32, 1));
-    Affine      oc = affine_sum(n, L, l, 1), ic = affine_sum(i, L, il, 1);
+    TempId   acc = kernel_temp(k, "acc", vtype(F32, 1)), old = kernel_temp(k, "old", vtype(F32, 1));
+    Affine   oc = affine_sum(n, L, l, 1), ic = affine_sum(i, L, il, 1);
     const Expr *xv = ex_load(k, xb, affine_add(affine_scale(affine_loop(m), ib * L), ic));
     const Expr *wv = ex_load(k, wb, affine_add(affine_scale(oc, ib * L), ic));
     Stmt       *step = st_block(k);
