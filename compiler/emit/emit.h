@@ -7,6 +7,8 @@
  *   place_c.c    elements of buffers, through shared pointers
  *   matrix_c.c   products of matrices, and the registers for them
  *   kernel_c.c   one kernel as a C function
+ *   stmt_c.c     its statements
+ *   share_c.c    ... those that threads share
  *   helpers_c.c  small functions a kernel may need where the target has no instruction
  *   blob.c       constants: one blob, equal contents once
  *   pack.c       a constant laid out at start: its loops as C
@@ -18,6 +20,7 @@
  *   describe.c   a node in one line, for comments
  *   model_c.c    the .c file around the kernels
  *   share.c      how threads share a kernel
+ *   meet.c       ... and where they wait for each other
  *   infer_c.c    the functions callers call
  *   infer_threads_c.c  the same for several threads
  *   self_test_c.c  a test vector inside the code
@@ -123,6 +126,9 @@ typedef struct SharePlan {
 } SharePlan;
 
 SharePlan share_kernel(const Kernel *k, const Aliases *aliases, int threads, Arena *a);
+/* share_meetings - in meet.c: find the items before which threads have to meet. False: there are too many to
+ * tell. */
+bool share_meetings(SharePlan *plan, const Kernel *k, const Aliases *aliases);
 /* share_item - the one that begins with `s`; NULL: none does. */
 const ShareItem *share_item(const SharePlan *plan, const Stmt *s);
 /* share_loop - whether `s` is a loop whose iterations can run at the same time. */
@@ -152,7 +158,9 @@ typedef struct KernelPrinter {
     const Kernel *k;
     Arena        *arena;
     Writer        w;
-    bool          is_wide;                   /* indices need more than an int */
+    bool          is_wide;  /* indices need more than an int */
+    const bool   *assigned; /* temps that a SET changes */
+    const SharePlan *sharing;
     const char  **loops, **temps, **buffers; /* C names by id; NULL: not in scope */
     const char  **scope;                     /* names in scope, innermost last */
     size_t        n_scope, cap_scope;
@@ -184,6 +192,16 @@ void matrix_set(KernelPrinter *p, const Stmt *s);
 /* matrix_frame - the body of a function that has matrices, between the shapes of their registers and the end
  * of their use; another one as it is. */
 const char *matrix_frame(KernelPrinter *p, const char *body);
+
+/* ---- stmt_c.c, share_c.c ---------------------------------------------------------------- */
+
+void stmt_c(KernelPrinter *p, const Stmt *s);
+void block_c(KernelPrinter *p, const Stmt *s); /* what it names goes out of scope with it */
+void shared_c(KernelPrinter *p, const Stmt *s); /* statements that threads share */
+/* for_open_c - a loop's first line; its name is in scope from then on. */
+void for_open_c(KernelPrinter *p, const Stmt *s);
+/* for_c - a loop, its body printed by `print_body`. */
+void for_c(KernelPrinter *p, const Stmt *s, void (*print_body)(KernelPrinter *, const Stmt *));
 
 /* ---- place_c.c -------------------------------------------------------------------------- */
 
