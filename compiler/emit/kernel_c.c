@@ -5,9 +5,6 @@
  * pointer; where buffers share a block of the arena otherwise, their pointers are not restrict. */
 #include "emit/emit.h"
 
-#include <assert.h>
-#include <string.h>
-
 /* ---- what the body uses ----------------------------------------------------------------- */
 
 typedef struct Usage {
