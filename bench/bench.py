@@ -22,6 +22,7 @@ import time
 from contextlib import contextmanager
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests", "differential"))
+import algorithms  # noqa: E402
 import compilers  # noqa: E402
 import machine  # noqa: E402
 import measure  # noqa: E402
@@ -114,7 +115,8 @@ def measure_all(folder, names, results):
     if "machine" not in results.found:
         limits = machine.limits(folder)
         results.add("machine", {**machine.description(OnnxRuntime.folder), "limits": limits,
-                                "one by one": one_by_one.measured(folder, limits)})
+                                "one by one": one_by_one.measured(folder, limits),
+                                "algorithms": algorithms.measured()})
     failed = 0
     for i, name in enumerate(names):
         try:

@@ -14,7 +14,7 @@ import peer_networks
 from kiln_model import KILN, run
 from peers import Kiln, OnnxRuntime, contestants
 
-ROUNDS, TURN_MS, MOST_RUNS = 7, 120, 1000
+ROUNDS, TURN_MS, MOST_RUNS = 5, 120, 1000
 PAUSE = 0.06  # seconds between turns; without them the kernel stops a process that is ahead of all others
 STARTS = 3
 INLINE_PARAMETERS = 12e6  # networks with more are not built with inline weights

@@ -7,7 +7,7 @@ import numpy as np
 import machine
 from kiln_model import KILN, Model, run, targets
 
-LAYERS, CHANNELS, SIZE, RUNS = 8, 256, 28, 60
+LAYERS, CHANNELS, SIZE, RUNS, ROUNDS = 8, 256, 28, 60, 5
 
 
 def model(folder):
@@ -31,14 +31,18 @@ def peaks(limits):
 
 
 def measured(folder, limits):
-    """{target: [GF/s, share of the peak]}, by the fastest run: so are the peaks."""
+    """{target: [GF/s, share of the peak]}. Peaks and layers are measured in turns, since a rented machine is faster
+    at one time than at another, and of each the fastest run counts."""
     found, flops = {}, 2 * LAYERS * (CHANNELS * SIZE) ** 2
+    best, programs = peaks(limits), {}
     with tempfile.TemporaryDirectory(dir=folder) as place:
         path = model(place)
-        for target, peak in peaks(limits).items():
-            program = os.path.join(place, target)
-            run([KILN, "build", path, "-q", "--weights", "file", "--target", target, "-o", program])
-            times = [float(t) for t in run(machine.pinned(1) + [program, "--bench", str(RUNS)]).split()]
-            speed = flops / min(times) * 1e-6
-            found[target] = [speed, speed / peak]
-    return found
+        for target in best:
+            programs[target] = os.path.join(place, target)
+            run([KILN, "build", path, "-q", "--weights", "file", "--target", target, "-o", programs[target]])
+        for _ in range(ROUNDS):
+            for target, peak in peaks(machine.limits(folder)).items():
+                best[target] = max(best[target], peak)
+                times = run(machine.pinned(1) + [programs[target], "--bench", str(RUNS)]).split()
+                found[target] = max(found.get(target, 0), flops / min(map(float, times)) * 1e-6)
+    return {target: [speed, speed / best[target]] for target, speed in found.items()}

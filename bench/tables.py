@@ -2,6 +2,8 @@
 by the other's, so less is better."""
 import math
 
+from algorithms import ALGORITHMS
+
 TITLES = {
     "resnet18": "ResNet-18", "resnet34": "ResNet-34", "resnet50": "ResNet-50", "resnet101": "ResNet-101",
     "resnet152": "ResNet-152", "resnext50": "ResNeXt-50 32x4d", "vgg11": "VGG-11, 1 channel", "vgg16": "VGG-16",
@@ -87,6 +89,12 @@ def errors(records):
         return ["" if error is None else f"{error:.1e}" for error in found]
     return (["network", "kiln", "kiln, weights inline", "kiln, two threads", "ONNX Runtime", "PyTorch"],
             [[TITLES[name], *cells(r)] for name, r in records.items()])
+
+
+def algorithms(machine):
+    """Errors of single layers."""
+    return (["layer", *ALGORITHMS.values()],
+            [[layer, *("" if e is None else f"{e:.1e}" for e in errors)] for layer, *errors in machine["algorithms"]])
 
 
 def starts(records):
