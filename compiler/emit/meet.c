@@ -96,9 +96,9 @@ static bool run_items(Marks *m, SharePlan *plan, int first, int end)
             return false;
         if (item->how != SHARE_INSIDE)
             run_item(m, item);
-        else if (!run_items(m, plan, i + 1, i + 1 + item->n_inside) ||
-                 !run_items(m, plan, i + 1, i + 1 + item->n_inside))
-            return false;
+        for (int times = 0; item->how == SHARE_INSIDE && times < 2; times++)
+            if (!run_items(m, plan, i + 1, i + 1 + item->n_inside))
+                return false;
     }
     return true;
 }

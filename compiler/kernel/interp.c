@@ -117,11 +117,12 @@ static void prepare_memory(Machine *m, void *const *memory)
             m->memory[b] = memory[b];
             continue;
         }
-        m->memory[b] = arena_array_(m->arena, (size_t)buffer->count, elem_bytes(buffer->elem));
+        void *own = arena_array_(m->arena, (size_t)buffer->count, elem_bytes(buffer->elem));
+        m->memory[b] = own;
         if (buffer->kind == BUF_CONST)
-            view_read(buffer, 0, buffer->count, m->memory[b]);
+            view_read(buffer, 0, buffer->count, own);
         for (int64_t i = 0; buffer->kind == BUF_LOCAL && i < buffer->count; i++)
-            ((float *)m->memory[b])[i] = NAN;
+            ((float *)own)[i] = NAN;
     }
 }
 
