@@ -131,9 +131,8 @@ SharePlan share_kernel(const Kernel *k, const Aliases *aliases, int threads, Are
 bool share_meetings(SharePlan *plan, const Kernel *k, const Aliases *aliases);
 /* share_item - the one that begins with `s`; NULL: none does. */
 const ShareItem *share_item(const SharePlan *plan, const Stmt *s);
-/* share_loop - whether `s` is a loop whose iterations can run at the same time. */
-bool share_loop(const Kernel *k, const Stmt *s);
-/* share_within - such a loop that is all there is in the body of loop `s`; NULL. */
+/* share_within - a loop whose iterations can run at the same time and that is all there is in the body of loop
+ * `s`; NULL. */
 const Stmt *share_within(const Kernel *k, const Stmt *s);
 
 /* ---- expr_c.c --------------------------------------------------------------------------- */

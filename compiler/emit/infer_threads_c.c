@@ -41,6 +41,11 @@ static void step_function_c(Writer *w, const Program *p, const EmitOptions *o, c
         any |= is_shared(p, i);
     w_open(w, "static void %s_step(void *context, int part, int n_parts)", names->lower);
     w_line(w, "const %s_call *const call = context;", names->lower);
+    if (any) { /* more would need scratch memory that is not there */
+        w_line(w, "if (part >= %d)", o->threads);
+        w_line(w, "    return;");
+        w_line(w, "n_parts = n_parts < %d ? n_parts : %d;", o->threads, o->threads);
+    }
     infer_locals(w, p, o, &inside);
     if (!any) {
         w_line(w, "(void)part;");

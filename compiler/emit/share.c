@@ -28,7 +28,8 @@ static bool is_nest(const Kernel *k, const Stmt *s)
            k->loops[s->loop].mark != ROLLED;
 }
 
-bool share_loop(const Kernel *k, const Stmt *s)
+/* share_loop - whether `s` is a loop whose iterations can run at the same time. */
+static bool share_loop(const Kernel *k, const Stmt *s)
 {
     return is_nest(k, s) && stores_apart(k, s->body, s->loop);
 }

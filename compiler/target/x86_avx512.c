@@ -177,92 +177,52 @@ static const Instr avx512[] = {
 };
 /* clang-format on */
 
+/* What the three have in common. */
+#define AVX512                                                                                     \
+    .lanes = 16, .vector_regs = 32, .has_fma = true, .splats_operands = true,                      \
+    .plain_pointer = "plain_pointer", .vector_type = "__m512", .half_type = "__m256i",             \
+    .header = "immintrin.h", .cross_cc = "x86_64-linux-gnu-gcc", .machine = "x86_64",              \
+    .byte_order = BYTES_LITTLE, .halo = true, .l1_bytes = 32 << 10, .l2_bytes = 1 << 20,           \
+    .l3_bytes = 16 << 20, .instrs = avx512, .support = avx512_support
+
 const Target target_x86_avx512 = {
     .name = "x86-avx512",
     .about = "x86 with AVX-512F and FMA, 512-bit vectors",
-    .lanes = 16,
-    .vector_regs = 32,
-    .has_fma = true,
-    .splats_operands = true,
-    .plain_pointer = "plain_pointer",
-    .vector_type = "__m512",
-    .half_type = "__m256i",
-    .header = "immintrin.h",
+    AVX512,
     .guard = "defined(__AVX512F__) && defined(__FMA__)",
     .guard_hint = "compile with -mavx512f -mfma",
     .c_flags = "-O2 -mavx512f -mfma",
-    .cross_cc = "x86_64-linux-gnu-gcc",
-    .machine = "x86_64",
     .cpu_has = has_avx512,
-    .byte_order = BYTES_LITTLE,
-    .halo = true,
-    .l1_bytes = 32 << 10,
-    .l2_bytes = 1 << 20,
-    .l3_bytes = 16 << 20,
-    .instrs = avx512,
     .n_instrs = (int)COUNT_OF(avx512) - BF16_ROWS,
-    .support = avx512_support,
     .n_support = (int)COUNT_OF(avx512_support) - BF16_SUPPORT,
 };
 
 const Target target_x86_avx512_bf16 = {
     .name = "x86-avx512-bf16",
     .about = "x86 with AVX-512F, FMA and AVX512-BF16, for --fp fast",
-    .lanes = 16,
-    .vector_regs = 32,
-    .has_fma = true,
-    .splats_operands = true,
-    .plain_pointer = "plain_pointer",
-    .vector_type = "__m512",
-    .half_type = "__m256i",
+    AVX512,
     .pair_type = "__m512i",
     .dot_gain = 2,
-    .header = "immintrin.h",
     .guard = "defined(__AVX512BF16__) && defined(__FMA__)",
     .guard_hint = "compile with -mavx512bf16 -mfma",
     .c_flags = "-O2 -mavx512bf16 -mfma",
-    .cross_cc = "x86_64-linux-gnu-gcc",
-    .machine = "x86_64",
     .cpu_has = has_bf16,
-    .byte_order = BYTES_LITTLE,
-    .halo = true,
-    .l1_bytes = 32 << 10,
-    .l2_bytes = 1 << 20,
-    .l3_bytes = 16 << 20,
-    .instrs = avx512,
     .n_instrs = (int)COUNT_OF(avx512) - AMX_ROWS,
-    .support = avx512_support,
     .n_support = (int)COUNT_OF(avx512_support) - AMX_SUPPORT,
 };
 
 const Target target_x86_amx = {
     .name = "x86-amx",
     .about = "x86 with AVX-512F, FMA and AMX-BF16, for --fp fast",
-    .lanes = 16,
-    .vector_regs = 32,
-    .has_fma = true,
-    .splats_operands = true,
-    .plain_pointer = "plain_pointer",
-    .vector_type = "__m512",
-    .half_type = "__m256i",
+    AVX512,
     .pair_type = "__m512i",
     .dot_gain = 5,
     .matrix_rows = 16,
-    .header = "immintrin.h",
     .guard = "defined(__AVX512BF16__) && defined(__FMA__) && "
              "(defined(__AMX_BF16__) || defined(__AMXBF16__))",
     .guard_hint = "compile with -mavx512bf16 -mamx-tile -mamx-bf16 -mfma",
     .c_flags = "-O2 -mavx512bf16 -mamx-tile -mamx-bf16 -mfma",
-    .cross_cc = "x86_64-linux-gnu-gcc",
-    .machine = "x86_64",
     .cpu_has = has_amx,
-    .byte_order = BYTES_LITTLE,
-    .halo = true,
-    .l1_bytes = 32 << 10,
-    .l2_bytes = 1 << 20,
-    .l3_bytes = 16 << 20,
-    .instrs = avx512,
     .n_instrs = (int)COUNT_OF(avx512),
-    .support = avx512_support,
     .n_support = (int)COUNT_OF(avx512_support),
 };
