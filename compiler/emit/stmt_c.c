@@ -162,7 +162,7 @@ void stmt_c(KernelPrinter *p, const Stmt *s)
     case S_STORE: print_store(p, s); break;
     case S_PREFETCH:
         w_line(&p->w, "%s;",
-               c_instr(p, I_PREFETCH, vtype(F32, p->k->target->lanes),
+               c_instr(p, s->outer ? I_PREFETCH_L2 : I_PREFETCH, vtype(F32, p->k->target->lanes),
                        c_address(p, s->buffer, &s->index), NULL, NULL));
         break;
     case S_NOTE: w_comment(&p->w, s->note); break;

@@ -174,11 +174,12 @@ Stmt *st_guard(Kernel *k, const Test *tests, int n, Stmt *body)
     return s;
 }
 
-Stmt *st_prefetch(Kernel *k, BufferId b, Affine index)
+Stmt *st_prefetch(Kernel *k, BufferId b, Affine index, bool outer)
 {
     Stmt *s = stmt_new(k, S_PREFETCH);
     s->buffer = b;
     s->index = index;
+    s->outer = outer;
     return s;
 }
 

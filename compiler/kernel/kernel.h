@@ -215,8 +215,9 @@ struct Stmt {
     Stmt       *body;   /* FOR, GUARD */
     TempId      temp;   /* LET (defines it), SET */
     AssignOp    op;     /* SET, STORE */
-    BufferId    buffer; /* STORE */
+    BufferId    buffer; /* STORE, PREFETCH */
     Affine      index;
+    bool        outer; /* PREFETCH: into the second-level cache, past the first */
     const Expr *value; /* LET, SET, STORE */
     Test       *tests; /* GUARD: all must hold */
     int         n_tests;
@@ -269,8 +270,9 @@ Stmt *st_let(Kernel *k, TempId t, const Expr *v);
 Stmt *st_set(Kernel *k, TempId t, AssignOp op, const Expr *v);
 Stmt *st_store(Kernel *k, BufferId b, Affine index, AssignOp op, const Expr *v);
 Stmt *st_guard(Kernel *k, const Test *tests, int n, Stmt *body);
-/* st_prefetch - a hint that buffer[index] will be read soon; index may lie past the end. */
-Stmt *st_prefetch(Kernel *k, BufferId b, Affine index);
+/* st_prefetch - a hint that buffer[index] will be read soon, from the second-level cache if `outer`; index
+ * may lie past the end. */
+Stmt *st_prefetch(Kernel *k, BufferId b, Affine index, bool outer);
 Stmt *st_note(Kernel *k, const char *text);
 
 /* ---- expr.c ----------------------------------------------------------------------------- */

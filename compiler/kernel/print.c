@@ -368,7 +368,7 @@ static void print_stmt(Printer *p, const Stmt *s)
         indent(p);
         text_add(p->out, "prefetch ");
         print_access(p, s->buffer, &s->index, vtype(F32, 1));
-        text_add(p->out, "\n");
+        text_add(p->out, s->outer ? " into l2\n" : "\n");
         break;
     case S_NOTE:
         indent(p);

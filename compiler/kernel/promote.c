@@ -86,28 +86,47 @@ static Affine next_tile(const Kernel *k, const Affine *index, LoopId stream, int
     return at;
 }
 
-/* Where the load to announce with `e` is. */
-static Affine announced(const Kernel *k, const Expr *e)
+/* The reductions of a weight's index: the innermost, and the elements that all of them cover, those of one
+ * tile. */
+typedef struct Slab {
+    LoopId  inner; /* 0: there is none */
+    int64_t all;
+} Slab;
+
+static Slab slab_of(const Kernel *k, const Affine *index)
 {
-    int64_t ahead = PREFETCH_BYTES / (int64_t)elem_bytes(k->buffers[e->buffer].elem);
-    int64_t all = 0, least = INT64_MAX;
-    LoopId  inner = 0;
-    for (int i = 0; i < e->index.n_terms; i++) {
-        const Loop *l = &k->loops[e->index.loop[i]];
+    Slab    slab = {0, 0};
+    int64_t least = INT64_MAX;
+    for (int i = 0; i < index->n_terms; i++) {
+        const Loop *l = &k->loops[index->loop[i]];
         if (l->role != REDUCE)
             continue;
-        all = e->index.coef[i] * l->extent > all ? e->index.coef[i] * l->extent : all;
-        if (e->index.coef[i] < least) {
-            least = e->index.coef[i];
-            inner = e->index.loop[i];
+        slab.all = index->coef[i] * l->extent > slab.all ? index->coef[i] * l->extent : slab.all;
+        if (index->coef[i] < least) {
+            least = index->coef[i];
+            slab.inner = index->loop[i];
         }
     }
-    if (kernel_columns_apart(k))
-        return affine_offset(e->index, ahead / k->schedule.tile.n / e->type.lanes * e->type.lanes);
-    if (k->schedule.streams > 1 && inner && k->loops[inner].axis == AXIS_K &&
-        k->loops[inner].extent == k->schedule.streams)
-        return next_tile(k, &e->index, inner, all);
-    return affine_offset(e->index, ahead);
+    return slab;
+}
+
+/* The announcement of the load `e`. What is announced a tile ahead would push this tile's operands out of
+ * the first-level cache, and be gone itself when it is needed, where it fills much of that. */
+static Stmt *announce(Kernel *k, const Expr *e)
+{
+    int64_t bytes = (int64_t)elem_bytes(k->buffers[e->buffer].elem);
+    int64_t ahead = PREFETCH_BYTES / bytes;
+    Slab    slab = slab_of(k, &e->index);
+    if (kernel_columns_apart(k)) {
+        Affine at =
+            affine_offset(e->index, ahead / k->schedule.tile.n / e->type.lanes * e->type.lanes);
+        return st_prefetch(k, e->buffer, at, false);
+    }
+    if (k->schedule.streams > 1 && slab.inner && k->loops[slab.inner].axis == AXIS_K &&
+        k->loops[slab.inner].extent == k->schedule.streams)
+        return st_prefetch(k, e->buffer, next_tile(k, &e->index, slab.inner, slab.all),
+                           slab.all * bytes > k->target->l1_bytes / 2);
+    return st_prefetch(k, e->buffer, affine_offset(e->index, ahead), false);
 }
 
 /* A hint for the load `e` of a large constant, widened or not; NULL where it needs none. */
@@ -118,7 +137,7 @@ static Stmt *prefetch_for(Kernel *k, const Expr *e)
         return NULL;
     if (e->type.lanes == 1 || !target_find(k->target, I_PREFETCH, F32, k->target->lanes))
         return NULL;
-    return st_prefetch(k, e->buffer, announced(k, e));
+    return announce(k, e);
 }
 
 /* Read `e` into a temporary before loop number `p`, once for each iteration of the later loops that it

@@ -146,9 +146,10 @@ bool regtile_equal(RegTile a, RegTile b)
     return a.h == b.h && a.m == b.m && a.n == b.n;
 }
 
-/* Estimated cycles of one reduction step of a tile whose operands are near. The last two terms break
- * ties: columns are streamed from the second-level cache, rows come from the first. */
-static double step_cycles(const Target *t, RegTile tile)
+/* Estimated cycles of one reduction step of a tile whose operands are near; `announced`: each column comes
+ * with a prefetch (kernel/promote.c), a load like others. The last two terms break ties: columns are streamed
+ * from the second-level cache, rows come from the first. */
+static double step_cycles(const Target *t, RegTile tile, bool announced)
 {
     int    rows = tile.h * tile.m, n = tile.n;
     double fma = (double)rows * n;
@@ -157,14 +158,15 @@ static double step_cycles(const Target *t, RegTile tile)
     /* A row used by one column may be an operand of its multiply-add; each further image row needs an
      * address. */
     int    splats = n == 1 && t->splats_operands ? 0 : rows;
-    double issued = (fma + n + splats + tile.h - 1 + LOOP_OVERHEAD) / ISSUE_WIDTH;
-    double sums = fma / PIPES, loads = (rows + n) / (double)PIPES;
+    int    columns = announced ? 2 * n : n;
+    double issued = (fma + columns + splats + tile.h - 1 + LOOP_OVERHEAD) / ISSUE_WIDTH;
+    double sums = fma / PIPES, loads = (rows + columns) / (double)PIPES;
     double busiest = sums > loads ? sums : loads;
     if (busiest < issued)
         busiest = issued;
     if (busiest < LATENCY)
         busiest = LATENCY;
-    return busiest + 0.25 * n + 0.05 * rows;
+    return busiest + 0.25 * n + 0.02 * rows;
 }
 
 static int registers(const Target *t, RegTile tile)
@@ -221,7 +223,8 @@ static double column_cycles(const Kernel *k, const Extents *e, const EvenCut *h,
             if (!h->count[i] || !m->count[j])
                 continue;
             RegTile tile = {h->size[i], m->size[j], n};
-            double  step = larger(step_cycles(t, tile), near) + tile.h * tile.m * e->line_cycles;
+            double  step =
+                larger(step_cycles(t, tile, e->streamed), near) + tile.h * tile.m * e->line_cycles;
             wait = wait < 0 ? larger(far - step, 0) : wait;
             total += (double)(h->count[i] * m->count[j]) *
                      (step * e->steps + tile.h * tile.m * n + TILE_OVERHEAD);

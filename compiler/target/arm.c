@@ -38,6 +38,7 @@ static const Support support[] = {
 static const Instr instrs[] = {
     /* kind     elem lanes  C text */
     {I_PREFETCH, F32, 4, "__builtin_prefetch(%a)"},
+    {I_PREFETCH_L2, F32, 4, "__builtin_prefetch(%a, 0, 2)"},
     {I_LOAD,     F32, 4, "vld1q_f32(%a)"},
     {I_STORE,    F32, 4, "vst1q_f32(%a, %b)"},
     {I_LOAD,     F16, 4, "vld1_u16(%a)"},

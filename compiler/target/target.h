@@ -22,6 +22,8 @@ typedef enum {
     I_NARROW,   /* %a: vector of F32; to the row's BF16, to nearest even      */
     I_STORE,    /* %a: address, %b: vector            unaligned               */
     I_PREFETCH, /* %a: address                        a hint: it will be read */
+    I_PREFETCH_L2, /* %a: address                     ... from the second-level cache; wherever
+                      there is I_PREFETCH */
     I_SPLAT,    /* %a: scalar in every lane; for I_DOT a pair of BF16         */
     I_ADD,
     I_SUB,

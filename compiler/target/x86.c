@@ -70,6 +70,7 @@ static const Support sse2_support[] = {
 static const Instr sse2[] = {
     /* kind     elem lanes  C text */
     {I_PREFETCH, F32, 4, "_mm_prefetch((const char *)(%a), _MM_HINT_T0)"},
+    {I_PREFETCH_L2, F32, 4, "_mm_prefetch((const char *)(%a), _MM_HINT_T1)"},
     {I_LOAD,     F32, 4, "_mm_loadu_ps(%a)"},
     {I_STORE,    F32, 4, "_mm_storeu_ps(%a, %b)"},
     {I_LOAD,     F16, 4, "halves_4(%a)"},
@@ -179,6 +180,7 @@ static const Support avx2_support[] = {
 static const Instr avx2[] = {
     /* kind     elem lanes  C text */
     {I_PREFETCH, F32, 8, "_mm_prefetch((const char *)(%a), _MM_HINT_T0)"},
+    {I_PREFETCH_L2, F32, 8, "_mm_prefetch((const char *)(%a), _MM_HINT_T1)"},
     {I_LOAD,     F32, 8, "_mm256_loadu_ps(%a)"},
     {I_STORE,    F32, 8, "_mm256_storeu_ps(%a, %b)"},
     {I_LOAD,     F16, 8, "halves_8(%a)"},

@@ -135,6 +135,7 @@ enum { AMX_SUPPORT = 1, AMX_ROWS = 6, BF16_SUPPORT = 3 + AMX_SUPPORT, BF16_ROWS 
 static const Instr avx512[] = {
     /* kind     elem lanes  C text */
     {I_PREFETCH, F32, 16, "_mm_prefetch((const char *)(%a), _MM_HINT_T0)"},
+    {I_PREFETCH_L2, F32, 16, "_mm_prefetch((const char *)(%a), _MM_HINT_T1)"},
     {I_LOAD,     F32, 16, "_mm512_loadu_ps(%a)"},
     {I_STORE,    F32, 16, "_mm512_storeu_ps(%a, %b)"},
     {I_LOAD,     F16, 16, "halves_16(%a)"},

@@ -128,7 +128,8 @@ static float expected(InstrKind kind, float a, float b, float c)
 {
     int e;
     switch (kind) {
-    case I_PREFETCH: /* of a: the value is a's all the same */
+    case I_PREFETCH:
+    case I_PREFETCH_L2: /* of a: the value is a's all the same */
     case I_LOAD:
     case I_SPLAT: return a;
     case I_STORE: return b;
@@ -282,6 +283,11 @@ static void write_narrow(FILE *f, const Target *t, const Instr *r)
                "");
 }
 
+static bool prefetches(const Instr *r)
+{
+    return r->kind == I_PREFETCH || r->kind == I_PREFETCH_L2;
+}
+
 /* write_row - a function of pointers: operands come in through the LOAD row, unaligned, and the
  * result leaves through the STORE row. */
 static void write_row(FILE *f, const Target *t, int i)
@@ -309,13 +315,13 @@ static void write_row(FILE *f, const Target *t, int i)
             fprintf(f, ";\n    ");
         }
         fprintf(f, "(void)va, (void)vb, (void)vc;\n    ");
-        if (r->kind == I_PREFETCH) {
+        if (prefetches(r)) {
             write_text(f, r->text, "a + 16", "", "");
             fprintf(f, ";\n    ");
         }
         fprintf(f, "const %s y = ", t->vector_type);
         const char *first = r->kind == I_LOAD ? "a" : r->kind == I_SPLAT ? "*a" : "va";
-        const char *text = r->kind == I_STORE ? "%b" : r->kind == I_PREFETCH ? "%a" : r->text;
+        const char *text = r->kind == I_STORE ? "%b" : prefetches(r) ? "%a" : r->text;
         write_text(f, text, first, "vb", "vc");
         fprintf(f, ";\n    ");
         write_text(f, target_find(t, I_STORE, F32, r->lanes)->text, "out", "y", "");
