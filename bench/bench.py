@@ -103,7 +103,8 @@ def tune(folder, names):
 def measure_network(folder, name, say):
     start = time.monotonic()
     with place_of(folder, name) as place:
-        files, record = measure.network(place, name, schedule_of(folder, name), say)
+        files, record = measure.network(place, name, schedule_of(folder, name), say,
+                                        lambda: machine.prefer_quiet(folder))
         record.update(compile=compilers.network(files, say), commit=machine.commit())
         say("")
         return {**record, "seconds": time.monotonic() - start}
@@ -113,6 +114,7 @@ def measure_all(folder, names, results):
     """Measures what is asked for; the number of networks that failed."""
     OnnxRuntime.prepare(folder)
     if "machine" not in results.found:
+        machine.prefer_quiet(folder)
         limits = machine.limits(folder)
         results.add("machine", {**machine.description(OnnxRuntime.folder), "limits": limits,
                                 "one by one": one_by_one.measured(folder, limits),

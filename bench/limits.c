@@ -1,11 +1,13 @@
 /* limits.c - what one core of this machine can do at most: multiply-adds a second, bytes read a second.
  *
  * Prints lines "NAME VALUE": vector_bits; fma, GF/s on vectors of that width, the widest that the compiler
- * may use; l2, l3 and memory, GB/s. Each is the best of several repetitions. Compile it with
+ * may use; l2, l3 and memory, GB/s. Each is the best of several repetitions. `limits fed` prints the GF/s of
+ * multiply-adds that read an operand each, nothing else, in a few milliseconds. Compile it with
  * -O3 -march=native -ffp-contract=fast, and with -mno-avx512f as well for narrower vectors. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -56,6 +58,25 @@ static double multiply_adds(void)
     return best;
 }
 
+/* fed - GF/s of multiply-adds that each read a vector from the first-level cache. Who else computes on this
+ * core, on its other hardware thread, shows here more than in what stays in registers. */
+static double fed(void)
+{
+    enum { STEPS = 400000, ROWS = 16 };
+    static Floats rows[ROWS][SUMS];
+    Floats        sum[SUMS], scale = (Floats){0} + 0.5f;
+    for (int i = 0; i < SUMS; i++)
+        sum[i] = (Floats){0} + (float)i;
+    double start = now();
+    for (int k = 0; k < STEPS; k++)
+        for (int i = 0; i < SUMS; i++)
+            sum[i] = sum[i] * scale + rows[k % ROWS][i];
+    double rate = 2.0 * STEPS * SUMS * (VECTOR_BYTES / 4) / (now() - start) * 1e-9;
+    for (int i = 0; i < SUMS; i++)
+        float_sink = sum[i][0];
+    return rate;
+}
+
 enum { STREAMS = 8 };
 
 static uint32_t read_once(const Block *data, size_t n_blocks)
@@ -84,8 +105,13 @@ static double bandwidth(const Block *data, size_t bytes)
     return best;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1 && !strcmp(argv[1], "fed")) {
+        fed(); /* wakes the vector units */
+        printf("fed %.1f\n", fed());
+        return 0;
+    }
     size_t memory = (size_t)1 << 30;
     long   l2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
     size_t second = l2 > 0 ? (size_t)l2 : (size_t)1 << 20;

@@ -4,6 +4,7 @@ import datetime
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 
@@ -16,11 +17,16 @@ PROCESSORS = sorted(os.sched_getaffinity(0))
 IS_X86 = platform.machine() in ("x86_64", "i686")
 
 
-def pinned(threads):
-    """The start of a command that is to have `threads` processors, ahead of everything else that runs
-    there, where that is allowed."""
+def pinned_to(processors):
+    """The start of a command that is to have these processors, ahead of everything else that runs there, where
+    that is allowed."""
     first = ["chrt", "-f", "50"] if os.geteuid() == 0 else []
-    return first + ["taskset", "-c", ",".join(str(p) for p in PROCESSORS[:threads])]
+    return first + ["taskset", "-c", ",".join(map(str, processors))]
+
+
+def pinned(threads):
+    """... `threads` processors, those that come first."""
+    return pinned_to(PROCESSORS[:threads])
 
 
 # Runs a command COUNT times. What the kernel says of the memory of a process includes what its parent held
@@ -45,15 +51,18 @@ def spent(command, count=1, threads=1):
     return json.loads(said.splitlines()[-1])  # warnings come first
 
 
+def limits_program(folder, *flags):
+    """bench/limits.c, compiled."""
+    program = os.path.join(folder, "limits")
+    run(["cc", "-O3", "-march=native", "-ffp-contract=fast", "-D_GNU_SOURCE", "-o", program,
+         os.path.join(HERE, "limits.c"), *flags])
+    return program
+
+
 def limits(folder):
     """{what: value} as bench/limits.c prints it; `fma_256` is of 256-bit vectors where there are wider ones."""
-    program = os.path.join(folder, "limits")
-    command = ["cc", "-O3", "-march=native", "-ffp-contract=fast", "-D_GNU_SOURCE", "-o", program,
-               os.path.join(HERE, "limits.c")]
-
     def measured(*flags):
-        run(command + list(flags))
-        best = {}
+        program, best = limits_program(folder, *flags), {}
         for _ in range(3):
             for line in run(pinned(1) + [program]).splitlines():
                 name, value = line.split()
@@ -64,6 +73,16 @@ def limits(folder):
     if found["vector_bits"] > 256:
         found["fma_256"] = measured("-mno-avx512f")["fma"]
     return found
+
+
+def prefer_quiet(folder):
+    """Puts the processors in order, the one that does most first: on rented machines strangers compute on the other
+    hardware threads of the same cores, for minutes."""
+    program, found = limits_program(folder), {p: [] for p in PROCESSORS}
+    for _ in range(5):
+        for processor, rates in found.items():
+            rates.append(float(run([*pinned_to([processor]), program, "fed"]).split()[1]))
+    PROCESSORS.sort(key=lambda p: -statistics.median(found[p]))
 
 
 def first_line(command):

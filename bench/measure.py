@@ -168,8 +168,8 @@ def batch(files, n, say):
     return {peer: n / t[0] * 1e3 for peer, t in times.items()}
 
 
-def network(folder, name, schedule, say):
-    """(files, record) of one network; `schedule` is of a file that need not be there."""
+def network(folder, name, schedule, say, settle):
+    """(files, record) of one network; `schedule` is of a file that need not be there. `settle` chooses processors."""
     say("exporting")
     files = Files(folder, name)
     threads = [1, 2] if len(machine.PROCESSORS) > 1 else [1]
@@ -179,6 +179,7 @@ def network(folder, name, schedule, say):
     record = {"parameters": files.n_parameters, **facts(files), "times": {}, "errors": {}}
     record["start"], record["ort peak"] = starts(files)
     for n in threads:
+        settle()
         record["times"][str(n)], record["errors"][str(n)] = timed(files, n, say)
     record["batches"] = {str(n): batch(files, n, say) for n in BATCHES.get(name, ())}
     return files, record

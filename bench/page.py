@@ -91,7 +91,8 @@ and kiln and ONNX Runtime read the same file. fp32, batch 1, input 3x224x224 unl
 
 All that is compared on a network is running at the same time and takes turns: {ROUNDS} rounds, in each a turn of about {TURN_MS} ms
 for everyone, begun by untimed runs, {PAUSE * 1000:.0f} ms apart, the order changing from round to round. Processes are bound to
-processors (`taskset`) and, if `make bench` may do that, come before others there (`chrt`). Times are the median of all runs, in ms, and
+processors (`taskset`), before each network to the one where multiply-adds that read memory are fastest, since strangers
+may be computing on the same cores; if `make bench` may do that, they come before others there (`chrt`). Times are the median of all runs, in ms, and
 in parentheses the fastest. A ratio is kiln's median divided by the other's: below 1, kiln is faster.
 
 - *kiln*: `kiln build --weights file`, for the target of the machine. *weights inline* is kiln's default, one C file with
