@@ -156,9 +156,11 @@ static bool check(Tune *t, double *whole)
         *whole = r->whole;
         drop_losers(t, r);
     }
-    if (*whole >= 1)
+    if (*whole >= 1) {
         for (int i = 0; i < t->n_layers; i++)
             t->layers[i].best = by_default;
+        *whole = 1;
+    }
     return true;
 }
 

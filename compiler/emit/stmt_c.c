@@ -31,11 +31,29 @@ static bool sums_vectors(const Kernel *k, const Stmt *s)
     return s->kind == S_SET && s->op != ASSIGN && k->temps[s->temp].type.lanes > 1;
 }
 
-/* stays_rolled - a reduction around a register tile does: copies of it let the compiler share loads
- * between them, run out of registers and spill the accumulators. */
-static bool stays_rolled(const Kernel *k, const Loop *l, const Stmt *body)
+/* fills_vectors - whether it stores one vector constant over and over, and does nothing else. */
+static bool fills_vectors(const KernelPrinter *p, const Stmt *s)
 {
-    return l->mark == ROLLED || (l->role == REDUCE && sums_vectors(k, body));
+    if (s->kind == S_FOR)
+        return fills_vectors(p, s->body);
+    if (s->kind == S_BLOCK)
+        return s->n_items == 1 && fills_vectors(p, s->items[0]);
+    if (s->kind != S_STORE || s->value->type.lanes == 1)
+        return false;
+    ExprNodes nodes = expr_nodes(p->arena, s->value);
+    for (size_t i = 0; i < nodes.n; i++)
+        if (nodes.items[i]->kind == E_LOAD || nodes.items[i]->kind == E_TEMP)
+            return false;
+    return true;
+}
+
+/* stays_rolled - a reduction around a register tile does: copies of it let the compiler share loads
+ * between them, run out of registers and spill the accumulators. So do zeros around a plane: gcc -O3 would
+ * spend half its time on copies that are no faster. */
+static bool stays_rolled(const KernelPrinter *p, const Loop *l, const Stmt *body)
+{
+    return l->mark == ROLLED || (l->role == REDUCE && sums_vectors(p->k, body)) ||
+           fills_vectors(p, body);
 }
 
 void for_open_c(KernelPrinter *p, const Stmt *s)
@@ -43,7 +61,7 @@ void for_open_c(KernelPrinter *p, const Stmt *s)
     const Loop *l = &p->k->loops[s->loop];
     const char *type = p->is_wide ? "ptrdiff_t" : "int";
     const char *name = p->loops[s->loop] = c_name(p, l->name);
-    if (stays_rolled(p->k, l, s->body))
+    if (stays_rolled(p, l, s->body))
         w_line(&p->w, "#pragma GCC unroll 1");
     w_open(&p->w, "for (%s %s = 0; %s < %lld; %s++)", type, name, name, (long long)l->extent, name);
 }
