@@ -57,7 +57,7 @@ static AlgorithmCost direct_cost(const Layer *l)
 static double transform_cycles(int64_t in, int64_t out)
 {
     double work = (double)((in + out) * 2 * in) / 2 + (double)(in * in + out * out);
-    return in > 6 ? 1.5 * work : work;
+    return in > 6 ? 2.5 * work : work;
 }
 
 static AlgorithmCost winograd_cost(const Layer *l, int64_t m)
@@ -112,7 +112,7 @@ static Layer layer_of(const Graph *g, const Node *n, const CostContext *c)
                      .lanes = lanes,
                      .weight_bytes = (int64_t)elem_bytes(w->elem),
                      .gain = multiplies_bf16(x, w) ? c->target->dot_gain : 1,
-                     .bytes_per_cycle = c->weights_in_cache ? L3_BYTES : MEMORY_BYTES};
+                     .bytes_per_cycle = c->weights_in_cache ? L3_BYTES : SPREAD_BYTES};
     if (n->op == OP_linear)
         return l;
     l.rows = y.dims[2];

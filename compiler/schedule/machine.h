@@ -14,5 +14,6 @@
 #define NEAR_BYTES   36.0 /* a cycle, from the second-level cache */
 #define L3_BYTES     10.0 /* from the third                       */
 #define MEMORY_BYTES 4.0
+#define SPREAD_BYTES 5.5 /* from memory, several places of it read at once: see kernel/promote.c */
 
 #endif
