@@ -149,6 +149,15 @@ int vtype_count(VType t)
     return t.lanes * (t.rows ? t.rows : 1);
 }
 
+const Expr *ex_pick(Kernel *k, const Expr *a, int group, Affine lane)
+{
+    Expr *e = expr_new(k, E_PICK, a->type);
+    e->a = a;
+    e->group = group;
+    e->index = lane;
+    return e;
+}
+
 const Expr *ex_row(Kernel *k, const Expr *matrix, Affine row)
 {
     Expr *e = expr_new(k, E_ROW, vtype(matrix->type.elem, matrix->type.lanes));

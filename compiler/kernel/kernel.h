@@ -15,10 +15,12 @@
  *   border.c     cut loops where a padding guard is always true
  *   tile.c       split loops by the schedule, push the tile into init, step and finish
  *   pack.c       constants are laid out in the order the loops read them
+ *   lanes.c      the loops that become lanes, and how an index moves along them
  *   vectorize.c  the VECTOR loop becomes vector expressions
  *   matrix.c     sums of a tile's rows become products of small matrices
  *   promote.c    loads shared by a tile move into temporaries
  *   unroll.c     copies of UNROLL bodies, each with its own temporaries
+ *   reuse.c      a vector with picked lanes is made once for all sums that take it
  *
  * A kernel computes one graph node. Its body is a sequence of nests of one form: parallel loops
  * around `init`, then reduce loops around `step`, then `finish`:
@@ -78,11 +80,12 @@ int64_t floor_div(int64_t a, int64_t b);
 
 typedef enum { PARALLEL, REDUCE } LoopRole;                /* what may be reordered */
 /* How it is to run. ROLLED: as a loop, and the C compiler is told to leave it one. PAIRS: two iterations
- * that one E_DOT is to sum. */
-typedef enum { SERIAL, VECTOR, UNROLL, THREADS, ROLLED, PAIRS } LoopMark;
+ * that one E_DOT is to sum. JOINED: its iterations are lanes, side by side, of the VECTOR loop right around. */
+typedef enum { SERIAL, VECTOR, UNROLL, THREADS, ROLLED, PAIRS, JOINED } LoopMark;
 /* What the schedule may do with a loop: M and H rows of the register tile (M pixels of one image row, H
- * image rows), N its columns, LANE the one that becomes vectors, K the innermost reduction (unroll_k). */
-typedef enum { AXIS_NONE, AXIS_H, AXIS_M, AXIS_N, AXIS_K, AXIS_LANE } LoopAxis;
+ * image rows), N its columns, LANE the one that becomes vectors, GROUP one right around it whose iterations
+ * share a vector, K the innermost reduction (unroll_k). */
+typedef enum { AXIS_NONE, AXIS_H, AXIS_M, AXIS_N, AXIS_K, AXIS_LANE, AXIS_GROUP } LoopAxis;
 
 /* Runs over [0, extent). */
 typedef struct Loop {
@@ -153,6 +156,8 @@ typedef enum {
     E_LOAD,   /* buffer[index]; a vector: lanes consecutive ones; F16 is there for a CAST to F32
                  to take, and nowhere else; BF16 also for a DOT     */
     E_SPLAT,  /* a in every lane; a pair in every pair of lanes     */
+    E_PICK,   /* of each `group` lanes of the vector a, number `index` in all of them; its loops are gone
+                 before C is printed, which takes a constant        */
     E_CAST,   /* a as type.elem: f32 -> integer rounds half to even and saturates; f32 -> bf16
                  rounds half to even                                */
     E_UNARY,  /* op(a)                                              */
@@ -192,6 +197,7 @@ struct Expr {
     BufferId    buffer;
     Affine      index;
     int64_t     row_stride; /* LOAD of a matrix: elements from row to row */
+    int         group;      /* PICK */
     const Expr *a, *b, *c;
 };
 
@@ -289,6 +295,7 @@ const Expr *ex_fma(Kernel *k, const Expr *a, const Expr *b, const Expr *c);
 const Expr *ex_dot(Kernel *k, const Expr *a, const Expr *b);
 const Expr *ex_cast(Kernel *k, Elem e, const Expr *a);
 const Expr *ex_splat(Kernel *k, int lanes, const Expr *a);
+const Expr *ex_pick(Kernel *k, const Expr *a, int group, Affine lane);
 const Expr *ex_row(Kernel *k, const Expr *matrix, Affine row);
 /* ex_matrix - `load` as a matrix: rows of so many elements, `stride` apart. */
 const Expr *ex_matrix(Kernel *k, const Expr *load, int lanes, int rows, int64_t stride);
@@ -373,15 +380,40 @@ bool kpass_vectorize(Kernel *k);
 bool kpass_matrix(Kernel *k);
 bool kpass_promote(Kernel *k);
 bool kpass_unroll(Kernel *k);
+bool kpass_reuse(Kernel *k);
 
 /* Tiles that are to be matrices have at most so many columns, and in a kernel so many different heights: the
  * sums of each height, its rows and one of weights are seven of eight registers. */
 enum { MATRIX_COLUMNS = 2, MATRIX_HEIGHTS = 2 };
 
-/* vectorize_can - whether the LANE loop `l` around `body` can become vectors of the target: unit or
- * zero stride everywhere (constants excepted: pack gives them unit stride), no guard that depends on
- * it, f32 alone or widened to it, an instruction for every operation. */
-bool vectorize_can(const Kernel *k, const Stmt *body, LoopId l);
+/* ---- lanes.c ---------------------------------------------------------------------------- */
+
+/* The loops whose iterations are the lanes of a vector. */
+typedef struct Lanes {
+    LoopId loop;   /* LANE, or GROUP */
+    LoopId within; /* GROUP: the LANE loop right inside; else 0 */
+} Lanes;
+
+/* How an index moves along them. */
+typedef enum {
+    LANES_SAME,   /* not at all */
+    LANES_APART,  /* by one from lane to lane */
+    LANES_PICKED, /* from group to group alone, and the target has an instruction for that */
+    LANES_ODD,    /* otherwise */
+} LaneStep;
+
+Lanes       lanes_of(const Kernel *k, const Stmt *s);       /* of the FOR s */
+const Stmt *lanes_body(const Lanes *l, const Stmt *s);      /* what stands in the loops of the FOR s */
+int64_t     lanes_count(const Kernel *k, const Lanes *l);
+Affine      lanes_first(const Lanes *l, const Affine *index); /* the index of lane 0 */
+/* lanes_step - PICKED: *lane is the lane of each group, the rest of the index one of a whole vector. */
+LaneStep lanes_step(const Kernel *k, const Lanes *l, const Affine *index, Affine *lane);
+
+/* vectorize_can - whether the FOR `s` over a LANE loop, or over a GROUP loop with a LANE loop right inside,
+ * can become vectors of the target: unit or zero stride everywhere (constants excepted: pack gives them unit
+ * stride), or the same for all lanes of a group where the target can pick; no guard that depends on it, f32
+ * alone or widened to it, an instruction for every operation. */
+bool vectorize_can(const Kernel *k, const Stmt *s);
 
 typedef struct KernelPass {
     const char *name;

@@ -33,8 +33,9 @@ const KernelPass kernel_passes[] = {
      "needs the final order of the loops, and loads that still name each loop they depend on"},
     {"vectorize",
      kpass_vectorize,
-     {NULL},
-     "needs constants that pack has given unit stride along the lanes; a loop over others stays scalar"},
+     {"unroll"},
+     "needs constants that pack has given unit stride along the lanes; a loop over others stays scalar. "
+     "The lane that a pick takes is a constant once unroll has run"},
     {"matrix",
      kpass_matrix,
      {"unroll"},
@@ -47,8 +48,12 @@ const KernelPass kernel_passes[] = {
     {"unroll",
      kpass_unroll,
      {NULL},
-     "last: afterwards there are no tile loops, nor VECTOR loops that vectorize has left, and every "
+     "afterwards there are no tile loops, nor VECTOR loops that vectorize has left, and every "
      "element of a temporary has its own name"},
+    {"reuse",
+     kpass_reuse,
+     {NULL},
+     "last: which sums take the same vector shows when each has its own statement"},
 };
 
 const int n_kernel_passes = (int)COUNT_OF(kernel_passes);

@@ -233,6 +233,13 @@ static void print_node(Printer *p, const Expr *e, int binding)
         print_index(p, &e->index);
         text_add(p->out, ")");
         break;
+    case E_PICK:
+        text_add(p->out, "pick(");
+        print_expr(p, e->a, LOOSE);
+        text_add(p->out, ", ");
+        print_index(p, &e->index);
+        text_printf(p->out, " of %d)", e->group);
+        break;
     case E_FMA: print_call(p, "fma", e->a, e->b, e->c); break;
     case E_DOT: print_call(p, "dot", e->a, e->b, NULL); break;
     case E_UNARY:
@@ -319,9 +326,10 @@ static void print_assignment(Printer *p, const Stmt *s)
 static void print_for(Printer *p, LoopId l)
 {
     static const char *const roles[] = {" parallel", " reduce"};
-    static const char *const marks[] = {"", " vector", " unroll", " threads", " rolled", " pairs"};
-    static const char *const axes[] = {"",        " axis h", " axis m",
-                                       " axis n", " axis k", " axis lane"};
+    static const char *const marks[] = {"",        " vector", " unroll", " threads",
+                                        " rolled", " pairs",  " joined"};
+    static const char *const axes[] = {"",        " axis h",    " axis m",    " axis n",
+                                       " axis k", " axis lane", " axis group"};
     text_printf(p->out, "for %s", name_of(p->loops, p->k->n_loops, l));
     if (l < p->k->n_loops) {
         const Loop *loop = &p->k->loops[l];

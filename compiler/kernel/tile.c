@@ -8,13 +8,14 @@
  *         for ic { for ow1 { for oc1 { for ol { acc[ow1][oc1][ol] += x[..] * w[..] } } } }
  *         for ow1 { for oc1 { for ol { y[..] = acc[ow1][oc1][ol] } } } } }
  *
- * The inner loops are to be unrolled (H, M, N) or to become vectors (LANE); a loop over a PAIR stays inside them. An extent that the tile does
- * not divide is cut evenly into tiles of t and t-1 (56 by at most 6: six of 6 and four of 5), so there
- * is no short tail; a LANE loop is cut into whole vectors and a scalar rest. */
+ * The inner loops are to be unrolled (H, M, N) or to become vectors (LANE, or GROUP and LANE); a loop over a
+ * PAIR stays inside them. An extent that the tile does not divide is cut evenly into tiles of t and t-1 (56 by at
+ * most 6: six of 6 and four of 5), so there is no short tail; a LANE loop is cut into whole
+ * vectors and a scalar rest. */
 #include "kernel/kernel.h"
 #include "target/target.h"
 
-#define MAX_PENDING 4
+#define MAX_PENDING 5
 
 /* Inner loops on their way to the statements. */
 typedef struct Pending {
@@ -169,6 +170,18 @@ static Stmt *split_lanes(Tiler *t, const Stmt *s, int64_t lanes, Pending p)
     return out->n_items == 1 ? out->items[0] : out;
 }
 
+/* The lanes of several groups as one vector. */
+static Stmt *join_lanes(Tiler *t, const Stmt *s, const Lanes *l, Pending p)
+{
+    Kernel *k = t->k;
+    t->changed = true;
+    k->loops[l->loop].mark = VECTOR;
+    k->loops[l->within].mark = JOINED;
+    p = pending_with(k, pending_with(k, p, l->loop), l->within);
+    Stmt *body = rewrite_stmt(&(Rewrite){.k = k}, lanes_body(l, s));
+    return tile_stmt(t, body, p);
+}
+
 /* ---- the walk ---------------------------------------------------------------------------- */
 
 static int schedule_tile(const Schedule *s, LoopAxis axis)
@@ -179,7 +192,8 @@ static int schedule_tile(const Schedule *s, LoopAxis axis)
     case AXIS_N: return s->tile.n;
     case AXIS_NONE:
     case AXIS_K:
-    case AXIS_LANE: break;
+    case AXIS_LANE:
+    case AXIS_GROUP: break;
     }
     return 1;
 }
@@ -189,7 +203,10 @@ static Stmt *tile_for(Tiler *t, Stmt *s, Pending p)
     Kernel     *k = t->k;
     const Loop *l = &k->loops[s->loop];
     int64_t     tile = schedule_tile(&k->schedule, l->axis);
-    if (l->axis == AXIS_LANE && vectorize_can(k, s->body, s->loop))
+    Lanes       lanes = lanes_of(k, s);
+    if (lanes.within && vectorize_can(k, s))
+        return join_lanes(t, s, &lanes, p);
+    if (l->axis == AXIS_LANE && vectorize_can(k, s))
         return split_lanes(t, s, k->target->lanes, p);
     if (tile > 1)
         return split_even(t, s, tile, p);

@@ -4,7 +4,8 @@
  *
  * Named accumulators stay in registers. A temporary expanded over the loop becomes one temporary a copy,
  * the same one in every nest that runs the loop; one that the body defines with LET becomes one a copy
- * too, so that no name is defined twice. A VECTOR loop that did not become vectors is copied as well. */
+ * too, so that no name is defined twice. A VECTOR loop that did not become vectors is copied as well, with
+ * the JOINED one in it. */
 #include "kernel/kernel.h"
 
 /* temps[instance] is temporary `temp` in copy number `copy` of `loop`. */
@@ -101,7 +102,7 @@ static Stmt *unroll_stmt(Rewrite *r, Stmt *s)
 {
     Kernel  *k = r->k;
     LoopMark mark = s->kind == S_FOR ? k->loops[s->loop].mark : SERIAL;
-    if (mark != UNROLL && mark != VECTOR)
+    if (mark != UNROLL && mark != VECTOR && mark != JOINED)
         return s;
     Unroller *u = r->ctx;
     u->changed = true;

@@ -314,6 +314,11 @@ static void verify_expr(Verifier *v, const Expr *e)
         ok = ok && e->a && !e->b && e->a->type.lanes <= (e->type.elem == BF16 ? 2 : 1) &&
              e->a->type.elem == e->type.elem;
         break;
+    case E_PICK:
+        ok = ok && e->a && !e->b && !e->type.rows && type_same(e->type, e->a->type) &&
+             e->group > 1 && e->type.lanes % e->group == 0 && index_ok(v, &e->index) &&
+             range_within(v, &e->index, e->group - 1);
+        break;
     case E_CAST:
         ok = ok && e->a && !e->b && e->a->type.lanes == e->type.lanes &&
              (e->type.elem == F32 || !elem_is_half(e->a->type.elem)) &&

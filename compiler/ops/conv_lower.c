@@ -14,77 +14,16 @@
  * A part of a transposed convolution (conv_transpose.c) differs in where y is written, and may have a
  * loop over phases beside oh.
  *
- * Groups: with whole blocks a group (or without blocks) g is a loop of its own. Narrow groups that
- * share a block are made dense: within one block of L channels the weights between groups are zero, so
- * a block becomes a group of L. Depthwise (one channel a group) multiplies lane by lane. */
+ * Groups (conv_cut.c): with whole blocks a group (or without blocks) g is a loop of its own, of narrow groups
+ * that share a block g is the block. Where they are not made dense, og is the group in it, and
+ *
+ *     acc += x[n, g, og*cg + icl, ..] * w[g, og*cg + ocl, icl, ..] */
 #include "ops/ops.h"
 #include "target/target.h"
 
-#include <string.h>
-
-/* How the channels are cut into loops. */
-typedef struct Cut {
-    int64_t       groups;    /* extent of loop g, whole blocks each; 1: no loop */
-    int64_t       oc, ic;    /* channels of a group, padded to blocks           */
-    int64_t       by, bx;    /* lanes of y and x                                */
-    int64_t       il;        /* of those of x, the ones that hold channels      */
-    bool          depthwise; /* g is the channel block; lane by lane            */
-    const Tensor *weight;    /* possibly made dense                             */
-} Cut;
-
-static int64_t round_up(int64_t v, int64_t b)
-{
-    return (v + b - 1) / b * b;
-}
-
-/* Weights of one block of `lanes` channels as a full matrix, zero between the groups inside it:
- * [O, cg, KH, KW] becomes [O, lanes, KH, KW]. */
-static const Tensor *dense_groups(Arena *a, const Tensor *w, int64_t lanes)
-{
-    const int64_t *d = w->type.dims;
-    int64_t        cg = d[1], taps = d[2] * d[3];
-    Tensor        *t = tensor_new(a, w->type.elem, 4, (int64_t[]){d[0], lanes, d[2], d[3]});
-    const size_t   size = elem_bytes(w->type.elem);
-    const char    *from = w->data;
-    char          *to = (char *)(uintptr_t)t->data;
-    for (int64_t o = 0; o < d[0]; o++) {
-        int64_t first = o % lanes / cg * cg; /* the group's first channel within the block */
-        memcpy(to + (size_t)((o * lanes + first) * taps) * size,
-               from + (size_t)(o * cg * taps) * size, (size_t)(cg * taps) * size);
-    }
-    return t;
-}
-
-static Cut conv_cut(const Graph *g, const Node *n, const Tensor *w, Arena *a)
-{
-    const Type *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
-    int64_t     groups = n->attrs.groups, ocg = y->dims[1] / groups, icg = x->dims[1] / groups;
-    int64_t     by = y->layout.block, bx = x->layout.block;
-    int64_t     il = icg < bx && groups == 1 ? icg : bx;
-    if (bx > 1 && x->elem == BF16)
-        il = round_up(il, 2); /* they are multiplied in pairs */
-    Cut c = {groups, ocg, icg, by, bx, il, false, w};
-    if (by == 1)
-        return c;
-    if (groups > 1 && ocg == 1 && icg == 1) {
-        c.depthwise = true;
-        c.groups = round_up(y->dims[1], by) / by;
-        c.oc = by;
-        c.ic = 1;
-    } else if (groups > 1 && icg % bx != 0) {
-        c.weight = w ? dense_groups(a, w, by) : NULL;
-        c.groups = y->dims[1] / by;
-        c.oc = c.ic = by;
-    } else {
-        c.oc = round_up(ocg, by);
-        c.ic = round_up(icg, bx);
-    }
-    return c;
-}
-
 typedef struct ConvLoops {
-    LoopId n0, g, ocb, n1, rh, oh, rw, ow, ocl; /* parallel */
-    LoopId icb, kh, kw, icl;                    /* reduce   */
+    LoopId n0, g, ocb, n1, rh, oh, rw, ow, og, ocl; /* parallel */
+    LoopId icb, kh, kw, icl;                        /* reduce   */
     Affine image;
 } ConvLoops;
 
@@ -104,12 +43,21 @@ static int64_t images_together(const Kernel *k, const Type *x, const Tensor *wei
     return images;
 }
 
-static ConvLoops conv_loops(Kernel *k, const Cut *c, int64_t images, int64_t together,
+/* taps_are_inside - whether the loop over columns of the filter stands inside that over channels. `--fp exact`
+ * fixes one order of summation for all targets: kh, kw, ic. */
+static bool taps_are_inside(const Kernel *k, const ConvCut *c)
+{
+    return c->picked && k->fp != FP_EXACT;
+}
+
+static ConvLoops conv_loops(Kernel *k, const ConvCut *c, int64_t images, int64_t together,
                             const ConvAxis axis[2])
 {
     ConvLoops l;
-    /* Without vectors or input blocks the taps are innermost; unroll_k is about the innermost loop. */
-    LoopAxis kw_axis = c->bx == 1 ? AXIS_K : AXIS_NONE;
+    /* Without vectors or input blocks the taps are innermost, and where lanes are picked, so that taps share
+     * them; unroll_k is about the innermost loop. */
+    bool     taps_inside = taps_are_inside(k, c);
+    LoopAxis kw_axis = taps_inside || c->bx == 1 ? AXIS_K : AXIS_NONE;
     l.n0 = kernel_loop_if(k, "n", images / together, PARALLEL, AXIS_NONE);
     l.n1 = kernel_loop_if(k, "n", together, PARALLEL, AXIS_NONE);
     l.image = affine_add(affine_scale(affine_loop(l.n0), together), affine_loop(l.n1));
@@ -119,11 +67,12 @@ static ConvLoops conv_loops(Kernel *k, const Cut *c, int64_t images, int64_t tog
     l.oh = kernel_loop_if(k, "oh", axis[0].count, PARALLEL, c->by == 1 ? AXIS_NONE : AXIS_H);
     l.rw = kernel_loop_if(k, "rw", axis[1].phases, PARALLEL, AXIS_NONE);
     l.ow = kernel_loop_if(k, "ow", axis[1].count, PARALLEL, AXIS_M);
-    l.ocl = kernel_loop_if(k, "ol", c->by, PARALLEL, AXIS_LANE);
-    l.icb = kernel_loop_if(k, "ic", c->depthwise ? 1 : c->ic / c->bx, REDUCE, AXIS_NONE);
+    l.og = kernel_loop_if(k, "og", c->picked ? c->by / c->picked : 1, PARALLEL, AXIS_GROUP);
+    l.ocl = kernel_loop_if(k, "ol", c->picked ? c->picked : c->by, PARALLEL, AXIS_LANE);
+    l.icb = kernel_loop_if(k, "ic", c->icb, REDUCE, AXIS_NONE);
     l.kh = kernel_loop_if(k, "kh", axis[0].taps ? axis[0].taps : 1, REDUCE, AXIS_NONE);
     l.kw = kernel_loop_if(k, "kw", axis[1].taps ? axis[1].taps : 1, REDUCE, kw_axis);
-    l.icl = c->depthwise ? 0 : kernel_loop_if(k, "il", c->il, REDUCE, AXIS_K);
+    l.icl = kernel_loop_if(k, "il", c->il, REDUCE, taps_inside ? AXIS_NONE : AXIS_K);
     return l;
 }
 
@@ -141,20 +90,26 @@ static Affine axis_writes(const ConvAxis *a, LoopId o, LoopId phase)
     return affine_offset(at, a->out_offset);
 }
 
-static At conv_x_at(const ConvAxis axis[2], const Cut *c, const ConvLoops *l)
+static At conv_x_at(const ConvAxis axis[2], const ConvCut *c, const ConvLoops *l)
 {
     At at = {.block = c->bx, .n = l->image};
-    at.cb = affine_add(affine_scale(affine_loop(l->g), c->depthwise ? 1 : c->ic / c->bx),
-                       affine_loop(l->icb));
-    at.cl = affine_loop(c->depthwise ? l->ocl : l->icl);
+    at.cb = affine_add(affine_scale(affine_loop(l->g), c->icb), affine_loop(l->icb));
+    at.cl = affine_add(affine_scale(affine_loop(l->og), c->picked),
+                       affine_loop(c->depthwise ? l->ocl : l->icl));
     at.h = axis_reads(&axis[0], l->oh, l->kh);
     at.w = axis_reads(&axis[1], l->ow, l->kw);
     return at;
 }
 
-static At conv_y_at(const ConvAxis axis[2], const Cut *c, const ConvLoops *l)
+/* The lane of a block of y. */
+static Affine conv_lane(const ConvCut *c, const ConvLoops *l)
 {
-    At at = {.block = c->by, .n = l->image, .cl = affine_loop(l->ocl)};
+    return affine_add(affine_scale(affine_loop(l->og), c->picked), affine_loop(l->ocl));
+}
+
+static At conv_y_at(const ConvAxis axis[2], const ConvCut *c, const ConvLoops *l)
+{
+    At at = {.block = c->by, .n = l->image, .cl = conv_lane(c, l)};
     at.cb = affine_add(affine_scale(affine_loop(l->g), c->oc / c->by), affine_loop(l->ocb));
     at.h = axis_writes(&axis[0], l->oh, l->rh);
     at.w = axis_writes(&axis[1], l->ow, l->rw);
@@ -178,35 +133,36 @@ static Affine weight_tap(const ConvAxis *a, LoopId tap, LoopId phase)
 }
 
 /* The weight of one step: row-major over the padded [O, I/groups, KH, KW]. */
-static const Expr *conv_weight(Kernel *k, ValueId v, const Cut *c, const ConvAxis axis[2],
+static const Expr *conv_weight(Kernel *k, ValueId v, const ConvCut *c, const ConvAxis axis[2],
                                const ConvLoops *l)
 {
     const int64_t *d = c->weight->type.dims;
-    int64_t        padded[4] = {c->groups * c->oc, c->depthwise ? 1 : c->ic, d[2], d[3]};
+    int64_t        padded[4] = {c->groups * c->oc, c->ic, d[2], d[3]};
     BufferId       w = kernel_weight(k, "w", c->weight, padded, v);
-    Affine         o =
-        affine_add(affine_scale(affine_loop(l->g), c->oc),
-                   affine_add(affine_scale(affine_loop(l->ocb), c->by), affine_loop(l->ocl)));
-    Affine i = affine_add(affine_scale(affine_loop(l->icb), c->bx), affine_loop(l->icl));
-    Affine at = affine_add(affine_scale(o, padded[1]), i);
+    Affine         o = affine_add(affine_scale(affine_loop(l->g), c->oc),
+                                  affine_add(affine_scale(affine_loop(l->ocb), c->by), conv_lane(c, l)));
+    Affine         i = affine_add(affine_scale(affine_loop(l->icb), c->bx), affine_loop(l->icl));
+    Affine         at = affine_add(affine_scale(o, padded[1]), i);
     at = affine_add(affine_scale(at, d[2]), weight_tap(&axis[0], l->kh, l->rh));
     at = affine_add(affine_scale(at, d[3]), weight_tap(&axis[1], l->kw, l->rw));
     return ex_cast(k, F32, ex_load(k, w, at));
 }
 
 /* The reduce loops around the step. Padding is tested outside the loops over channels that the tests
- * do not depend on. `--fp exact` fixes one order of summation for all targets: kh, kw, ic. */
-static Stmt *conv_reduce(Kernel *k, const Graph *g, const Node *n, const ConvLoops *l, const At *xa,
-                         Stmt *step)
+ * do not depend on. */
+static Stmt *conv_reduce(Kernel *k, const Graph *g, const Node *n, const ConvCut *c,
+                         const ConvLoops *l, const At *xa, Stmt *step)
 {
     const Type   *x = &value_get(g, n->in[0])->type;
     const Layout *xl = &x->layout;
-    bool          channels_last = k->fp == FP_EXACT;
-    Stmt         *s = st_for(k, l->icl, step);
+    bool          channels_last = k->fp == FP_EXACT, taps_inside = taps_are_inside(k, c);
+    Stmt         *s = taps_inside ? step : st_for(k, l->icl, step);
     if (channels_last)
         s = st_for(k, l->icb, s);
     s = conv_guard(k, xa->w, x->dims[3], xl->left, xl->right, s);
     s = st_for(k, l->kw, s);
+    if (taps_inside)
+        s = st_for(k, l->icl, s);
     s = conv_guard(k, xa->h, x->dims[2], xl->top, xl->bottom, s);
     s = st_for(k, l->kh, s);
     return channels_last ? s : st_for(k, l->icb, s);
@@ -233,7 +189,7 @@ void lower_conv_part(Graph *g, Kernel *k, const Node *n, const ConvAxis axis[2],
                      const Tensor *weight)
 {
     const Type *x = &value_get(g, n->in[0])->type, *y = &value_get(g, n->out)->type;
-    Cut         c = conv_cut(g, n, weight, k->arena);
+    ConvCut     c = conv_cut(g, k, n, weight);
     ConvLoops   l = conv_loops(k, &c, y->dims[0], images_together(k, x, weight), axis);
     At          xa = conv_x_at(axis, &c, &l), ya = conv_y_at(axis, &c, &l);
     TempId      acc = kernel_temp(k, "acc", vtype(F32, 1));
@@ -242,11 +198,11 @@ void lower_conv_part(Graph *g, Kernel *k, const Node *n, const ConvAxis axis[2],
     if (axis[0].taps && axis[1].taps) {
         const Expr *in = lower_load(g, k, n->in[0], x, &xa);
         const Expr *product = ex_binary(k, B_MUL, in, conv_weight(k, n->in[1], &c, axis, &l));
-        st_add(k, leaf, conv_reduce(k, g, n, &l, &xa, st_set(k, acc, ASSIGN_ADD, product)));
+        st_add(k, leaf, conv_reduce(k, g, n, &c, &l, &xa, st_set(k, acc, ASSIGN_ADD, product)));
     }
     Stmt *store = lower_store(g, k, n->out, &ya, lower_epilogue(g, k, n, ex_temp(k, acc), &ya));
     st_add(k, leaf, store);
-    const LoopId parallel[] = {l.n0, l.g, l.ocb, l.n1, l.rh, l.oh, l.rw, l.ow, l.ocl};
+    const LoopId parallel[] = {l.n0, l.g, l.ocb, l.n1, l.rh, l.oh, l.rw, l.ow, l.og, l.ocl};
     st_add(k, k->body, lower_nest(k, parallel, (int)COUNT_OF(parallel), leaf));
 }
 
@@ -284,9 +240,9 @@ void lower_linear(Graph *g, NodeId id, Kernel *k)
     int64_t       xd[4], by = y->layout.block, bx = x->layout.block;
     dims_nchw(x, xd);
     LoopId batch = kernel_loop_if(k, "n", xd[0], PARALLEL, AXIS_M);
-    LoopId ob = kernel_loop_if(k, "oc", round_up(y->dims[1], by) / by, PARALLEL, AXIS_N);
+    LoopId ob = kernel_loop_if(k, "oc", whole_blocks(y->dims[1], by) / by, PARALLEL, AXIS_N);
     LoopId ol = kernel_loop_if(k, "ol", by, PARALLEL, AXIS_LANE);
-    LoopId ic = kernel_loop_if(k, "ic", round_up(xd[1], bx) / bx, REDUCE, AXIS_K);
+    LoopId ic = kernel_loop_if(k, "ic", whole_blocks(xd[1], bx) / bx, REDUCE, AXIS_K);
     LoopId ih = kernel_loop_if(k, "ih", xd[2], REDUCE, AXIS_NONE);
     LoopId iw = kernel_loop_if(k, "iw", xd[3], REDUCE, AXIS_NONE);
     LoopId il = kernel_loop_if(k, "il", bx, REDUCE, AXIS_NONE);
@@ -300,7 +256,7 @@ void lower_linear(Graph *g, NodeId id, Kernel *k)
     Tensor *view = arena_struct(k->arena, Tensor);
     *view = (Tensor){type_plain(w->type.elem, 4, (int64_t[]){w->type.dims[0], xd[1], xd[2], xd[3]}),
                      w->data};
-    int64_t  padded[4] = {round_up(y->dims[1], by), round_up(xd[1], bx), xd[2], xd[3]};
+    int64_t  padded[4] = {whole_blocks(y->dims[1], by), whole_blocks(xd[1], bx), xd[2], xd[3]};
     BufferId wb = kernel_weight(k, "w", view, padded, n->in[1]);
     Affine   at = affine_add(affine_scale(affine_loop(ob), by), affine_loop(ol));
     at = affine_add(affine_scale(at, padded[1]),

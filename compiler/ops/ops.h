@@ -9,6 +9,7 @@
  *   elementwise.c  the scalar functions of elementwise ops
  *   math.c         exp, log, tanh, erf as expressions of adds and multiplies
  *   conv.c         conv2d, linear: attributes, shapes, evaluators
+ *   conv_cut.c     channels of a convolution cut into blocks and groups
  *   conv_lower.c   conv2d, linear: their loops
  *   conv_transpose.c  conv_transpose: its phases, each a convolution
  *   winograd.c     conv2d by Winograd's minimal filtering
@@ -255,6 +256,25 @@ void box_copy(Graph *g, Kernel *k, ValueId x, ValueId y, const Box *box);
 void box_fill(Graph *g, Kernel *k, ValueId y, const Box *box, double value);
 /* box_zero_channels - zero the channels past C in the last block of `y`, if there are any. */
 void box_zero_channels(Graph *g, Kernel *k, ValueId y);
+
+/* ---- conv_cut.c ------------------------------------------------------------------------- */
+
+/* How the channels of a convolution are cut into loops. */
+typedef struct ConvCut {
+    int64_t       groups;    /* extent of loop g, whole blocks each; 1: no loop */
+    int64_t       oc, ic;    /* channels of a group, padded to blocks           */
+    int64_t       by, bx;    /* lanes of y and x                                */
+    int64_t       icb;       /* blocks of x that a group reads                  */
+    int64_t       il;        /* of the lanes of x, those that are summed        */
+    int64_t       picked;    /* groups of so many, `ic`, share a block; or 0    */
+    bool          depthwise; /* g is the channel block; lane by lane            */
+    const Tensor *weight;    /* possibly made dense                             */
+} ConvCut;
+
+/* whole_blocks - channels, rounded up to blocks of so many. */
+int64_t whole_blocks(int64_t channels, int64_t lanes);
+/* conv_cut - of conv2d-like `n` with weights `w` [O, I/groups, KH, KW], NULL for none. */
+ConvCut conv_cut(const Graph *g, const Kernel *k, const Node *n, const Tensor *w);
 
 /* ---- conv_lower.c ----------------------------------------------------------------------- */
 

@@ -35,6 +35,9 @@
 /* Cycles around the steps of one tile: setting up, and storing each accumulator. */
 #define TILE_OVERHEAD 12.0
 
+/* The most taps that are unrolled to share what is picked. */
+#define MAX_TAPS 7
+
 /* Places in memory that are read at once, and the fewest bytes of each that are worth it. */
 #define STREAMS      4
 #define STREAM_BYTES 4096
@@ -57,6 +60,9 @@ typedef struct Extents {
     double  weight_bytes; /* of one weight, as kept; 0: they are not constant */
     bool    matrices;     /* products of matrices make the sums: see kernel/matrix.c */
     bool    streamed;     /* the weights are too many to stay in the second-level cache */
+    int64_t picks;        /* a row is one lane picked of each so many (kernel/reuse.c); 0: no */
+    int64_t taps;         /* so many steps in turn share them; 1: each has its own */
+    int64_t apart[2];     /* what row r takes at step s, row r - [0] takes at step s + [1] */
 } Extents;
 
 /* The value that varies in a sum: what the rows of the tile are; NULL: constants alone are summed. */
@@ -69,10 +75,12 @@ static const Expr *rows_load(const Kernel *k, const Expr *sum)
     return NULL;
 }
 
-/* Loops around a statement that reduce. */
+/* Loops around a statement: those that reduce, and the rows and groups of lanes. */
 typedef struct Reduction {
     double steps;
     LoopId outer; /* not the innermost, AXIS_K */
+    LoopId inner; /* AXIS_K */
+    LoopId rows, groups;
 } Reduction;
 
 /* A line serves all steps of one iteration of the outermost reduction, the one over channel blocks. */
@@ -90,6 +98,30 @@ static double line_cycles(const Kernel *k, const Expr *sum, const Reduction *r)
     return line * (double)k->loops[r->outer].extent / r->steps;
 }
 
+static int64_t common_divisor(int64_t a, int64_t b)
+{
+    return b ? common_divisor(b, a % b) : a;
+}
+
+/* A row that moves from group to group of lanes alone is picked. Two rows take the same one at steps of the
+ * innermost reduction that lie as far apart in memory as they do. */
+static void scan_picks(const Kernel *k, const Expr *load, const Reduction *r, Extents *e)
+{
+    e->taps = 1;
+    e->picks = load ? affine_coef(&load->index, r->groups) : 0;
+    int64_t row = e->picks ? affine_coef(&load->index, r->rows) : 0;
+    int64_t tap = e->picks ? affine_coef(&load->index, r->inner) : 0;
+    if (row <= 0 || tap <= 0)
+        return;
+    int64_t steps = k->loops[r->inner].extent, all = common_divisor(row, tap);
+    bool    unrolls = k->schedule.unroll_k == 0 || k->schedule.unroll_k == steps;
+    if (!unrolls || steps > MAX_TAPS || row / all >= steps)
+        return;
+    e->taps = steps;
+    e->apart[0] = tap / all;
+    e->apart[1] = row / all;
+}
+
 static void scan_loop(const Kernel *k, LoopId id, Extents *e, Reduction *r)
 {
     const Loop *loop = &k->loops[id];
@@ -97,7 +129,12 @@ static void scan_loop(const Kernel *k, LoopId id, Extents *e, Reduction *r)
                          : loop->axis == AXIS_M ? &e->m
                          : loop->axis == AXIS_N ? &e->n
                                                 : NULL;
+    if (loop->axis == AXIS_GROUP)
+        r->groups = id;
+    if (loop->axis == AXIS_M)
+        r->rows = id;
     if (loop->role == REDUCE) {
+        r->inner = id;
         r->steps *= (double)loop->extent;
         if (!r->outer && loop->axis == AXIS_NONE)
             r->outer = id;
@@ -120,13 +157,14 @@ static void scan(const Kernel *k, const Stmt *s, Reduction r, Extents *e)
     e->steps = r.steps;
     e->line_cycles = line_cycles(k, s->value, &r);
     const Expr *load = rows_load(k, s->value);
+    scan_picks(k, load, &r, e);
     e->matrices = k->target->matrix_rows && load && load->type.elem == BF16;
 }
 
 static Extents kernel_extents(const Kernel *k)
 {
-    Extents e = {.h = 1, .m = 1, .n = 1};
-    scan(k, k->body, (Reduction){1, 0}, &e);
+    Extents e = {.h = 1, .m = 1, .n = 1, .taps = 1};
+    scan(k, k->body, (Reduction){.steps = 1}, &e);
     int64_t largest = 0;
     for (BufferId b = 1; b < k->n_buffers; b++) {
         const Buffer *buffer = &k->buffers[b];
@@ -146,10 +184,26 @@ bool regtile_equal(RegTile a, RegTile b)
     return a.h == b.h && a.m == b.m && a.n == b.n;
 }
 
-/* Estimated cycles of one reduction step of a tile whose operands are near; `announced`: each column comes
- * with a prefetch (kernel/promote.c), a load like others. The last two terms break ties: columns are streamed
- * from the second-level cache, rows come from the first. */
-static double step_cycles(const Target *t, RegTile tile, bool announced)
+static double larger(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+/* Picks of a step: those of all taps, less what a row takes that another took before. */
+static double step_picks(const Extents *e, RegTile tile)
+{
+    if (!e->picks)
+        return 0;
+    double all = (double)(tile.m * e->taps), again = 0;
+    if (e->taps > 1)
+        again = larger(0, (double)(tile.m - e->apart[0])) * (double)(e->taps - e->apart[1]);
+    return tile.h * (all - again) / (double)e->taps;
+}
+
+/* Estimated cycles of one reduction step of a tile whose operands are near. Where weights are streamed each
+ * column comes with a prefetch (kernel/promote.c), a load like others. A pick needs a unit that multiplies. The
+ * last two terms break ties: columns are streamed from the second-level cache, rows come from the first. */
+static double step_cycles(const Target *t, const Extents *e, RegTile tile)
 {
     int    rows = tile.h * tile.m, n = tile.n;
     double fma = (double)rows * n;
@@ -157,34 +211,33 @@ static double step_cycles(const Target *t, RegTile tile, bool announced)
         return fma + rows + n + LOOP_OVERHEAD; /* all of them issue like the sums */
     /* A row used by one column may be an operand of its multiply-add; each further image row needs an
      * address. */
-    int    splats = n == 1 && t->splats_operands ? 0 : rows;
-    int    columns = announced ? 2 * n : n;
+    double picks = step_picks(e, tile), read = e->picks ? picks : rows;
+    double splats = n == 1 && t->splats_operands && !e->picks ? 0 : read;
+    int    columns = e->streamed ? 2 * n : n;
     double issued = (fma + columns + splats + tile.h - 1 + LOOP_OVERHEAD) / ISSUE_WIDTH;
-    double sums = fma / PIPES, loads = (rows + columns) / (double)PIPES;
-    double busiest = sums > loads ? sums : loads;
-    if (busiest < issued)
-        busiest = issued;
-    if (busiest < LATENCY)
-        busiest = LATENCY;
+    double sums = (fma + picks) / PIPES, loads = (read + columns) / PIPES;
+    double busiest = larger(larger(sums, loads), larger(issued, LATENCY));
     return busiest + 0.25 * n + 0.02 * rows;
 }
 
-static int registers(const Target *t, RegTile tile)
+/* Of more than four lanes one is picked by a vector of their numbers: instructions hold four. */
+static int registers(const Target *t, const Extents *e, RegTile tile)
 {
-    int rows = tile.h * tile.m;
-    return rows * tile.n + tile.n +
+    int rows = tile.h * tile.m, numbers = e->picks > 4 ? (int)e->picks : 0;
+    return rows * tile.n + tile.n * (int)e->taps + numbers +
            (t->has_fma || t->lanes == 1 ? 1 : 2); /* without FMA a product needs one too */
 }
 
-/* Without a loop over columns (pooling, depthwise) nothing is shared by the rows of a tall tile. */
+/* Without a loop over columns (pooling, depthwise) nothing is shared by the rows of a tall tile, other than
+ * picks. */
 static bool tile_fits(const Target *t, const Extents *e, RegTile tile)
 {
-    int limit = t->lanes == 1             ? MAX_ROWS_SCALAR
-                : tile.n == 1 && e->n > 1 ? MAX_ROWS_SINGLE
-                                          : MAX_ROWS;
+    int limit = t->lanes == 1                           ? MAX_ROWS_SCALAR
+                : tile.n == 1 && (e->n > 1 || e->picks) ? MAX_ROWS_SINGLE
+                                                        : MAX_ROWS;
     if (e->matrices && (tile.h > 1 || tile.m > t->matrix_rows || tile.n > MATRIX_COLUMNS))
         return false;
-    return tile.h * tile.m <= limit && registers(t, tile) <= t->vector_regs;
+    return tile.h * tile.m <= limit && registers(t, e, tile) <= t->vector_regs;
 }
 
 /* `extent` iterations cut evenly into tiles of at most `size`: the counts of full and of shorter tiles. */
@@ -203,11 +256,6 @@ static EvenCut even_cut(int64_t extent, int size)
     return c;
 }
 
-static double larger(double a, double b)
-{
-    return a > b ? a : b;
-}
-
 /* Cycles for all rows with n columns at a time. */
 static double column_cycles(const Kernel *k, const Extents *e, const EvenCut *h, const EvenCut *m,
                             int n)
@@ -223,8 +271,7 @@ static double column_cycles(const Kernel *k, const Extents *e, const EvenCut *h,
             if (!h->count[i] || !m->count[j])
                 continue;
             RegTile tile = {h->size[i], m->size[j], n};
-            double  step =
-                larger(step_cycles(t, tile, e->streamed), near) + tile.h * tile.m * e->line_cycles;
+            double  step = larger(step_cycles(t, e, tile), near) + tile.h * tile.m * e->line_cycles;
             wait = wait < 0 ? larger(far - step, 0) : wait;
             total += (double)(h->count[i] * m->count[j]) *
                      (step * e->steps + tile.h * tile.m * n + TILE_OVERHEAD);
@@ -255,7 +302,7 @@ static int by_cycles(const void *a, const void *b)
 
 static TileCost tile_cost(const Kernel *k, const Extents *e, RegTile tile)
 {
-    TileCost c = {tile, registers(k->target, tile), tile_cycles(k, e, tile), 0};
+    TileCost c = {tile, registers(k->target, e, tile), tile_cycles(k, e, tile), 0};
     double   sums = (double)(e->h * e->m * e->n) * e->steps;
     c.share = sums / (k->target->lanes == 1 ? 1 : PIPES) / c.cycles;
     return c;
@@ -277,7 +324,7 @@ static Sizes sizes(int fixed, int64_t extent, int most)
 static int list_tiles(const Kernel *k, const Extents *e, RegTile fixed, TileCost *out)
 {
     bool    scalar = k->target->lanes == 1, whole = fixed.h && fixed.m && fixed.n;
-    Sizes   h = sizes(fixed.h, e->h, e->n == 1 || scalar ? 1 : MAX_TILE_H);
+    Sizes   h = sizes(fixed.h, e->h, (e->n == 1 && !e->picks) || scalar ? 1 : MAX_TILE_H);
     Sizes   m = sizes(fixed.m, e->m, MAX_ROWS_SINGLE);
     Sizes   n = sizes(fixed.n, e->n, scalar ? MAX_ROWS_SCALAR : MAX_TILE_N);
     int     count = 0;
@@ -336,7 +383,7 @@ bool kpass_schedule(Kernel *k)
     Schedule      *s = &k->schedule;
     const Schedule before = *s;
     if (s->unroll_k == 0)
-        s->unroll_k = 1;
+        s->unroll_k = (int)e.taps;
     if ((s->tile.h == 0 || s->tile.m == 0 || s->tile.n == 0) && is_tiled(&e))
         choose_tile(k, &e);
     s->tile.h = s->tile.h ? s->tile.h : 1;

@@ -14,6 +14,9 @@
 #define DIRECT_SHARE   0.90
 #define PRODUCTS_SHARE 0.85
 
+/* ... and where an instruction has to pick the lanes of narrow groups. */
+#define PICKED_SHARE 0.60
+
 /* Rows (pixels, or Winograd's tiles) that are summed while the weights pass by once: a register tile. */
 #define TILE_ROWS 28.0
 
@@ -24,6 +27,7 @@ typedef struct Layer {
     int64_t taps, k; /* of the filter; its edge where it is square */
     int64_t lanes;
     int64_t weight_bytes;    /* of one, as kept */
+    double  share;           /* of the peak that direct sums reach */
     double  gain;            /* products in the time of one: of pairs of bf16 more than 1 */
     double  bytes_per_cycle; /* of the weights */
 } Layer;
@@ -46,7 +50,7 @@ static AlgorithmCost direct_cost(const Layer *l)
     double        pixels = (double)(l->images * l->rows * l->columns), taps = (double)l->taps;
     AlgorithmCost c = {.weight_bytes = taps * (double)(l->ic * l->oc * l->weight_bytes)};
     c.peak = vector_sums(l, pixels * taps) / l->gain;
-    c.sums = c.peak / DIRECT_SHARE;
+    c.sums = c.peak / l->share;
     c.stream = c.weight_bytes / l->bytes_per_cycle;
     c.cycles = overlapped(c.sums, c.stream, pixels);
     return c;
@@ -81,14 +85,23 @@ static int64_t round_up(int64_t v, int64_t b)
     return (v + b - 1) / b * b;
 }
 
-/* Input channels that each output sums over: its group's. Narrow groups that share a vector are made
- * dense in it, unless they have one channel each; of images with few channels none is added. */
+/* Input channels that each output sums over: its group's. Of images with few channels none is added. */
 static int64_t summed_channels(int64_t channels, int64_t groups, int64_t lanes)
 {
     int64_t own = channels / groups;
-    if (groups > 1 && own > 1 && own < lanes && lanes % own == 0)
-        return lanes;
     return own < lanes || groups > 1 ? own : round_up(own, lanes);
+}
+
+/* Narrow groups that share a vector, of more than one channel each: their lanes are picked, or they are made
+ * dense in it. */
+static void narrow_groups(Layer *l, const Target *t, int64_t groups)
+{
+    if (groups == 1 || l->ic == 1 || l->ic >= l->lanes || l->lanes % l->ic)
+        return;
+    if (target_picks(t, l->ic))
+        l->share = PICKED_SHARE;
+    else
+        l->ic = l->lanes;
 }
 
 /* multiplies_bf16 - whether pass_round_products made it so. */
@@ -111,6 +124,7 @@ static Layer layer_of(const Graph *g, const Node *n, const CostContext *c)
                      .k = 1,
                      .lanes = lanes,
                      .weight_bytes = (int64_t)elem_bytes(w->elem),
+                     .share = DIRECT_SHARE,
                      .gain = multiplies_bf16(x, w) ? c->target->dot_gain : 1,
                      .bytes_per_cycle = c->weights_in_cache ? L3_BYTES : SPREAD_BYTES};
     if (n->op == OP_linear)
@@ -118,6 +132,7 @@ static Layer layer_of(const Graph *g, const Node *n, const CostContext *c)
     l.rows = y.dims[2];
     l.columns = y.dims[3];
     l.ic = summed_channels(x->dims[1], n->attrs.groups, lanes);
+    narrow_groups(&l, c->target, n->attrs.groups);
     l.taps = w->dims[2] * w->dims[3];
     l.k = w->dims[2];
     return l;

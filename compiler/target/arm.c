@@ -13,6 +13,10 @@ static const Support support[] = {
               "{\n"
               "    return vbslq_f32(vcltq_f32(a, b), a, b);\n"
               "}\n"},
+    {"pick_2_4", "static inline float32x4_t pick_2_4(float32x4_t a, int lane)\n"
+                 "{\n"
+                 "    return lane ? vtrn2q_f32(a, a) : vtrn1q_f32(a, a);\n"
+                 "}\n"},
     /* 2^b, built from its exponent bits. */
     {"pow2_4", "static inline float32x4_t pow2_4(float32x4_t b)\n"
                "{\n"
@@ -46,6 +50,7 @@ static const Instr instrs[] = {
     {I_LOAD,    BF16, 4, "vld1_u16(%a)"},
     {I_WIDEN,   BF16, 4, "vreinterpretq_f32_u32(vshlq_n_u32(vmovl_u16(%a), 16))"},
     {I_SPLAT,    F32, 4, "vdupq_n_f32(%a)"},
+    {I_PICK_2,   F32, 4, "pick_2_4(%a, %b)"},
     {I_ADD,      F32, 4, "vaddq_f32(%a, %b)"},
     {I_SUB,      F32, 4, "vsubq_f32(%a, %b)"},
     {I_MUL,      F32, 4, "vmulq_f32(%a, %b)"},

@@ -51,6 +51,16 @@ const Instr *target_find(const Target *t, InstrKind kind, Elem elem, int lanes)
     return NULL;
 }
 
+InstrKind target_pick(int64_t group)
+{
+    return group == 2 ? I_PICK_2 : group == 4 ? I_PICK_4 : group == 8 ? I_PICK_8 : I_NONE;
+}
+
+bool target_picks(const Target *t, int64_t group)
+{
+    return group < t->lanes && target_find(t, target_pick(group), F32, t->lanes);
+}
+
 /* names_call - whether `text` calls `name`: the name as a whole word before a parenthesis. */
 static bool names_call(const char *text, const char *name)
 {

@@ -25,6 +25,9 @@ typedef enum {
     I_PREFETCH_L2, /* %a: address                     ... from the second-level cache; wherever
                       there is I_PREFETCH */
     I_SPLAT,    /* %a: scalar in every lane; for I_DOT a pair of BF16         */
+    I_PICK_2,   /* lane number %b, a constant, of each 2 lanes of %a, in both of them */
+    I_PICK_4,   /* ... of each 4                                              */
+    I_PICK_8,   /* ... of each 8                                              */
     I_ADD,
     I_SUB,
     I_MUL,
@@ -106,6 +109,11 @@ const Target *target_nth(int i);
 const Target *
 target_by_name(const char *name); /* "native" is the best this machine runs; NULL: unknown */
 const Instr *target_find(const Target *t, InstrKind kind, Elem elem, int lanes); /* NULL: none */
+/* target_pick - the kind of instruction that picks a lane of each `group`; I_NONE: there is none. */
+InstrKind target_pick(int64_t group);
+/* target_picks - whether groups of so many channels, several of which share a vector, are summed by picking:
+ * otherwise they are made dense. */
+bool target_picks(const Target *t, int64_t group);
 bool         target_runs_here(const Target *t); /* directly, without an emulator */
 /* target_support - mark in used[0..n_support) the functions that `text` names, and those they
  * name. */

@@ -15,6 +15,10 @@ static const Support sse2_support[] = {
                  "{\n"
                  "    return _mm_xor_ps(a, _mm_set1_ps(-0.0f));\n"
                  "}\n"},
+    {"pick_2_4", "static inline __m128 pick_2_4(__m128 a, int lane)\n"
+                 "{\n"
+                 "    return lane ? _mm_shuffle_ps(a, a, 0xf5) : _mm_shuffle_ps(a, a, 0xa0);\n"
+                 "}\n"},
     /* There is no rounding instruction. Below 2^23 adding and taking away 2^23 leaves the nearest
      * integer, ties to even; from there on every float is one. The sign is kept for -0. */
     {"round_4", "static inline __m128 round_4(__m128 a)\n"
@@ -78,6 +82,7 @@ static const Instr sse2[] = {
     {I_LOAD,    BF16, 4, "halves_4(%a)"},
     {I_WIDEN,   BF16, 4, "_mm_castsi128_ps(_mm_unpacklo_epi16(_mm_setzero_si128(), %a))"},
     {I_SPLAT,    F32, 4, "_mm_set1_ps(%a)"},
+    {I_PICK_2,   F32, 4, "pick_2_4(%a, %b)"},
     {I_ADD,      F32, 4, "_mm_add_ps(%a, %b)"},
     {I_SUB,      F32, 4, "_mm_sub_ps(%a, %b)"},
     {I_MUL,      F32, 4, "_mm_mul_ps(%a, %b)"},
@@ -188,6 +193,8 @@ static const Instr avx2[] = {
     {I_LOAD,    BF16, 8, "halves_8(%a)"},
     {I_WIDEN,   BF16, 8, "widen_bf16_8(%a)"},
     {I_SPLAT,    F32, 8, "_mm256_set1_ps(%a)"},
+    {I_PICK_2,   F32, 8, "_mm256_permute_ps(%a, 0xa0 + 0x55 * %b)"},
+    {I_PICK_4,   F32, 8, "_mm256_permute_ps(%a, 0x55 * %b)"},
     {I_ADD,      F32, 8, "_mm256_add_ps(%a, %b)"},
     {I_SUB,      F32, 8, "_mm256_sub_ps(%a, %b)"},
     {I_MUL,      F32, 8, "_mm256_mul_ps(%a, %b)"},

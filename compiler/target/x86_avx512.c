@@ -78,6 +78,14 @@ static const Support avx512_support[] = {
            "{\n"
            "    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(a), 16));\n"
            "}\n")},
+    {"pick_8_16",
+     QUIET("static inline __m512 pick_8_16(__m512 a, int lane)\n"
+           "{\n"
+           "    const __m512i first = _mm512_set_epi32(8, 8, 8, 8, 8, 8, 8, 8, 0, 0, 0, 0, "
+           "0, 0, 0, 0);\n"
+           "    return _mm512_permutexvar_ps(_mm512_add_epi32(first, "
+           "_mm512_set1_epi32(lane)), a);\n"
+           "}\n")},
     {"round_f326", QUIET("static inline __m512 round_f326(__m512 a)\n"
                          "{\n"
                          "    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT);\n"
@@ -143,6 +151,9 @@ static const Instr avx512[] = {
     {I_LOAD,    BF16, 16, "halves_16(%a)"},
     {I_WIDEN,   BF16, 16, "widen_bf16_16(%a)"},
     {I_SPLAT,    F32, 16, "_mm512_set1_ps(%a)"},
+    {I_PICK_2,   F32, 16, "_mm512_permute_ps(%a, 0xa0 + 0x55 * %b)"},
+    {I_PICK_4,   F32, 16, "_mm512_permute_ps(%a, 0x55 * %b)"},
+    {I_PICK_8,   F32, 16, "pick_8_16(%a, %b)"},
     {I_ADD,      F32, 16, "_mm512_add_ps(%a, %b)"},
     {I_SUB,      F32, 16, "_mm512_sub_ps(%a, %b)"},
     {I_MUL,      F32, 16, "_mm512_mul_ps(%a, %b)"},

@@ -51,7 +51,10 @@ static FILE *open_here(const char *name, const char *mode)
 static Kernel *random_kernel(Arena *a, const Target *t)
 {
     Shape   s = random_shape(random_below(3) ? t->lanes : 1);
-    int64_t which = random_below(4);
+    int64_t which = random_below(5);
+    int64_t group = random_group(s.block);
+    if (group && which == 4)
+        return grouped_nest(a, &s, group, random_below(3) == 0, t);
     if (which == 0) {
         Tensor *w = random_weights(a, 4, (int64_t[]){s.o, s.i, s.kh, s.kw});
         return conv_nest(a, &s, t, w, random_tensor(a, 1, (int64_t[]){s.o}));

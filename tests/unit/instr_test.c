@@ -4,8 +4,9 @@
  * target's flags; no undefined symbol may be left in the object (a row must not turn into a
  * library call); run on random numbers, NaN, infinities, zeros of both signs and denormals,
  * through the emulator where the machine is another one; compared bit for bit with plain scalar
- * C. A row of 16-bit numbers is tried with those that go with it: to load and widen them, to narrow and
- * store them, or to load pairs, splat one and multiply by them. */
+ * C. A row that picks lanes is tried with each constant it takes. A row of 16-bit numbers is tried with
+ * those that go with it: to load and widen them, to narrow and store them, or to load pairs, splat one and
+ * multiply by them. */
 #include "target/target.h"
 
 #include <math.h>
@@ -150,6 +151,9 @@ static float expected(InstrKind kind, float a, float b, float c)
     case I_WIDEN: /* see of_halves */
     case I_NARROW:
     case I_DOT:
+    case I_PICK_2: /* see picked_lane */
+    case I_PICK_4:
+    case I_PICK_8:
     case I_MATRIX_BEGIN:
     case I_MATRIX_END:
     case I_MATRIX_ZERO:
@@ -195,6 +199,24 @@ static float of_halves(const Target *t, const Instr *r, const float *a, const fl
     }
     uint16_t half = half_at(lane0, lane);
     return r->elem == F16 ? f16_to_f32(half) : bf16_to_f32(half);
+}
+
+/* pick_group - of how many lanes a row picks one; 0: it does not. */
+static int64_t pick_group(const Instr *r)
+{
+    for (int64_t group = 2; group <= 8; group *= 2)
+        if (r->kind == target_pick(group))
+            return group;
+    return 0;
+}
+
+/* picked_lane - the place of lane k's number in `a`: which lane of each group is up to the first bits of b. */
+static int picked_lane(const Instr *r, const float *b, int k)
+{
+    int      group = (int)pick_group(r);
+    uint32_t bits;
+    memcpy(&bits, &b[k - k % r->lanes], sizeof bits);
+    return k / group * group + (int)(bits % (uint32_t)group);
 }
 
 static bool same_bits(float x, float y)
@@ -288,6 +310,25 @@ static bool prefetches(const Instr *r)
     return r->kind == I_PREFETCH || r->kind == I_PREFETCH_L2;
 }
 
+/* write_picks - one pick for each constant, and a switch between them. */
+static void write_picks(FILE *f, const Target *t, const Instr *r)
+{
+    fprintf(f, "const %s va = ", t->vector_type);
+    write_text(f, target_find(t, I_LOAD, F32, r->lanes)->text, "a", "", "");
+    fprintf(f, ";\n    %s y = va;\n    uint32_t n;\n    __builtin_memcpy(&n, b, sizeof n);\n",
+            t->vector_type);
+    fprintf(f, "    switch (n %% %d) {\n", (int)pick_group(r));
+    for (int i = 0; i < pick_group(r); i++) {
+        char lane[16];
+        snprintf(lane, sizeof lane, "%d", i);
+        fprintf(f, "    case %d: y = ", i);
+        write_text(f, r->text, "va", lane, "");
+        fprintf(f, "; break;\n");
+    }
+    fprintf(f, "    }\n    ");
+    write_text(f, target_find(t, I_STORE, F32, r->lanes)->text, "out", "y", "");
+}
+
 /* write_row - a function of pointers: operands come in through the LOAD row, unaligned, and the
  * result leaves through the STORE row. */
 static void write_row(FILE *f, const Target *t, int i)
@@ -304,6 +345,8 @@ static void write_row(FILE *f, const Target *t, int i)
         write_narrow(f, t, r);
     } else if (elem_is_half(r->elem)) {
         write_halves(f, t, r);
+    } else if (pick_group(r)) {
+        write_picks(f, t, r);
     } else if (r->lanes == 1) {
         fprintf(f, "*out = ");
         write_text(f, r->text, "*a", "*b", "*c");
@@ -384,6 +427,7 @@ static void check_row(const Target *t, int i, FILE *in, FILE *out, const char *c
     for (int k = 0; read && k < N; k++) {
         float x = r->kind == I_SPLAT ? a[k - k % r->lanes] : a[k];
         float want = elem_is_half(r->elem) || is_matrix(r) ? of_halves(t, r, a, b, c, k)
+                     : pick_group(r)                       ? a[picked_lane(r, b, k)]
                                                            : expected(r->kind, x, b[k], c[k]);
         if (!same_bits(got[k], want)) {
             printf("%s: %s of (%a, %a, %a): got %a, expected %a\n", t->name, r->text, (double)x,

@@ -158,6 +158,25 @@ static void test_vectors(Arena *a)
     CHECK(memcmp(sums, expected, sizeof sums) == 0);
 }
 
+/* for i in 2 { y[4 i : 4] = pick(x[4 i : 4], i of 2) } */
+static void test_picks(Arena *a)
+{
+    k = kernel_new(a, "test", NULL, FP_STRICT);
+    LoopId   i = kernel_loop(k, "i", 2, PARALLEL, AXIS_NONE);
+    BufferId x = kernel_buffer(k, "x", F32, BUF_IN, 8, 0),
+             y = kernel_buffer(k, "y", F32, BUF_OUT, 8, 0);
+    Affine at = affine_scale(affine_loop(i), 4);
+    Expr   load = *ex_load(k, x, at);
+    load.type.lanes = 4;
+    const Expr *pick = ex_pick(k, &load, 2, affine_loop(i));
+    st_add(k, k->body, st_for(k, i, st_store(k, y, at, ASSIGN, pick)));
+    CHECK(verified(k, a));
+    float in[8] = {1, 2, 3, 4, 5, 6, 7, 8}, picked[8];
+    float expected[8] = {1, 1, 3, 3, 6, 6, 8, 8};
+    kernel_interp(k, (void *[]){NULL, in, picked}, a);
+    CHECK(memcmp(picked, expected, sizeof picked) == 0);
+}
+
 /* q[i] = i8(x[i] * 100),  y[i] = f32(q[i]) */
 static void test_casts(Arena *a)
 {
@@ -243,6 +262,7 @@ int main(void)
     Arena *a = arena_new();
     test_operators(a);
     test_vectors(a);
+    test_picks(a);
     test_casts(a);
     test_halves(a);
     test_unset(a);

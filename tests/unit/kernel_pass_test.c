@@ -37,7 +37,7 @@ static const Expr *see_expr(Rewrite *r, const Expr *e)
 static Stmt *see_stmt(Rewrite *r, Stmt *s)
 {
     LoopMark mark = s->kind == S_FOR ? r->k->loops[s->loop].mark : SERIAL;
-    if (mark == UNROLL || mark == VECTOR)
+    if (mark == UNROLL || mark == VECTOR || mark == JOINED)
         *(bool *)r->ctx = false;
     if ((s->kind == S_LET || s->kind == S_SET) && r->k->temps[s->temp].n_expand)
         *(bool *)r->ctx = false;
@@ -277,6 +277,9 @@ static Kernel *random_kernel(Arena *a, const Target *t)
     Tensor *w = random_weights(a, 4, (int64_t[]){s.o, s.i, s.kh, s.kw});
     Tensor *b = random_tensor(a, 1, (int64_t[]){s.o}),
            *scale = random_tensor(a, 1, (int64_t[]){s.i});
+    int64_t group = random_group(s.block);
+    if (group && random_below(6) == 0)
+        return grouped_nest(a, &s, group, random_below(3) == 0, t);
     switch (random_below(10)) {
     case 0: return elementwise_nest(a, &s, t, scale);
     case 1: return pool_nest(a, &s, t);

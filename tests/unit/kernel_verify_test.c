@@ -349,6 +349,27 @@ static void test_types(void)
     CHECK(refuses(st_note(k, "n"), "has no name or type"));
 }
 
+/* A pick takes a lane that every group has, of vectors that are whole groups. */
+static void test_picks(void)
+{
+    start();
+    const char *wrong = "wrong type or operands";
+    const Expr *s = ex_load(k, x, affine_const(0)), *v = ex_splat(k, 4, s);
+    Affine      two = affine_const(2), zero = affine_const(0);
+    CHECK(accepts(store(zero, ex_pick(k, v, 4, two))));
+    CHECK(refuses(store(zero, ex_pick(k, v, 2, two)), wrong));
+    CHECK(refuses(store(zero, ex_pick(k, v, 4, affine_const(-1))), wrong));
+    CHECK(refuses(store(zero, ex_pick(k, v, 3, two)), wrong));
+    CHECK(refuses(store(zero, ex_pick(k, v, 8, two)), wrong));
+    CHECK(refuses(store(zero, ex_pick(k, v, 1, zero)), wrong));
+    CHECK(refuses(store(zero, ex_pick(k, s, 4, two)), wrong));
+    CHECK(refuses(store(zero, ex_pick(k, v, 4, ij(1, 0, 0))), "outside of it"));
+    CHECK(accepts(in_loops(store(zero, ex_pick(k, v, 4, ij(1, 0, 0))))));
+    Expr *scalar = altered(ex_pick(k, v, 4, two));
+    scalar->type.lanes = 1;
+    CHECK(refuses(store(zero, scalar), wrong));
+}
+
 /* Many mistakes: few lines. */
 /* A half is loaded from a constant, for a cast to f32, and goes nowhere else. */
 static void test_halves(void)
@@ -426,6 +447,7 @@ int main(void)
     test_expanded();
     test_types();
     test_halves();
+    test_picks();
     test_pairs();
     test_limit();
     arena_free(arena);

@@ -225,6 +225,61 @@ static inline Kernel *pool_nest(Arena *a, const Shape *s, const struct Target *t
 
 /* ---- two passes with a local array between them -------------------------------------------- */
 
+/* grouped_nest - groups of `cg` channels on both sides, several of which share a block of s->block. `mirrored`:
+ * the taps of a row go from right to left. Buffers: 1 x, 2 w, 3 y. */
+static inline Kernel *grouped_nest(Arena *a, const Shape *s, int64_t cg, bool mirrored,
+                                   const struct Target *t)
+{
+    Kernel  *k = kernel_new(a, "conv2d", t, FP_STRICT);
+    int64_t  L = s->block, blocks = in_blocks(s->i, L), taps = s->kh * s->kw;
+    int64_t  height = out_extent(s->h, s->kh, s), width = out_extent(s->w, s->kw, s);
+    Tensor  *w = random_weights(a, 4, (int64_t[]){blocks * L, cg, s->kh, s->kw});
+    LoopId   g = kernel_loop_if(k, "g", blocks, PARALLEL, AXIS_NONE);
+    LoopId   oh = kernel_loop_if(k, "oh", height, PARALLEL, AXIS_H);
+    LoopId   ow = kernel_loop_if(k, "ow", width, PARALLEL, AXIS_M);
+    LoopId   og = kernel_loop_if(k, "og", L / cg, PARALLEL, AXIS_GROUP);
+    LoopId   ol = kernel_loop_if(k, "ol", cg, PARALLEL, AXIS_LANE);
+    LoopId   kh = kernel_loop_if(k, "kh", s->kh, REDUCE, AXIS_NONE);
+    LoopId   il = kernel_loop_if(k, "il", cg, REDUCE, AXIS_NONE);
+    LoopId   kw = kernel_loop_if(k, "kw", s->kw, REDUCE, AXIS_K);
+    BufferId xb = kernel_buffer(k, "x", F32, BUF_IN, blocks * L * s->h * s->w, 0);
+    BufferId wb = kernel_weight(k, "w", w, NULL, 0);
+    BufferId yb = kernel_buffer(k, "y", F32, BUF_OUT, blocks * L * height * width, 0);
+    TempId   acc = kernel_temp(k, "acc", vtype(F32, 1));
+    int64_t  step = mirrored ? -s->dilation : s->dilation;
+    int64_t  first = mirrored ? s->dilation * (s->kw - 1) - s->pad : -s->pad;
+    Affine   ih = affine_offset(affine_sum(oh, s->stride, kh, s->dilation), -s->pad);
+    Affine   iw = affine_offset(affine_sum(ow, s->stride, kw, step), first);
+    Affine   xi = affine_add(plane_index(affine_loop(g), ih, iw, il, s->h, s->w, L),
+                             affine_scale(affine_loop(og), cg));
+    Affine   yi = affine_add(
+        plane_index(affine_loop(g), affine_loop(oh), affine_loop(ow), ol, height, width, L),
+        affine_scale(affine_loop(og), cg));
+    Affine oc = affine_add(affine_scale(affine_loop(g), L), affine_sum(og, cg, ol, 1));
+    Affine wi = affine_add(affine_scale(oc, cg * taps), affine_scale(affine_loop(il), taps));
+    wi = affine_add(wi, affine_sum(kh, s->kw, kw, 1));
+    const Expr *product =
+        ex_binary(k, B_MUL, ex_load(k, xb, xi), ex_cast(k, F32, ex_load(k, wb, wi)));
+    Stmt *sum = guarded(k, iw, s->w, st_set(k, acc, ASSIGN_ADD, product));
+    sum = st_for(k, kh, guarded(k, ih, s->h, st_for(k, il, st_for(k, kw, sum))));
+    Stmt *leaf = st_block(k);
+    st_add(k, leaf, st_set(k, acc, ASSIGN, ex_const(k, 0.25)));
+    st_add(k, leaf, sum);
+    st_add(k, leaf, st_store(k, yb, yi, ASSIGN, ex_temp(k, acc)));
+    leaf = st_for(k, ow, st_for(k, og, st_for(k, ol, leaf)));
+    st_add(k, k->body, st_for(k, g, st_for(k, oh, leaf)));
+    return k;
+}
+
+/* random_group - of how many lanes a group may be that shares a block; 0: nothing is shared by one lane. */
+static inline int64_t random_group(int64_t block)
+{
+    int64_t group = 2;
+    while (2 * group < block && random_below(2))
+        group *= 2;
+    return block > 2 ? group : 0;
+}
+
 /* mirror_nest - each row plus itself mirrored; buffers: 1 x, 2 y, 3 the row, doubled, in between. */
 static inline Kernel *mirror_nest(Arena *a, const Shape *s, const struct Target *t)
 {
