@@ -126,6 +126,18 @@ static void print_blocks(Compilation *c, const Node *n)
            (long long)b.columns, grouped(c->arena, bytes), b.copies > 1 ? " a thread" : "");
 }
 
+static void print_planes(Compilation *c, const Node *n)
+{
+    const Expansion *e = n->expansion;
+    if (!e)
+        return;
+    int64_t channels = e->blocks * e->type.layout.block;
+    printf("\n%lld channel%s of '%s' at a time, %s bytes of scratch memory%s\n",
+           (long long)channels, channels == 1 ? "" : "s", text_printable(c->arena, e->name),
+           grouped(c->arena, expansion_scratch(e) * (int64_t)sizeof(float)),
+           e->copies > 1 ? " a thread" : "");
+}
+
 static void print_layer(Compilation *c, const Options *o, const Layer *l)
 {
     const Node *n = node_get(c->graph, l->node);
@@ -140,6 +152,7 @@ static void print_layer(Compilation *c, const Options *o, const Layer *l)
     }
     print_tiles(c, o, l);
     print_blocks(c, n);
+    print_planes(c, n);
     const char *given = schedule_given(c->schedules, l->name, c->arena);
     if (*given)
         printf("\nfixed by the schedule file: %s\n", given);

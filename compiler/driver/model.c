@@ -174,11 +174,12 @@ bool model_emit(Compilation *c, const Options *o, const char *path)
 int64_t model_macs(const Graph *g, const Node *n)
 {
     const Type out = node_computed(g, n), *x = &graph_input(g, n, 0)->type, *weight;
+    int64_t    expansion = n->expansion ? type_count(&n->expansion->type) * x->dims[1] : 0;
     switch (n->op) {
     case OP_conv2d:
     case OP_linear:
         weight = &graph_input(g, n, 1)->type;
-        return type_count(&out) * (type_count(weight) / weight->dims[0]);
+        return type_count(&out) * (type_count(weight) / weight->dims[0]) + expansion;
     case OP_conv_transpose: /* each input meets the whole kernel, also where padding cuts it off */
         weight = &graph_input(g, n, 1)->type;
         return type_count(x) * (type_count(weight) / weight->dims[0]);

@@ -33,6 +33,27 @@ static void add_window(Text *s, const Node *n, const int64_t kernel[2])
         text_printf(s, " in %" PRId64 " groups", n->attrs.groups);
 }
 
+static void add_channels(Text *s, int64_t channels, const Type *y)
+{
+    text_printf(s, ", %" PRId64 " -> %" PRId64 ", %" PRId64 "x%" PRId64, channels, y->dims[1],
+                y->dims[2], y->dims[3]);
+}
+
+static void add_epilogue(Text *s, const Epilogue *e)
+{
+    for (int i = 0; i < e->n_steps; i++)
+        text_printf(s, ", %s", op_info(e->steps[i].op)->name);
+}
+
+/* add_expansion - "conv2d 1x1, 16 -> 96, 112x112, relu6 -> " */
+static void add_expansion(Text *s, const Graph *g, const Node *n)
+{
+    text_printf(s, "%s 1x1", op_info(n->op)->name);
+    add_channels(s, graph_input(g, n, 0)->type.dims[1], &n->expansion->type);
+    add_epilogue(s, &n->expansion->epilogue);
+    text_add(s, " -> ");
+}
+
 const char *describe_node(const Graph *g, NodeId id, Arena *a)
 {
     const Node  *n = node_get(g, id);
@@ -40,6 +61,8 @@ const char *describe_node(const Graph *g, NodeId id, Arena *a)
                 *w = n->n_in > 1 ? graph_input(g, n, 1) : NULL;
     const Type y = node_computed(g, n);
     Text       s = text_new(a);
+    if (n->expansion)
+        add_expansion(&s, g, n);
     text_add(&s, op_info(n->op)->name);
     bool is_conv = op_is_conv(n->op);
     if (is_conv && w)
@@ -47,16 +70,14 @@ const char *describe_node(const Graph *g, NodeId id, Arena *a)
     if (n->op == OP_max_pool || n->op == OP_avg_pool)
         add_window(&s, n, n->attrs.kernel);
     if (is_conv && x)
-        text_printf(&s, ", %" PRId64 " -> %" PRId64 ", %" PRId64 "x%" PRId64, x->type.dims[1],
-                    y.dims[1], y.dims[2], y.dims[3]);
+        add_channels(&s, node_reads(g, n).dims[1], &y);
     else if (n->op == OP_linear && w)
         text_printf(&s, " %" PRId64 " -> %" PRId64, w->type.dims[1], w->type.dims[0]);
     else if (n->op == OP_matmul && x && w)
         text_printf(&s, " %s by %s", describe_dims(&x->type, a), describe_dims(&w->type, a));
     else
         text_printf(&s, ", %s", describe_dims(&y, a));
-    for (int i = 0; i < n->epilogue.n_steps; i++)
-        text_printf(&s, ", %s", op_info(n->epilogue.steps[i].op)->name);
+    add_epilogue(&s, &n->epilogue);
     text_add(&s, n->pooled[0] ? ", max_pool 2x2" : "");
     return s.data;
 }

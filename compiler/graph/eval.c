@@ -20,14 +20,37 @@ static void eval_step(const EpilogueStep *s, const Array *operand, Array *acc)
     }
 }
 
+static void eval_epilogue(const Epilogue *e, const Array *const in[], Array *out)
+{
+    for (int i = 0; i < e->n_steps; i++) {
+        const EpilogueStep *s = &e->steps[i];
+        eval_step(s, s->operand >= 0 ? in[s->operand] : NULL, out);
+    }
+}
+
+/* eval_expanded - the node on what its expansion makes of in[0]. */
+static void eval_expanded(const Node *n, const Array *const in[], Array *out)
+{
+    const Expansion *e = n->expansion;
+    Arena           *scratch = arena_new();
+    Array            whole = {.type = e->type};
+    Node             expansion = expansion_node(n, scratch);
+    whole.data = arena_array(scratch, double, (size_t)type_count(&whole.type));
+    op_info(n->op)->eval(&expansion, (const Array *[]){in[0], in[e->weight], in[e->weight + 1]},
+                         &whole);
+    eval_epilogue(&e->epilogue, in, &whole);
+    op_info(n->op)->eval(n, (const Array *[]){&whole, in[1], in[2]}, out);
+    arena_free(scratch);
+}
+
 /* eval_computed - the node without its pooling. */
 static void eval_computed(const Node *n, const Array *const in[], Array *out)
 {
-    op_info(n->op)->eval(n, in, out);
-    for (int i = 0; i < n->epilogue.n_steps; i++) {
-        const EpilogueStep *s = &n->epilogue.steps[i];
-        eval_step(s, s->operand >= 0 ? in[s->operand] : NULL, out);
-    }
+    if (n->expansion)
+        eval_expanded(n, in, out);
+    else
+        op_info(n->op)->eval(n, in, out);
+    eval_epilogue(&n->epilogue, in, out);
 }
 
 void array_round(Array *a)

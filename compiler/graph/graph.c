@@ -207,6 +207,11 @@ Type node_computed(const Graph *g, const Node *n)
     return t;
 }
 
+Type node_reads(const Graph *g, const Node *n)
+{
+    return n->expansion ? n->expansion->type : value_get(g, n->in[0])->type;
+}
+
 NodeId graph_only_user(const Graph *g, ValueId v)
 {
     const Value *value = value_get(g, v);

@@ -147,6 +147,17 @@ typedef struct WinogradBlock {
                        the work of each block */
 } WinogradBlock;
 
+/* A 1x1 convolution, of stride 1 and in one group, whose result a depthwise convolution reads in place of its
+ * in[0]. A few blocks of its channels at a time lie in Node.scratch; all of them never exist. */
+typedef struct Expansion {
+    const char *name;     /* of the node that it was */
+    Type        type;     /* of its result, with the zeros around each plane that the node reads */
+    int         weight;   /* which input of the node; the next one is its bias, or absent */
+    Epilogue    epilogue; /* operands are inputs of the node, and constant */
+    int64_t     blocks;   /* of channels at a time: a divisor of all of them */
+    int64_t     copies;   /* of the memory for those: one a thread */
+} Expansion;
+
 typedef struct Node {
     Op          op;
     const char *name; /* as in the model file */
@@ -163,6 +174,7 @@ typedef struct Node {
                                and columns before; 0: no pooling */
     ValueId     scratch;    /* memory for the duration of the node; 0: none */
     WinogradBlock block;    /* what it holds */
+    const Expansion *expansion; /* conv2d: what it makes of in[0] first; NULL: nothing */
     NodeId      prev, next; /* the order of execution */
 } Node;
 
@@ -217,6 +229,8 @@ NodeId       graph_first(const Graph *g); /* execution order; 0 at the end */
 NodeId       graph_next(const Graph *g, NodeId n);
 /* node_computed - the type of what `n` computes before it pools: of its output, where it does not. */
 Type node_computed(const Graph *g, const Node *n);
+/* node_reads - the type of what a convolution `n` sums: of in[0], where there is no expansion. */
+Type node_reads(const Graph *g, const Node *n);
 /* graph_input - the value behind own or epilogue input `i` of `n`, or NULL where it is absent. */
 const Value *graph_input(const Graph *g, const Node *n, int i);
 

@@ -120,10 +120,10 @@ static void print_algorithm(const Node *n, Text *out)
         text_printf(out, " by winograd %dx%d", n->winograd, n->winograd);
 }
 
-static void print_epilogue(const Graph *g, const Node *n, Text *out)
+static void print_epilogue(const Graph *g, const Node *n, const Epilogue *e, Text *out)
 {
-    for (int i = 0; i < n->epilogue.n_steps; i++) {
-        const EpilogueStep *s = &n->epilogue.steps[i];
+    for (int i = 0; i < e->n_steps; i++) {
+        const EpilogueStep *s = &e->steps[i];
         text_printf(out, "%s %s", i ? "," : " then", op_info(s->op)->name);
         if (s->operand >= 0) {
             text_add(out, "(");
@@ -140,22 +140,46 @@ static void print_pooling(const Node *n, Text *out)
         text_printf(out, "%s max_pool 2x2", n->epilogue.n_steps ? "," : " then");
 }
 
+/* print_expansion - what the node reads first, as the node it was. */
+static void print_expansion(const Graph *g, const Node *n, Text *out)
+{
+    const Expansion *e = n->expansion;
+    text_printf(out, "%s(", op_info(n->op)->name);
+    print_value(g, n->in[0], out);
+    for (int i = 0; i < 2 && n->in[e->weight + i]; i++) {
+        text_add(out, ", ");
+        print_value(g, n->in[e->weight + i], out);
+    }
+    text_add(out, ")");
+    print_epilogue(g, n, &e->epilogue, out);
+    text_printf(out, " : %s", type_text(out->arena, &e->type));
+}
+
+static void print_inputs(const Graph *g, const Node *n, Text *out)
+{
+    int count = n->n_own;
+    while (count > 0 && !n->in[count - 1])
+        count--;
+    text_add(out, "(");
+    for (int i = 0; i < count; i++) {
+        text_add(out, i ? ", " : "");
+        if (i == 0 && n->expansion)
+            print_expansion(g, n, out);
+        else
+            print_value(g, n->in[i], out);
+    }
+    text_add(out, ")");
+}
+
 static void print_node(const Graph *g, const Node *n, Text *out)
 {
     text_add(out, "    ");
     print_value(g, n->out, out);
-    text_printf(out, " = %s(", op_info(n->op)->name);
-    int count = n->n_own;
-    while (count > 0 && !n->in[count - 1])
-        count--;
-    for (int i = 0; i < count; i++) {
-        text_add(out, i ? ", " : "");
-        print_value(g, n->in[i], out);
-    }
-    text_add(out, ")");
+    text_printf(out, " = %s", op_info(n->op)->name);
+    print_inputs(g, n, out);
     attrs_print(n->op, &n->attrs, out);
     print_algorithm(n, out);
-    print_epilogue(g, n, out);
+    print_epilogue(g, n, &n->epilogue, out);
     print_pooling(n, out);
     print_type(g, n->out, out);
     if (n->scratch) {
@@ -239,10 +263,15 @@ static void dot_text(const char *s, Text *out)
 static void dot_node(const Graph *g, const Node *n, Text *out)
 {
     Text label = text_new(out->arena);
+    if (n->expansion) {
+        text_printf(&label, "%s 1x1", op_info(n->op)->name);
+        print_epilogue(g, n, &n->expansion->epilogue, &label);
+        text_add(&label, ", ");
+    }
     text_add(&label, op_info(n->op)->name);
     attrs_print(n->op, &n->attrs, &label);
     print_algorithm(n, &label);
-    print_epilogue(g, n, &label);
+    print_epilogue(g, n, &n->epilogue, &label);
     print_pooling(n, &label);
     text_printf(out, "    v%u [shape=box, label=\"", (unsigned)n->out);
     dot_text(text_printable(out->arena, value_get(g, n->out)->name), out);

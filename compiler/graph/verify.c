@@ -144,6 +144,25 @@ static void verify_pooling(Verifier *v, const Node *n, bool typed)
             fail(v, "%s pools what it adds to another value", node_label(v, n));
 }
 
+/* verify_expansion - of depthwise convolutions alone, by constants. */
+static void verify_expansion(Verifier *v, const Node *n)
+{
+    const Expansion *e = n->expansion;
+    const Type      *out = &value_get(v->g, n->out)->type;
+    if (n->op != OP_conv2d || n->attrs.groups != e->type.dims[1] || out->dims[1] != e->type.dims[1])
+        fail(v, "%s expands and is no depthwise convolution", node_label(v, n));
+    if (!n->scratch || e->blocks < 1 || e->copies < 1)
+        fail(v, "%s expands to nowhere", node_label(v, n));
+    if (e->weight < n->n_own || e->weight + 1 >= n->n_in ||
+        !value_get(v->g, n->in[e->weight])->constant)
+        fail(v, "%s expands without weights", node_label(v, n));
+    for (int i = 0; i < e->epilogue.n_steps; i++) {
+        int operand = e->epilogue.steps[i].operand;
+        if (operand >= n->n_in || (operand >= 0 && !value_get(v->g, n->in[operand])->constant))
+            fail(v, "%s: step %d of its expansion has operand %d", node_label(v, n), i, operand);
+    }
+}
+
 static void verify_node(Verifier *v, NodeId id, bool typed)
 {
     const Node *n = node_get(v->g, id);
@@ -160,6 +179,8 @@ static void verify_node(Verifier *v, NodeId id, bool typed)
         verify_epilogue(v, n, typed);
     if (n->pooled[0] && n->out && n->out < v->g->n_values)
         verify_pooling(v, n, typed);
+    if (n->expansion && n->out && n->out < v->g->n_values)
+        verify_expansion(v, n);
 }
 
 /* is_alive - whether the value takes part in the graph; removed nodes leave theirs behind. */

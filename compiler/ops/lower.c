@@ -224,9 +224,10 @@ Stmt *lower_store_plain(Graph *g, Kernel *k, ValueId v, const Affine *index, con
     return st_store(k, lower_buffer(g, k, v), row_major(t, index), ASSIGN, e);
 }
 
-/* One nest of zeros: `count` elements from `start`, for each plane and each of `rows` rows. */
-static void zero_run(Kernel *k, BufferId y, const int64_t plane[2], const int64_t rows[2],
-                     int64_t start, int64_t count)
+/* One nest of zeros, at the end of `block`: `count` elements from `start`, for each plane and each of `rows`
+ * rows. */
+static void zero_run(Kernel *k, Stmt *block, BufferId y, const int64_t plane[2],
+                     const int64_t rows[2], int64_t start, int64_t count)
 {
     if (count <= 0 || rows[0] <= 0)
         return;
@@ -239,7 +240,12 @@ static void zero_run(Kernel *k, BufferId y, const int64_t plane[2], const int64_
     const Expr *zero = ex_const(k, 0.0);
     Stmt       *store =
         st_store(k, y, at, ASSIGN, k->buffers[y].elem == BF16 ? ex_cast(k, BF16, zero) : zero);
-    st_add(k, k->body, lower_nest(k, (LoopId[]){p, r, i}, 3, store));
+    st_add(k, block, lower_nest(k, (LoopId[]){p, r, i}, 3, store));
+}
+
+static bool has_halo(const Type *t)
+{
+    return t->layout.top | t->layout.left | t->layout.bottom | t->layout.right;
 }
 
 /* A plane in memory: the zeros before the first pixel, between two rows, and after the last pixel are
@@ -249,21 +255,28 @@ static void zero_run(Kernel *k, BufferId y, const int64_t plane[2], const int64_
  *     0 x x x x 0 |      gap: right edge of a row and left edge of the next
  *     0 x x x x 0 |
  *     0 0 0 0 0 0        tail: right edge of the last row, and the bottom rows            */
+Stmt *lower_zeros(Kernel *k, BufferId y, const Type *t, int64_t planes)
+{
+    const Layout *l = &t->layout;
+    Stmt         *block = st_block(k);
+    int64_t       d[4];
+    dims_nchw(t, d);
+    Strides s = layout_strides(t);
+    int64_t plane[2] = {planes, s.plane};
+    int64_t one[2] = {1, 0}, gaps[2] = {d[2] - 1, s.h};
+    int64_t row = l->top * s.h + l->left * s.w; /* the first pixel */
+    zero_run(k, block, y, plane, one, 0, row);
+    zero_run(k, block, y, plane, gaps, row + d[3] * s.w, (l->left + l->right) * s.w);
+    int64_t end = row + (d[2] - 1) * s.h + d[3] * s.w; /* past the last pixel */
+    zero_run(k, block, y, plane, one, end, s.plane - end);
+    return block;
+}
+
 void lower_zero_halo(Graph *g, Kernel *k, ValueId v)
 {
-    const Type   *t = &value_get(g, v)->type;
-    const Layout *l = &t->layout;
-    if (!(l->top | l->left | l->bottom | l->right))
-        return;
-    int64_t d[4];
-    dims_nchw(t, d);
-    Strides  s = layout_strides(t);
-    BufferId y = lower_buffer(g, k, v);
-    int64_t  planes[2] = {type_stored_count(t) / s.plane, s.plane};
-    int64_t  one[2] = {1, 0}, gaps[2] = {d[2] - 1, s.h};
-    int64_t  row = l->top * s.h + l->left * s.w; /* the first pixel */
-    zero_run(k, y, planes, one, 0, row);
-    zero_run(k, y, planes, gaps, row + d[3] * s.w, (l->left + l->right) * s.w);
-    int64_t end = row + (d[2] - 1) * s.h + d[3] * s.w; /* past the last pixel */
-    zero_run(k, y, planes, one, end, s.plane - end);
+    const Type *t = &value_get(g, v)->type;
+    if (has_halo(t))
+        st_add(k, k->body,
+               lower_zeros(k, lower_buffer(g, k, v), t,
+                           type_stored_count(t) / layout_strides(t).plane));
 }

@@ -11,6 +11,7 @@
  *   conv.c         conv2d, linear: attributes, shapes, evaluators
  *   conv_cut.c     channels of a convolution cut into blocks and groups
  *   conv_lower.c   conv2d, linear: their loops
+ *   conv_expand.c  a 1x1 convolution and the depthwise one that reads it, block by block
  *   conv_transpose.c  conv_transpose: its phases, each a convolution
  *   winograd.c     conv2d by Winograd's minimal filtering
  *   winograd_matrix.c  its matrices, and products by them
@@ -205,6 +206,8 @@ const Expr *lower_load_plain(Graph *g, Kernel *k, ValueId v, const Affine *index
 Stmt       *lower_store_plain(Graph *g, Kernel *k, ValueId v, const Affine *index, const Expr *e);
 /* lower_bias - the element of conv2d's or linear's bias at `at`; NULL where it has none. */
 const Expr *lower_bias(Graph *g, Kernel *k, const Node *n, const At *at);
+/* lower_zeros - nests that zero the halo of the first `planes` planes of a buffer laid out as `t`, as a block. */
+Stmt *lower_zeros(Kernel *k, BufferId y, const Type *t, int64_t planes);
 /* lower_zero_halo - nests that zero the halo of value `v`, when it has one. Appends to `k`. */
 void lower_zero_halo(Graph *g, Kernel *k, ValueId v);
 
@@ -292,6 +295,20 @@ typedef struct ConvAxis {
  * there are no taps. */
 void lower_conv_part(Graph *g, Kernel *k, const Node *n, const ConvAxis axis[2],
                      const Tensor *weight);
+
+/* ---- conv_expand.c ---------------------------------------------------------------------- */
+
+/* expansion_node - the expansion of `n` as a convolution that reads in[0] and the inputs of `n`; `out` stays
+ * that of `n`. Its list of inputs is in `a`. */
+Node expansion_node(const Node *n, Arena *a);
+/* lower_expanded - conv2d with an expansion; n->scratch has room for n->expansion->copies times
+ * expansion_scratch elements. */
+void lower_expanded(Graph *g, NodeId id, Kernel *k);
+/* expansion_scratch - elements of the planes that are there at a time. */
+int64_t expansion_scratch(const Expansion *e);
+/* expansion_parts - what threads can share: iterations of the outermost loop, for a result of type `t` of which
+ * `blocks` blocks of channels are made at a time. */
+int64_t expansion_parts(const Type *t, int64_t blocks);
 
 /* ---- winograd.c, winograd_block.c, winograd_matrix.c -------------------------------------- */
 

@@ -36,6 +36,14 @@ static Halo conv_halo(const Graph *g, const Node *n)
     return h;
 }
 
+static void set_halo(Layout *l, const Halo *h)
+{
+    l->top = (int32_t)h->side[0];
+    l->left = (int32_t)h->side[1];
+    l->bottom = (int32_t)h->side[2];
+    l->right = (int32_t)h->side[3];
+}
+
 /* pays - whether the zeros stay in proportion to the plane: padding may be as wide as a model says. */
 static bool pays(const Type *x, const Halo *h)
 {
@@ -56,6 +64,13 @@ static Halo wanted_halo(const Graph *g, const Node *n)
         return (Halo){0};
     Halo h = conv_halo(g, n);
     return pays(&graph_input(g, n, 0)->type, &h) ? h : (Halo){0};
+}
+
+bool layout_pads(const Graph *g, const Node *n, Layout *l)
+{
+    Halo h = conv_halo(g, n);
+    set_halo(l, &h);
+    return pays(&graph_input(g, n, 0)->type, &h);
 }
 
 /* can_have_halo - whether what makes `v` stores it through its layout. */
@@ -136,13 +151,8 @@ void choose_halos(LayoutCopies *c)
     }
     for (ValueId v = 1; v < g->n_values; v++) {
         const Halo *h = &s.halo[group_of(&s, v)];
-        Layout     *l = &value_at(g, v)->type.layout;
-        if (halo_is_empty(h) || !can_have_halo(g, v))
-            continue;
-        l->top = (int32_t)h->side[0];
-        l->left = (int32_t)h->side[1];
-        l->bottom = (int32_t)h->side[2];
-        l->right = (int32_t)h->side[3];
+        if (!halo_is_empty(h) && can_have_halo(g, v))
+            set_halo(&value_at(g, v)->type.layout, h);
     }
     arena_free(scratch);
 }

@@ -19,6 +19,7 @@
  *   choose_algorithm.c direct sums or Winograd's, for each convolution
  *   choose_layout.c    a layout for every value; relayout nodes where two meet
  *   layout_halo.c      zeros around the planes that padded convolutions read
+ *   fuse_depthwise.c   a 1x1 convolution into the depthwise one that reads it
  *   fuse_pool.c        max_pool into the Winograd convolution that makes its input
  *   alias_concat.c     concat written in place by its producers
  *   order_nodes.c      the order of execution with the lowest peak
@@ -112,6 +113,7 @@ bool pass_round_products(Graph *g, const PassContext *c);
 bool pass_choose_algorithm(Graph *g, const PassContext *c);
 bool pass_choose_layout(Graph *g, const PassContext *c);
 bool pass_reserve_scratch(Graph *g, const PassContext *c);
+bool pass_fuse_depthwise(Graph *g, const PassContext *c);
 bool pass_fuse_pool(Graph *g, const PassContext *c);
 bool pass_alias_concat(Graph *g, const PassContext *c);
 bool pass_order_nodes(Graph *g, const PassContext *c);
@@ -122,6 +124,9 @@ bool pass_plan_memory(Graph *g, const PassContext *c);
 bool weight_round(Graph *g, ValueId v, Elem e, StoreLoss *loss);
 /* cost_context - what estimates of a graph's convolutions depend on (schedule.h). */
 CostContext cost_context(const Graph *g, const PassContext *c);
+/* layout_pads - the layout's halo as the convolution `n` reads it around in[0]; false: the zeros would outgrow
+ * the plane. */
+bool layout_pads(const Graph *g, const Node *n, Layout *l);
 /* choose_room - bytes that transformed weights may add to those of the graph. */
 double choose_room(const Graph *g, const PassContext *c);
 /* packs_at_start - whether the weights of a graph are laid out at start, once its algorithms are

@@ -112,7 +112,7 @@ static bool multiplies_bf16(const Type *x, const Type *w)
 
 static Layer layer_of(const Graph *g, const Node *n, const CostContext *c)
 {
-    const Type *x = &graph_input(g, n, 0)->type, y = node_computed(g, n);
+    const Type  x = node_reads(g, n), y = node_computed(g, n);
     const Type *w = &graph_input(g, n, 1)->type;
     int64_t     lanes = c->target->lanes;
     Layer       l = {.images = y.dims[0],
@@ -125,17 +125,35 @@ static Layer layer_of(const Graph *g, const Node *n, const CostContext *c)
                      .lanes = lanes,
                      .weight_bytes = (int64_t)elem_bytes(w->elem),
                      .share = DIRECT_SHARE,
-                     .gain = multiplies_bf16(x, w) ? c->target->dot_gain : 1,
+                     .gain = multiplies_bf16(&x, w) ? c->target->dot_gain : 1,
                      .bytes_per_cycle = c->weights_in_cache ? L3_BYTES : SPREAD_BYTES};
     if (n->op == OP_linear)
         return l;
     l.rows = y.dims[2];
     l.columns = y.dims[3];
-    l.ic = summed_channels(x->dims[1], n->attrs.groups, lanes);
+    l.ic = summed_channels(x.dims[1], n->attrs.groups, lanes);
     narrow_groups(&l, c->target, n->attrs.groups);
     l.taps = w->dims[2] * w->dims[3];
     l.k = w->dims[2];
     return l;
+}
+
+/* add_expansion - the 1x1 convolution that the node does first. */
+static void add_expansion(const Graph *g, const Node *n, const CostContext *c, AlgorithmCost *out)
+{
+    const Type *w = &graph_input(g, n, n->expansion->weight)->type;
+    Layer       l = layer_of(g, n, c);
+    l.rows = n->expansion->type.dims[2];
+    l.columns = n->expansion->type.dims[3];
+    l.ic = round_up(w->dims[1], l.lanes);
+    l.taps = 1;
+    l.weight_bytes = (int64_t)elem_bytes(w->elem);
+    AlgorithmCost own = direct_cost(&l);
+    out->peak += own.peak;
+    out->sums += own.sums;
+    out->stream += own.stream;
+    out->cycles += own.cycles;
+    out->weight_bytes += own.weight_bytes;
 }
 
 /* winograd_refused - why no tile of it can be had; NULL: it can. */
@@ -192,6 +210,8 @@ int cost_algorithms(const Graph *g, NodeId id, const CostContext *c, AlgorithmCo
     const char *refused = winograd_refused(g, n, c);
     int         count = 0;
     out[count++] = direct_cost(&l);
+    if (n->expansion)
+        add_expansion(g, n, c, out);
     if (refused) {
         out[count++] = (AlgorithmCost){.algorithm = WINOGRAD, .why_not = refused};
         return count;

@@ -3,7 +3,7 @@ target, and they never race.
 
 The networks have what threads share in different ways: Winograd convolutions of one block, of many small ones
 and of blocks of several sizes, 3x3 and 5x5; a convolution with more image than weights, and one with more
-weights than image; linear layers whose last columns fill no tile; several images at once."""
+weights than image; a 1x1 one done by the depthwise one behind it; linear layers whose last columns fill no tile; several images at once."""
 import os
 import sys
 import tempfile
@@ -24,7 +24,7 @@ def convolution(model, stem, value, shape, random, **attrs):
 
 
 def network(name, images, size, channels):
-    """Two residual blocks of 3x3, a 5x5, a strided 3x3, 1x1 both ways, pooling, two linear layers."""
+    """Two residual blocks of 3x3, a 1x1 and a depthwise 3x3, a 5x5, a strided 3x3, 1x1 both ways, pooling, two linear layers."""
     random = np.random.default_rng(11)
     model = Model(name)
     x = model.input("x", (images, 3, size, size + 3))
@@ -34,6 +34,9 @@ def network(name, images, size, channels):
         inner = convolution(model, stem + "a", value, (channels, channels, 3, 3), random, padding=[1, 1, 1, 1])
         inner = convolution(model, stem + "b", inner, (channels, channels, 3, 3), random, padding=[1, 1, 1, 1])
         value = model.node(stem + "_add", "add", [inner, value])
+    value = convolution(model, "widen", value, (80, channels, 1, 1), random)
+    value = convolution(model, "deep", value, (80, 1, 3, 3), random, padding=[1, 1, 1, 1], groups=80)
+    value = convolution(model, "narrow", value, (channels, 80, 1, 1), random)
     value = convolution(model, "five", value, (channels, channels, 5, 5), random, padding=[2, 2, 2, 2])
     value = convolution(model, "down", value, (2 * channels, channels, 3, 3), random, strides=[2, 2])
     value = convolution(model, "up", value, (wide, 2 * channels, 1, 1), random)
