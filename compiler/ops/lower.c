@@ -253,7 +253,7 @@ void lower_zero_halo(Graph *g, Kernel *k, ValueId v)
 {
     const Type   *t = &value_get(g, v)->type;
     const Layout *l = &t->layout;
-    if (!(l->top | l->left | l->bottom | l->right))
+    if (!layout_has_halo(*l))
         return;
     int64_t d[4];
     dims_nchw(t, d);
