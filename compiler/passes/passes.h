@@ -20,6 +20,7 @@
  *   choose_layout.c    a layout for every value; relayout nodes where two meet
  *   layout_halo.c      zeros around the planes that padded convolutions read
  *   fuse_pool.c        max_pool into the Winograd convolution that makes its input
+ *   fuse_siblings.c    convolutions that read one value as one
  *   alias_concat.c     concat written in place by its producers
  *   order_nodes.c      the order of execution with the lowest peak
  *   order_search.c     the exact search for it between two bottlenecks
@@ -113,6 +114,7 @@ bool pass_choose_algorithm(Graph *g, const PassContext *c);
 bool pass_choose_layout(Graph *g, const PassContext *c);
 bool pass_reserve_scratch(Graph *g, const PassContext *c);
 bool pass_fuse_pool(Graph *g, const PassContext *c);
+bool pass_fuse_siblings(Graph *g, const PassContext *c);
 bool pass_alias_concat(Graph *g, const PassContext *c);
 bool pass_order_nodes(Graph *g, const PassContext *c);
 bool pass_plan_memory(Graph *g, const PassContext *c);
