@@ -76,6 +76,7 @@ int64_t type_stored_count(const Type *t);
 bool    type_same_shape(const Type *a, const Type *b);
 bool    type_is_plain(const Type *t); /* block 1 and no halo */
 bool    layout_same(Layout a, Layout b);
+bool    layout_has_halo(Layout l);
 char   *type_text(Arena *a, const Type *t); /* f32[1, 64, 56, 56]:c16+1  */
 
 /* Tensors in the making: contents owned by `a`, zeroed. */

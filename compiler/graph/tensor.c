@@ -100,6 +100,11 @@ bool layout_same(Layout a, Layout b)
            a.right == b.right;
 }
 
+bool layout_has_halo(Layout l)
+{
+    return l.top || l.left || l.bottom || l.right;
+}
+
 char *type_text(Arena *a, const Type *t)
 {
     Text text = text_new(a);
@@ -113,7 +118,7 @@ char *type_text(Arena *a, const Type *t)
         return text.data;
     const Layout *l = &t->layout;
     text_printf(&text, ":c%d", (int)l->block);
-    if (l->top || l->left || l->bottom || l->right)
+    if (layout_has_halo(*l))
         text_printf(&text, "+%d.%d.%d.%d", (int)l->top, (int)l->left, (int)l->bottom,
                     (int)l->right);
     return text.data;

@@ -243,11 +243,6 @@ static void zero_run(Kernel *k, Stmt *block, BufferId y, const int64_t plane[2],
     st_add(k, block, lower_nest(k, (LoopId[]){p, r, i}, 3, store));
 }
 
-static bool has_halo(const Type *t)
-{
-    return t->layout.top | t->layout.left | t->layout.bottom | t->layout.right;
-}
-
 /* A plane in memory: the zeros before the first pixel, between two rows, and after the last pixel are
  * each one run.
  *
@@ -275,7 +270,7 @@ Stmt *lower_zeros(Kernel *k, BufferId y, const Type *t, int64_t planes)
 void lower_zero_halo(Graph *g, Kernel *k, ValueId v)
 {
     const Type *t = &value_get(g, v)->type;
-    if (has_halo(t))
+    if (layout_has_halo(t->layout))
         st_add(k, k->body,
                lower_zeros(k, lower_buffer(g, k, v), t,
                            type_stored_count(t) / layout_strides(t).plane));

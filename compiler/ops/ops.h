@@ -252,6 +252,10 @@ typedef struct Box {
     int64_t extent[4], to[4], from[4], step[4];
 } Box;
 
+/* slice_place - elements of the input ahead of a slice that is one run of it, stored alike: whole blocks
+ * of channels. -1: it is no slice, or no such run. */
+int64_t slice_place(const Graph *g, const Node *n);
+
 /* box_copy - nests that copy a box of `x` into `y`; both of rank 1, 2 or 4, in any layouts. Channels are
  * cut where a block of either ends. An empty box is no nest. */
 void box_copy(Graph *g, Kernel *k, ValueId x, ValueId y, const Box *box);

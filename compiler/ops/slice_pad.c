@@ -4,6 +4,7 @@
 #include <float.h>
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 /* ---- slice ------------------------------------------------------------------------------ */
 
@@ -106,13 +107,51 @@ void eval_slice(const Node *n, const Array *const in[], Array *out)
     }
 }
 
+int64_t slice_place(const Graph *g, const Node *n)
+{
+    const Type *x = &graph_input(g, n, 0)->type, *y = &value_get(g, n->out)->type;
+    int64_t     block = x->layout.block, dims[MAX_RANK];
+    if (n->op != OP_slice || block == 1 || !layout_same(x->layout, y->layout) || x->elem != y->elem)
+        return -1;
+    Cut c = slice_cut(&n->attrs, x);
+    memcpy(dims, y->dims, sizeof dims);
+    dims[1] = x->dims[1];
+    bool    is_whole = memcmp(dims, x->dims, (size_t)x->rank * sizeof *dims) == 0;
+    int64_t start = c.start[1], end = start + c.count[1];
+    if (!is_whole || c.step[1] != 1 || start % block != 0 ||
+        (end % block != 0 && end != x->dims[1]))
+        return -1;
+    Type ahead = *x;
+    ahead.dims[1] = start;
+    return start ? type_stored_count(&ahead) : 0;
+}
+
+/* Where values are not plain nothing but channels is cut. */
+static void slice_channels(Graph *g, const Node *n, Kernel *k)
+{
+    const Type *y = &value_get(g, n->out)->type;
+    Cut         c = slice_cut(&n->attrs, &graph_input(g, n, 0)->type);
+    Box         box = {.from = {0, c.start[1]}, .step = {1, 1, 1, 1}};
+    int64_t     place = slice_place(g, n);
+    dims_nchw(y, box.extent);
+    if (place >= 0 && value_is_placed(g, n->out, n->in[0], place))
+        return;
+    lower_zero_halo(g, k, n->out);
+    box_zero_channels(g, k, n->out);
+    box_copy(g, k, n->in[0], n->out, &box);
+}
+
 void lower_slice(Graph *g, NodeId id, Kernel *k)
 {
     const Node *n = node_get(g, id);
-    const Type *y = &value_get(g, n->out)->type;
-    Cut         c = slice_cut(&n->attrs, &value_get(g, n->in[0])->type);
-    LoopId      loops[MAX_RANK];
-    Affine      to[MAX_RANK], from[MAX_RANK];
+    const Type *x = &graph_input(g, n, 0)->type, *y = &value_get(g, n->out)->type;
+    if (!type_is_plain(x) || !type_is_plain(y)) {
+        slice_channels(g, n, k);
+        return;
+    }
+    Cut    c = slice_cut(&n->attrs, x);
+    LoopId loops[MAX_RANK];
+    Affine to[MAX_RANK], from[MAX_RANK];
     for (int i = 0; i < y->rank; i++) {
         LoopAxis axis = i == y->rank - 1 ? AXIS_LANE : AXIS_NONE;
         loops[i] = kernel_loop_if(k, "d", y->dims[i], PARALLEL, axis);

@@ -21,6 +21,7 @@
  *   layout_halo.c      zeros around the planes that padded convolutions read
  *   fuse_depthwise.c   a 1x1 convolution into the depthwise one that reads it
  *   fuse_pool.c        max_pool into the Winograd convolution that makes its input
+ *   fuse_siblings.c    convolutions that read one value as one
  *   alias_concat.c     concat written in place by its producers
  *   order_nodes.c      the order of execution with the lowest peak
  *   order_search.c     the exact search for it between two bottlenecks
@@ -115,6 +116,7 @@ bool pass_choose_layout(Graph *g, const PassContext *c);
 bool pass_reserve_scratch(Graph *g, const PassContext *c);
 bool pass_fuse_depthwise(Graph *g, const PassContext *c);
 bool pass_fuse_pool(Graph *g, const PassContext *c);
+bool pass_fuse_siblings(Graph *g, const PassContext *c);
 bool pass_alias_concat(Graph *g, const PassContext *c);
 bool pass_order_nodes(Graph *g, const PassContext *c);
 bool pass_plan_memory(Graph *g, const PassContext *c);

@@ -122,15 +122,18 @@ static bool write_concat(Replay *r, const Node *n)
     return true;
 }
 
-/* stays_in_place - whether the node is a view whose output lies on its input. */
+/* stays_in_place - whether the node is a view whose output lies on its input, a slice where its channels
+ * begin. */
 static bool stays_in_place(const Graph *g, const Node *n)
 {
-    if (n->op != OP_relayout && !(op_info(n->op)->flags & OPF_VIEW))
+    int64_t ahead = n->op == OP_slice ? slice_place(g, n) : 0;
+    if (n->op != OP_relayout && n->op != OP_slice && !(op_info(n->op)->flags & OPF_VIEW))
         return false;
-    if (is_given(g, n->in[0]))
+    if (ahead < 0 || is_given(g, n->in[0]))
         return false;
-    Place in = place_of(g, n->in[0]), out = place_of(g, n->out);
-    return in.space == out.space && in.from == out.from;
+    Place   in = place_of(g, n->in[0]), out = place_of(g, n->out);
+    int64_t bytes = ahead * (int64_t)elem_bytes(value_get(g, n->out)->type.elem);
+    return in.space == out.space && out.from == in.from + bytes;
 }
 
 static bool replay_write(Replay *r, const Node *n)

@@ -16,18 +16,14 @@ int64_t storage_bytes(const Graph *g, ValueId v)
 
 /* ---- views ------------------------------------------------------------------------------ */
 
-static bool has_halo(const Layout *l)
-{
-    return l->top || l->left || l->bottom || l->right;
-}
-
 /* Whether x, as stored, begins with the bytes of y as stored, y being x in another layout: with
  * single pixels of one image the channels stand in order whatever the block, up to the padding behind
  * them. */
 static bool relayout_keeps_bytes(const Type *x, const Type *y)
 {
     int64_t d[4], bx = x->layout.block, by = y->layout.block;
-    if (has_halo(&x->layout) || has_halo(&y->layout) || !dims_nchw(x, d) || d[0] * d[2] * d[3] != 1)
+    if (layout_has_halo(x->layout) || layout_has_halo(y->layout) || !dims_nchw(x, d) ||
+        d[0] * d[2] * d[3] != 1)
         return false;
     return (d[1] % bx == 0 && d[1] % by == 0) || type_stored_count(y) <= type_stored_count(x);
 }
@@ -42,10 +38,25 @@ static bool keeps_bytes(const Graph *g, const Node *n)
     return (op_info(n->op)->flags & OPF_VIEW) && type_is_plain(x) && type_is_plain(y);
 }
 
+/* alias_slice - channels that are whole blocks are read where they are. */
+static bool alias_slice(Graph *g, const Node *n)
+{
+    int64_t      place = slice_place(g, n);
+    const Value *x = graph_input(g, n, 0);
+    Value       *y = value_at(g, n->out);
+    if (place < 0 || x->is_input || x->constant || y->is_output || y->base)
+        return false;
+    y->base = n->in[0];
+    y->base_offset = place;
+    return true;
+}
+
 /* Inside its input: unless one of the two has its place by the caller, or is part of a concat. */
 static bool alias_view(Graph *g, NodeId id)
 {
     const Node *n = node_get(g, id);
+    if (n->op == OP_slice)
+        return alias_slice(g, n);
     if (!keeps_bytes(g, n))
         return false;
     ValueId in = n->in[0], out = n->out;

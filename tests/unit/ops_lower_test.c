@@ -108,9 +108,10 @@ static void random_layout(OneNode *o, ValueId v, int64_t block)
 static void random_layouts(OneNode *o)
 {
     const Node *n = node_get(o->graph, o->node);
-    bool        is_copy = n->op == OP_concat || n->op == OP_pad || n->op == OP_relayout;
-    bool        is_view = op_info(n->op)->flags & OPF_VIEW,
-         is_blocked = op_info(n->op)->flags & OPF_BLOCKED;
+    bool        is_channels = n->op == OP_slice && n->attrs.axes.n == 1;
+    bool is_copy = n->op == OP_concat || n->op == OP_pad || n->op == OP_relayout || is_channels;
+    bool is_view = op_info(n->op)->flags & OPF_VIEW,
+         is_blocked = is_channels || (op_info(n->op)->flags & OPF_BLOCKED);
     int64_t block = random_below(2) ? 1 : 4;
     for (int i = 0; i < n->n_in && (is_blocked || is_view); i++) {
         bool same_rank = graph_input(o->graph, n, i)->type.rank == one_output(o)->rank;
@@ -437,6 +438,14 @@ static void test_slice_pad(void)
     CHECK(lowers(OP_slice, "u8 2 5 4", s));
 }
 
+/* In any layouts. */
+static void test_slice_channels(void)
+{
+    int64_t first = random_between(0, 10), end = first + random_between(1, 5);
+    OpAttrs a = {.axes = {1, {1}}, .starts = {1, {first}}, .ends = {1, {end}}};
+    CHECK(lowers(OP_slice, "2 11 3 2", a));
+}
+
 static void test_quant(void)
 {
     OpAttrs axis = {.axis = random_between(-3, 3), .has_axis = true};
@@ -461,5 +470,7 @@ int main(void)
         test_slice_pad();
         test_quant();
     }
+    for (int i = 0; i < 40; i++)
+        test_slice_channels();
     return check_end();
 }
