@@ -34,7 +34,7 @@ C_FILES  := $(SOURCES) $(wildcard tests/unit/*.c tests/*/Inputs/*.c bench/*.c) \
             $(filter %.c,$(RUNTIME))
 SCRIPTS  := $(wildcard tools/*.sh tests/*/*.sh) .ci/run tests/run-all
 
-.PHONY: all test sanitize units demo accuracy bench onnx-suite onnx-networks generated check-format format lint install clean deps help
+.PHONY: all test sanitize units demo accuracy bench schedules onnx-suite onnx-networks generated check-format format lint install clean deps help
 .DELETE_ON_ERROR:
 
 all: $(B)/kiln
@@ -102,6 +102,12 @@ bench:
 	tools/install-deps.sh build bench
 	$(MAKE) all
 	B=$(B) tools/bench.sh $(NETWORKS)
+
+# NETWORKS="nin lenet5": these again. Without it those that have no schedule for this machine's target yet.
+schedules:
+	tools/install-deps.sh build demo
+	$(MAKE) all
+	KILN=$(B)/kiln $(PYTHON) tools/tune_zoo.py $(NETWORKS)
 
 # The tables of docs/onnx.md come from these two.
 onnx-suite:
