@@ -64,7 +64,7 @@ static int64_t thread_count(const PassContext *c)
  * images: with rows, which it shares otherwise, that is no question. */
 static bool shares_evenly(const Type *between, const PassContext *c)
 {
-    const double most = 1.25; /* of the busiest thread, to an equal share */
+    const double most = 1.25; /* of the busiest thread, to an equal share; an estimate */
     int64_t parts = expansion_parts(between, blocks_together(channel_blocks(between), c->target));
     int64_t threads = thread_count(c), of_one = (parts + threads - 1) / threads;
     return (double)(of_one * threads) <= most * (double)parts;

@@ -10,7 +10,7 @@ import tempfile
 
 import numpy as np
 
-from kiln_model import KILN, Model, build_and_run, run
+from kiln_model import KILN, Counts, Model, build_and_run, run
 
 TARGETS = "x86-avx512-bf16", "x86-amx"
 
@@ -77,16 +77,6 @@ def rounded(path, schedule, target):
     text = run([KILN, "compile", path, "--target", target, "--fp", "fast", "--schedule", schedule, "--disable-pass",
                 "fuse-siblings", "--emit", "graph"])
     return set(re.findall(r"%(\w+#?)\d* = .*: bf16\[", text))
-
-
-class Counts:
-    passed = failed = 0
-
-    def check(self, what, ok):
-        self.passed += bool(ok)
-        self.failed += not ok
-        if not ok:
-            print(f"FAILED: {what}")
 
 
 def check_target(target, path, schedule, x, exact, folder, counts):

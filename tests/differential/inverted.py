@@ -13,7 +13,7 @@ import torch
 from torch.nn import functional as F
 
 from cases import U
-from kiln_model import KILN, Model, build_and_run, run, targets
+from kiln_model import KILN, Counts, Model, build_and_run, run, targets
 
 # name: images, channels of the input, rows, columns; wide channels, kernel, padding, strides, dilations
 BLOCKS = {
@@ -59,16 +59,6 @@ def add_block(model, random, name, block):
     model.output(f"{name}_y")
     want = want + torch.from_numpy(rest).double()
     return {name: x, f"{name}_rest": rest}, want.numpy(), 8 * U * np.sqrt(shape[1] + np.prod(kernel) + 64)
-
-
-class Counts:
-    passed = failed = 0
-
-    def check(self, what, ok):
-        self.passed += bool(ok)
-        self.failed += not ok
-        if not ok:
-            print(f"FAILED: {what}")
 
 
 def fused(path, target, *options):

@@ -29,6 +29,17 @@ def write_safetensors(path, tensors):
             f.write(np.ascontiguousarray(a).tobytes())
 
 
+class Counts:
+    """What was checked, and what was wrong."""
+    passed = failed = 0
+
+    def check(self, what, ok):
+        self.passed += bool(ok)
+        self.failed += not ok
+        if not ok:
+            print(f"FAILED: {what}")
+
+
 class Model:
     """A kiln model in the making."""
 
