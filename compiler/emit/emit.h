@@ -319,10 +319,9 @@ typedef struct PackText {
  * *plain is what they start from. */
 bool     pack_plain(const Buffer *b, Buffer *plain);
 PackText pack_text(const Buffer *b, const Buffer *plain, Arena *a);
-/* filter_c - a function, called filter_name, that transforms a k x k filter of type `e` for tiles of
- * m x m outputs; see winograd_filter. */
-const char *filter_c(Arena *a, int m, int k, Elem e);
-const char *filter_name(Arena *a, int m, int k, Elem e);
+/* filter_c - a function, called filter_name, that transforms a filter of type `e`; see winograd_filter. */
+const char *filter_c(Arena *a, Winograd size, Elem e);
+const char *filter_name(Arena *a, Winograd size, Elem e);
 
 /* ---- packs_c.c -------------------------------------------------------------------------- */
 

@@ -11,19 +11,28 @@ static const char *number_list(Arena *a, const double *v, int n)
     return t.data;
 }
 
-const char *filter_name(Arena *a, int m, int k, Elem e)
+const char *filter_name(Arena *a, Winograd size, Elem e)
 {
-    return arena_printf(a, "winograd_%s_%dx%d_to_%dx%d", elem_name(e), k, k, m + k - 1, m + k - 1);
+    int edge = winograd_edge(size);
+    return arena_printf(a, "winograd_%s_%dx%d_%sto_%dx%d", elem_name(e), size.k, size.k,
+                        size.stride > 1 ? "stride2_" : "", edge, edge);
 }
 
-/* polynomial_c - `sum` is the polynomial with coefficients `text` at the point of `row`. */
-static void polynomial_c(Writer *w, const FilterTransform *t, const char *row, const char *first,
-                         const char *next)
+/* sum_c - `sum` is that of the taps, of which `tap` is number i, times the powers of `row`. */
+static void sum_c(Writer *w, const FilterTransform *t, const char *row, const char *tap)
 {
-    w_line(w, "double sum = %s;", first);
-    w_open(w, "for (int i = %d; %s < %d && i >= 0; i--)", t->k - 2, row, t->edge - 1);
-    w_line(w, "sum = %s + point[%s] * sum;", next, row);
+    w_line(w, "double sum = 0;");
+    w_open(w, "for (int i = 0; i < %d; i++)", t->k);
+    w_line(w, "sum += power[%s][i] * %s;", row, tap);
     w_close(w, "");
+}
+
+static void powers_c(Writer *w, Arena *a, const FilterTransform *t)
+{
+    w_open(w, "static const double power[%d][%d] =", t->edge, t->k);
+    for (int r = 0; r < t->edge; r++)
+        w_line(w, "{%s},", number_list(a, t->power[r], t->k));
+    w_close(w, ";");
 }
 
 /* tap_text - an element of the filter as a double. */
@@ -35,34 +44,31 @@ static const char *tap_text(Arena *a, Elem e, const char *tap)
 }
 
 /* filter_c - the function that transforms one filter, as winograd_filter says. */
-const char *filter_c(Arena *a, int m, int k, Elem e)
+const char *filter_c(Arena *a, Winograd size, Elem e)
 {
     Writer          w = {.text = text_new(a)};
-    FilterTransform t = winograd_filter(m, k);
+    FilterTransform t = winograd_filter(size);
+    int             k = size.k;
     w_comment(&w,
               arena_printf(a,
-                           "A %dx%d filter for tiles of %dx%d outputs, u = G g G^T: the rows of "
-                           "G are the powers of a point, times a factor; the last row is the "
-                           "last coefficient alone. Products by a point are exact, so the bits "
-                           "do not depend on contraction.",
-                           k, k, m, m));
+                           "A %dx%d filter for tiles of %dx%d outputs, u = G g G^T: each row of G "
+                           "is powers of a point, times a factor. Products by a power are exact, "
+                           "so the bits do not depend on contraction.",
+                           k, k, size.m, size.m));
     w_open(&w, "static void %s(const %s *restrict g, float *restrict u, ptrdiff_t step)",
-           filter_name(a, m, k, e), c_type(NULL, vtype(e, 1)));
-    w_line(&w, "static const double point[%d] = {%s};", t.edge - 1,
-           number_list(a, t.point, t.edge - 1));
+           filter_name(a, size, e), c_type(NULL, vtype(e, 1)));
+    powers_c(&w, a, &t);
     w_line(&w, "static const double factor[%d] = {%s};", t.edge, number_list(a, t.factor, t.edge));
     w_line(&w, "double half[%d];", t.edge * k);
     w_open(&w, "for (int r = 0; r < %d; r++)", t.edge);
     w_open(&w, "for (int c = 0; c < %d; c++)", k);
-    polynomial_c(&w, &t, "r", tap_text(a, e, arena_printf(a, "g[%d + c]", (k - 1) * k)),
-                 tap_text(a, e, arena_printf(a, "g[i * %d + c]", k)));
+    sum_c(&w, &t, "r", tap_text(a, e, arena_printf(a, "g[i * %d + c]", k)));
     w_line(&w, "half[r * %d + c] = sum;", k);
     w_close(&w, "");
     w_close(&w, "");
     w_open(&w, "for (int r = 0; r < %d; r++)", t.edge);
     w_open(&w, "for (int c = 0; c < %d; c++)", t.edge);
-    polynomial_c(&w, &t, "c", arena_printf(a, "half[r * %d + %d]", k, k - 1),
-                 arena_printf(a, "half[r * %d + i]", k));
+    sum_c(&w, &t, "c", arena_printf(a, "half[r * %d + i]", k));
     w_line(&w, "u[(r * %d + c) * step] = (float)(sum * factor[r] * factor[c]);", t.edge);
     w_close(&w, "");
     w_close(&w, "");

@@ -53,7 +53,7 @@ static void find_digits(Loops *l)
     for (int i = 0; i < v->n_dims; i++) {
         Digit *outer = l->n_digits ? &l->digits[l->n_digits - 1] : NULL;
         was_position = is_position;
-        is_position = v->winograd && v->stride[i] == v->padded[1] * v->padded[2] &&
+        is_position = v->winograd.m && v->stride[i] == v->padded[1] * v->padded[2] &&
                       v->extent[i] == v->padded[0];
         if (outer && !is_position && !was_position &&
             outer->stride == v->stride[i] * v->extent[i]) {
@@ -130,9 +130,9 @@ static bool find_loops(const View *v, Loops *l)
     if (v->n_dims == 0 || v->fill != 0)
         return false;
     find_digits(l);
-    if (v->winograd && l->position < 0)
+    if (v->winograd.m && l->position < 0)
         return false;
-    find_parts(l, v->winograd ? 1 : 0);
+    find_parts(l, v->winograd.m ? 1 : 0);
     bool ok = add_offset(l);
     for (int i = 0; i < l->n_digits; i++)
         ok = ok && (i == l->position || add_digit(l, i));
@@ -146,7 +146,7 @@ bool pack_plain(const Buffer *b, Buffer *plain)
         return false; /* vectors are too small to be worth it */
     if (!find_loops(&b->view, &l))
         return false;
-    const Tensor *t = b->view.winograd ? b->view.plain : b->view.tensor;
+    const Tensor *t = b->view.winograd.m ? b->view.plain : b->view.tensor;
     *plain = (Buffer){.name = b->name, .elem = b->elem, .kind = BUF_CONST, .value = b->value};
     plain->elem = t->type.elem;
     plain->count = type_count(&t->type);
@@ -180,7 +180,7 @@ static const char *inside_text(KernelPrinter *p, const Loops *l, const Part *par
 static void leaf_c(KernelPrinter *p, const Loops *l)
 {
     const View *v = l->view;
-    int64_t     taps = v->winograd ? v->plain->type.dims[2] * v->plain->type.dims[3] : 1;
+    int64_t     taps = v->winograd.m ? (int64_t)v->winograd.k * v->winograd.k : 1;
     Affine      from = affine_const(0), to = affine_const(0);
     Text        guard = text_new(p->arena);
     for (int i = l->n_parts - 1; i >= 0; i--) {
@@ -195,10 +195,10 @@ static void leaf_c(KernelPrinter *p, const Loops *l)
         w_line(&p->w, "if (%s)", guard.data);
     p->w.depth += guard.len != 0;
     const char *x = c_index(p, &from), *y = c_index(p, &to);
-    if (v->winograd)
+    if (v->winograd.m)
         w_line(&p->w, "%s(&w[%s], &packed[%s], %" PRId64 ");",
-               filter_name(p->arena, v->winograd, (int)v->plain->type.dims[2], v->plain->type.elem),
-               x, y, l->digits[l->position].packed);
+               filter_name(p->arena, v->winograd, v->plain->type.elem), x, y,
+               l->digits[l->position].packed);
     else
         w_line(&p->w, "packed[%s] = w[%s];", y, x);
     p->w.depth -= guard.len != 0;

@@ -28,7 +28,7 @@ struct Packs {
 static void add_filter(Packs *p, const View *v)
 {
     Arena      *a = arena_new();
-    const char *text = filter_c(a, v->winograd, (int)v->plain->type.dims[2], v->plain->type.elem);
+    const char *text = filter_c(a, v->winograd, v->plain->type.elem);
     bool        known = false;
     for (size_t i = 0; i < p->n_filters && !known; i++)
         known = !strcmp(p->filters[i], text);
@@ -71,7 +71,7 @@ int64_t packs_add(Packs *p, const Buffer *b, const Buffer *plain, int64_t from)
     for (size_t i = 0; i < p->n; i++)
         if (p->items[i].from == from && p->items[i].text == text)
             return p->items[i].offset;
-    if (b->view.winograd)
+    if (b->view.winograd.m)
         add_filter(p, &b->view);
     p->items = arena_grow(p->arena, p->items, p->n, &p->cap, sizeof *p->items);
     p->items[p->n++] = (Packing){from, p->bytes, b->elem, b->value, text};

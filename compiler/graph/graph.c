@@ -207,6 +207,17 @@ Type node_computed(const Graph *g, const Node *n)
     return t;
 }
 
+Winograd node_winograd(const Graph *g, const Node *n, int m)
+{
+    const Type *w = &value_get(g, n->in[1])->type;
+    return (Winograd){m, (int)w->dims[2], (int)n->attrs.strides[0]};
+}
+
+int winograd_edge(Winograd w)
+{
+    return (w.m - 1) * w.stride + w.k;
+}
+
 Type node_reads(const Graph *g, const Node *n)
 {
     return n->expansion ? n->expansion->type : value_get(g, n->in[0])->type;

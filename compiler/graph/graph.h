@@ -141,6 +141,11 @@ typedef struct Epilogue {
     EpilogueStep *steps;
 } Epilogue;
 
+/* Winograd's F(m x m, k x k): tiles of m x m outputs of a k x k filter that moves by `stride`. */
+typedef struct Winograd {
+    int m, k, stride;
+} Winograd;
+
 /* Winograd tiles done at a time: those of whole images, whole rows of tiles, or a part of one row. */
 typedef struct WinogradBlock {
     int64_t images, rows, columns; /* images: a divisor of the batch */
@@ -230,6 +235,10 @@ NodeId       graph_first(const Graph *g); /* execution order; 0 at the end */
 NodeId       graph_next(const Graph *g, NodeId n);
 /* node_computed - the type of what `n` computes before it pools: of its output, where it does not. */
 Type node_computed(const Graph *g, const Node *n);
+/* node_winograd - what a convolution with square filters would be in tiles of `m` outputs a side. */
+Winograd node_winograd(const Graph *g, const Node *n, int m);
+/* winograd_edge - inputs a side of a tile; it takes as many products a side. */
+int winograd_edge(Winograd w);
 /* node_reads - the type of what a convolution `n` sums: of in[0], where there is no expansion. */
 Type node_reads(const Graph *g, const Node *n);
 /* graph_input - the value behind own or epilogue input `i` of `n`, or NULL where it is absent. */

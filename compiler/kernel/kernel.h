@@ -128,8 +128,8 @@ typedef struct View {
     const char   *name[MAX_TERMS]; /* of the loops that are the digits */
     int64_t       offset;
     double        fill;
-    int           winograd; /* > 0: `tensor` was made of the filters `plain`, for tiles of so many */
-    const Tensor *plain;    /* outputs a side; see winograd_filter in ops.h                        */
+    Winograd      winograd; /* m > 0: `tensor` was made of the filters `plain` for that; see  */
+    const Tensor *plain;    /* winograd_filter in ops.h                                       */
 } View;
 
 typedef enum { BUF_IN, BUF_OUT, BUF_CONST, BUF_LOCAL } BufferKind;

@@ -316,17 +316,20 @@ int64_t expansion_parts(const Type *t, int64_t blocks);
 
 /* ---- winograd.c, winograd_block.c, winograd_matrix.c -------------------------------------- */
 
-#define WINOGRAD_EDGE 8 /* of an input tile, at most: m + k - 1 */
+enum {
+    WINOGRAD_EDGE = 9, /* of an input tile, at most */
+    WINOGRAD_TAPS = 7  /* of a filter, along a side */
+};
 
-/* How a k x k filter g is transformed for tiles of m x m outputs, U = G g G^T: each row of G is the
- * powers of a point, times a factor; the last row is the last coefficient alone. Points are 0 or
- * plus or minus a power of two, so that no product by one is rounded: evaluated by Horner's rule in
- * double, with the factors at the end, U has the same bits whether or not a compiler contracts. */
+/* How a filter g is transformed, U = G g G^T: `edge` rows of G, each the numbers of `power`, times a factor.
+ * The numbers are 0 or plus or minus a power of two, so that no product by one is rounded: with sums in
+ * double from the first tap to the last and the factors at the end, U has the same bits whether or not a
+ * compiler contracts. */
 typedef struct FilterTransform {
-    int    edge, k; /* edge = m + k - 1 rows */
-    double point[WINOGRAD_EDGE], factor[WINOGRAD_EDGE];
+    int    edge, k;
+    double power[WINOGRAD_EDGE][WINOGRAD_TAPS], factor[WINOGRAD_EDGE];
 } FilterTransform;
-FilterTransform winograd_filter(int m, int k);
+FilterTransform winograd_filter(Winograd w);
 /* winograd_weights - U[f][o][i] = (G g G^T)[f] for every filter g[o][i], f = row * edge + column. */
 const Tensor *winograd_weights(Arena *a, const Tensor *w, const FilterTransform *t);
 
@@ -338,14 +341,14 @@ typedef struct WinogradMatrix {
 typedef struct WinogradTransform {
     WinogradMatrix b, a; /* B^T, A^T */
 } WinogradTransform;
-WinogradTransform winograd_transform(int m, int k);
+WinogradTransform winograd_transform(Winograd w);
 /* winograd_apply - out = m in: statements at the end of `block`. in[] is overwritten. */
 void winograd_apply(Kernel *k, Stmt *block, const WinogradMatrix *m, const Expr **in,
                     const Expr **out);
 /* winograd_let - a temporary called `name` that is `e`, defined at the end of `block`. */
 const Expr *winograd_let(Kernel *k, Stmt *block, const char *name, const Expr *e);
 
-/* lower_winograd - conv2d with n->winograd > 0, stride and dilation 1, one group, square kernel; x and y
+/* lower_winograd - conv2d with n->winograd > 0, equal strides, no dilation, one group, square kernel; x and y
  * in blocks of the target's lanes, x with a halo for whole tiles (winograd_halo), n->scratch large enough
  * for n->block.copies times winograd_scratch(g, n, n->block) elements. */
 void lower_winograd(Graph *g, NodeId id, Kernel *k);

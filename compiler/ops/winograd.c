@@ -2,7 +2,8 @@
  *
  * An m x m tile of the output is  A^T [ (G g G^T) * (B^T d B) ] A  (winograd_matrix.c). The product in the
  * middle is elementwise, so over all channels and tiles it is a matrix product for each of the (m+k-1)^2
- * positions.
+ * positions. Where the filter moves by two, its phases are side by side in the matrices: tiles have 2(m-1)+k
+ * inputs and products a side, and are 2m inputs apart.
  *
  * Tiles are taken in blocks: several images, rows of tiles or parts of a row (winograd_block.c), so that
  * a block's transformed input V and product M stay in the second-level cache:
@@ -29,8 +30,8 @@ typedef struct Wino {
     Kernel           *k;
     const Node       *n;
     WinogradTransform t;
-    int               m, edge; /* output and input tile */
-    int               window;  /* outputs a side of which the largest is stored: 1 or 2 */
+    int               m, edge, stride; /* output and input tile */
+    int               window;          /* outputs a side of which the largest is stored: 1 or 2 */
     int64_t           lanes, ic, icb, ocb; /* input channels, channel blocks */
     int64_t           tile_rows, tile_columns;
     BufferId          u, scratch, half;
@@ -129,7 +130,7 @@ static void along_row(const Wino *w, const TileLoops *l, const WinogradMatrix *m
 static Stmt *input_transform(const Wino *w, const TileBlock *b)
 {
     Kernel     *k = w->k;
-    TileLoops   l = tile_loops(w, b, "ic", w->icb, w->m);
+    TileLoops   l = tile_loops(w, b, "ic", w->icb, w->m * w->stride);
     LoopId      c = rolled_loop(k, "c", w->edge);
     LoopId      r = rolled_loop(k, "r", w->edge);
     Stmt       *down = st_block(k), *along = st_block(k), *body = st_block(k);
@@ -306,26 +307,27 @@ static void tile_blocks(const Wino *w, const WinogradCuts *rows, int i, const Wi
 
 void lower_winograd(Graph *g, NodeId id, Kernel *k)
 {
-    const Node    *n = node_get(g, id);
-    const Type    *x = &value_get(g, n->in[0])->type, y = node_computed(g, n);
-    const Tensor  *weight = value_get(g, n->in[1])->constant;
-    const int64_t *wd = weight->type.dims;
-    Wino           w = {.g = g, .k = k, .n = n, .m = n->winograd, .lanes = y.layout.block};
-    w.edge = w.m + (int)wd[2] - 1;
+    const Node   *n = node_get(g, id);
+    const Type   *x = &value_get(g, n->in[0])->type, y = node_computed(g, n);
+    const Tensor *weight = value_get(g, n->in[1])->constant;
+    Winograd      size = node_winograd(g, n, n->winograd);
+    Wino          w = {.g = g, .k = k, .n = n, .m = size.m, .stride = size.stride};
+    w.lanes = y.layout.block;
+    w.edge = winograd_edge(size);
     w.window = n->pooled[0] ? 2 : 1;
-    w.t = winograd_transform(w.m, (int)wd[2]);
+    w.t = winograd_transform(size);
     w.ic = x->dims[1];
     w.icb = (x->dims[1] + w.lanes - 1) / w.lanes;
     w.ocb = (y.dims[1] + w.lanes - 1) / w.lanes;
     w.tile_rows = (y.dims[2] + w.m - 1) / w.m;
     w.tile_columns = (y.dims[3] + w.m - 1) / w.m;
     int64_t         padded[3] = {(int64_t)w.edge * w.edge, w.ocb * w.lanes, w.icb * w.lanes};
-    FilterTransform filter = winograd_filter(w.m, (int)wd[2]);
+    FilterTransform filter = winograd_filter(size);
     w.u = kernel_constant(k, "u", winograd_weights(k->arena, weight, &filter), padded);
     k->buffers[w.u].value = n->in[1];
-    k->buffers[w.u].view.winograd = w.m;
+    k->buffers[w.u].view.winograd = size;
     k->buffers[w.u].view.plain = weight;
-    k->macs = type_count(&y) * x->dims[1] * wd[2] * wd[3];
+    k->macs = type_count(&y) * x->dims[1] * size.k * size.k;
     text_printf(&k->notes, "winograd: tiles of %dx%d outputs, %d products each\n", w.m, w.m,
                 w.edge * w.edge);
 

@@ -13,9 +13,10 @@ void winograd_halo(const Graph *g, const Node *n, int64_t side[4])
     const int64_t *x = value_get(g, n->in[0])->type.dims;
     const Type     computed = node_computed(g, n);
     const int64_t *y = computed.dims;
-    int64_t        m = n->winograd, k = value_get(g, n->in[1])->type.dims[2];
+    Winograd       w = node_winograd(g, n, n->winograd);
     for (int i = 0; i < 2; i++) {
-        int64_t reach = (y[2 + i] + m - 1) / m * m + k - 1;
+        int64_t before = ((y[2 + i] + w.m - 1) / w.m - 1) * w.m * w.stride; /* the last tile */
+        int64_t reach = before + winograd_edge(w);
         int64_t after = reach - x[2 + i] - n->attrs.padding[i];
         side[i] = n->attrs.padding[i];
         side[2 + i] = after > 0 ? after : 0;
@@ -27,7 +28,7 @@ int64_t winograd_scratch(const Graph *g, const Node *n, WinogradBlock block)
     const int64_t *x = value_get(g, n->in[0])->type.dims;
     const Type    *y = &value_get(g, n->out)->type;
     int64_t        lanes = y->layout.block;
-    int64_t        edge = n->winograd + value_get(g, n->in[1])->type.dims[2] - 1;
+    int64_t        edge = winograd_edge(node_winograd(g, n, n->winograd));
     int64_t        channels = (x[1] + lanes - 1) / lanes + (y->dims[1] + lanes - 1) / lanes;
     return edge * edge * channels * lanes * block.images * block.rows * block.columns;
 }
@@ -69,7 +70,7 @@ static Work work_of(const Graph *g, const Node *n, const Target *t, int threads)
 {
     const Type     computed = node_computed(g, n);
     const int64_t *w = value_get(g, n->in[1])->type.dims, *y = computed.dims;
-    int64_t        edge = n->winograd + w[2] - 1;
+    int64_t        edge = winograd_edge(node_winograd(g, n, n->winograd));
     Work           work = {.t = t,
                            .rows = (y[2] + n->winograd - 1) / n->winograd,
                            .columns = (y[3] + n->winograd - 1) / n->winograd,

@@ -3,7 +3,12 @@
  * Lavin, Gray: Fast Algorithms for Convolutional Neural Networks (2015), equation 8: an m x m tile of
  * the output is  A^T [ (G g G^T) * (B^T d B) ] A  with d the (m+k-1)^2 tile of the input under it. Matrices
  * from the points by Toom and Cook; all of G's work is done here, in double precision; B and A have small
- * exact coefficients. */
+ * exact coefficients.
+ *
+ * A filter that moves by s is the sum of s filters that move by one, its phases: phase p has the taps
+ * p, p + s ... of it and reads the inputs p, p + s ... of the tile. Each has matrices of its own, which stand
+ * in B^T and G under each other and in A^T side by side: so the sum over phases is part of A^T's. A phase of
+ * k' taps takes m + k' - 1 products, all of them (m - 1) s + k: as many as the tile has inputs. */
 #include "ops/ops.h"
 #include "target/target.h"
 
@@ -11,56 +16,102 @@
 
 /* ---- the matrices ------------------------------------------------------------------------ */
 
-static const double points[WINOGRAD_EDGE - 1] = {0, 1, -1, 2, -2, 0.5, -0.5};
+#define MOST_POINTS 7
 
-/* Coefficients of the product of (x - points[l]) over l < n, l != skip; into row `out`. */
-static void polynomial(int n, int skip, double *out)
+static const double points[MOST_POINTS] = {0, 1, -1, 2, -2, 0.5, -0.5};
+
+/* A phase of a filter, and where its rows (of B^T and G) and columns (of A^T) begin. */
+typedef struct Phase {
+    int first, stride; /* of its taps, and of its inputs */
+    int taps, n, at;   /* n: products */
+} Phase;
+
+static Phase phase_of(Winograd w, int first)
+{
+    Phase p = {.first = first, .stride = w.stride};
+    p.taps = (w.k - first + w.stride - 1) / w.stride;
+    p.n = w.m + p.taps - 1;
+    for (int i = 0; i < first; i++)
+        p.at += phase_of(w, i).n;
+    return p;
+}
+
+/* Coefficients of the product of (x - points[l]) over l < n, l != skip; out[i * step] is that of x^i. */
+static void polynomial(int n, int skip, double *out, int step)
 {
     out[0] = 1;
     for (int l = 0, degree = 0; l < n; l++) {
         if (l == skip)
             continue;
-        out[degree + 1] = 0;
+        out[(degree + 1) * step] = 0;
         for (int i = degree + 1; i >= 0; i--)
-            out[i] = (i > 0 ? out[i - 1] : 0) - points[l] * out[i];
+            out[i * step] = (i > 0 ? out[(i - 1) * step] : 0) - points[l] * out[i * step];
         degree++;
     }
 }
 
-WinogradTransform winograd_transform(int m, int k)
+/* One tap is a product for each output: nothing is transformed. */
+static void add_single(WinogradTransform *t, const Phase *p)
 {
-    int               n = m + k - 1;
-    WinogradTransform t = {.b = {n, n, {{0}}}, .a = {m, n, {{0}}}};
-    for (int j = 0; j < n - 1; j++) {
+    for (int i = 0; i < p->n; i++) {
+        t->b.at[p->at + i][p->first + i * p->stride] = 1;
+        t->a.at[i][p->at + i] = 1;
+    }
+}
+
+static void add_phase(WinogradTransform *t, const Phase *p)
+{
+    int m = t->a.rows, last = p->n - 1;
+    for (int j = 0; j < last; j++) {
         for (int i = 0; i < m; i++)
-            t.a.at[i][j] = pow(points[j], i);
-        polynomial(n - 1, j, t.b.at[j]);
+            t->a.at[i][p->at + j] = pow(points[j], i);
+        polynomial(last, j, &t->b.at[p->at + j][p->first], p->stride);
     }
-    t.a.at[m - 1][n - 1] = 1; /* the point at infinity */
-    polynomial(n - 1, -1, t.b.at[n - 1]);
+    t->a.at[m - 1][p->at + last] = 1; /* the point at infinity */
+    polynomial(last, -1, &t->b.at[p->at + last][p->first], p->stride);
+}
+
+WinogradTransform winograd_transform(Winograd w)
+{
+    int               n = winograd_edge(w);
+    WinogradTransform t = {.b = {n, n, {{0}}}, .a = {w.m, n, {{0}}}};
+    for (int i = 0; i < w.stride; i++) {
+        Phase p = phase_of(w, i);
+        (p.taps == 1 ? add_single : add_phase)(&t, &p);
+    }
     return t;
 }
 
-FilterTransform winograd_filter(int m, int k)
+/* The rows of G that a phase has: the powers of its points, and at infinity the last tap. */
+static void add_rows(FilterTransform *t, const Phase *p)
 {
-    FilterTransform t = {.edge = m + k - 1, .k = k};
-    for (int j = 0; j < t.edge - 1; j++) {
-        double norm = 1;
-        for (int l = 0; l < t.edge - 1; l++)
+    int last = p->taps == 1 ? p->n : p->n - 1;
+    for (int j = 0; j < p->n; j++) {
+        double *power = &t->power[p->at + j][p->first], norm = 1;
+        for (int i = 0; i < p->taps; i++)
+            power[i * p->stride] = j < last ? pow(points[j], i) : i == p->taps - 1;
+        for (int l = 0; p->taps > 1 && j < last && l < last; l++)
             norm *= l == j ? 1 : points[j] - points[l];
-        t.point[j] = points[j];
-        t.factor[j] = 1 / norm;
+        t->factor[p->at + j] = 1 / norm;
     }
-    t.factor[t.edge - 1] = 1;
+}
+
+FilterTransform winograd_filter(Winograd w)
+{
+    FilterTransform t = {.edge = winograd_edge(w), .k = w.k};
+    for (int i = 0; i < w.stride; i++) {
+        Phase p = phase_of(w, i);
+        add_rows(&t, &p);
+    }
     return t;
 }
 
-/* The polynomial with coefficients c[0], c[step] ... at a point; at infinity, the last of them. */
-static double at_point(const FilterTransform *t, int row, const double *c, int step)
+/* The sum of c[0], c[step] ... times the powers of a row. */
+static double row_of(const FilterTransform *t, int row, const double *c, int step)
 {
-    double sum = c[(t->k - 1) * step];
-    for (int i = t->k - 2; i >= 0 && row < t->edge - 1; i--)
-        sum = c[i * step] + t->point[row] * sum;
+    double sum = 0;
+    for (int i = 0; i < t->k; i++)
+        sum += t->power[row][i] * c[i * step];
     return sum;
 }
 
@@ -71,16 +122,16 @@ const Tensor *winograd_weights(Arena *a, const Tensor *w, const FilterTransform 
     Tensor        *u = tensor_new(a, F32, 3, (int64_t[]){n * n, d[0], d[1]});
     float         *to = (float *)(uintptr_t)u->data;
     for (int64_t q = 0; q < filters; q++) {
-        double g[WINOGRAD_EDGE * WINOGRAD_EDGE], half[WINOGRAD_EDGE * WINOGRAD_EDGE];
+        double g[WINOGRAD_TAPS * WINOGRAD_TAPS], half[WINOGRAD_EDGE * WINOGRAD_TAPS];
         for (int64_t i = 0; i < k * k; i++)
             g[i] = tensor_get(w, q * k * k + i);
         for (int r = 0; r < n; r++)
             for (int c = 0; c < k; c++)
-                half[r * k + c] = at_point(t, r, g + c, (int)k);
+                half[r * k + c] = row_of(t, r, g + c, (int)k);
         for (int r = 0; r < n; r++)
             for (int c = 0; c < n; c++)
                 to[(r * n + c) * filters + q] =
-                    (float)(at_point(t, c, half + r * k, 1) * t->factor[r] * t->factor[c]);
+                    (float)(row_of(t, c, half + r * k, 1) * t->factor[r] * t->factor[c]);
     }
     return u;
 }

@@ -72,7 +72,7 @@ bool packs_at_start(const Graph *g, const PassContext *c)
         if (!node->winograd)
             continue;
         const Type *w = &graph_input(g, node, 1)->type;
-        int64_t     k = w->dims[2], edge = node->winograd + k - 1;
+        int64_t     k = w->dims[2], edge = winograd_edge(node_winograd(g, node, node->winograd));
         if (elem_is_half(w->elem))
             return true;
         added += (double)type_count(w) * 4 * (double)(edge * edge - k * k) / (double)(k * k);

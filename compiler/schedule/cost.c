@@ -23,8 +23,8 @@
 /* How large the layers' estimates are compared: everything in cycles. */
 typedef struct Layer {
     int64_t images, rows, columns; /* of the output */
-    int64_t ic, oc;  /* input channels of a group, output channels; padded to blocks */
-    int64_t taps, k; /* of the filter; its edge where it is square */
+    int64_t ic, oc;          /* input channels of a group, output channels; padded to blocks */
+    int64_t taps, k, stride; /* of the filter; its edge where it is square */
     int64_t lanes;
     int64_t weight_bytes;    /* of one, as kept */
     double  share;           /* of the peak that direct sums reach */
@@ -67,7 +67,7 @@ static double transform_cycles(int64_t in, int64_t out)
 
 static AlgorithmCost winograd_cost(const Layer *l, int64_t m)
 {
-    int64_t edge = m + l->k - 1, positions = edge * edge;
+    int64_t edge = (m - 1) * l->stride + l->k, positions = edge * edge;
     double  tiles = (double)(l->images * ((l->rows + m - 1) / m) * ((l->columns + m - 1) / m));
     AlgorithmCost c = {.algorithm = WINOGRAD, .tile = (int)m};
     c.weight_bytes = (double)(positions * l->ic * l->oc) * 4;
@@ -79,6 +79,13 @@ static AlgorithmCost winograd_cost(const Layer *l, int64_t m)
                    tiles * (double)(l->oc / l->lanes) * transform_cycles(edge, m);
     c.cycles = overlapped(c.sums, c.stream, tiles) + c.transforms;
     return c;
+}
+
+/* largest_tile - outputs a side. Of strided filters more than two always took longer: 5x5 products in place of
+ * 9x9 are more multiply-adds, but less of everything else. */
+static int64_t largest_tile(const Layer *l)
+{
+    return l->stride > 1 ? 2 : 9 - l->k;
 }
 
 static int64_t round_up(int64_t v, int64_t b)
@@ -123,6 +130,7 @@ static Layer layer_of(const Graph *g, const Node *n, const CostContext *c)
                      .oc = round_up(w->dims[0], lanes),
                      .taps = 1,
                      .k = 1,
+                     .stride = 1,
                      .lanes = lanes,
                      .weight_bytes = (int64_t)elem_bytes(w->elem),
                      .share = DIRECT_SHARE,
@@ -136,6 +144,7 @@ static Layer layer_of(const Graph *g, const Node *n, const CostContext *c)
     narrow_groups(&l, c->target, n->attrs.groups);
     l.taps = w->dims[2] * w->dims[3];
     l.k = w->dims[2];
+    l.stride = n->attrs.strides[0];
     return l;
 }
 
@@ -172,10 +181,14 @@ static const char *winograd_refused(const Graph *g, const Node *n, const CostCon
         return "its products are of bf16, in pairs";
     if (a->groups != 1)
         return "the channels are in groups";
-    if (a->strides[0] != 1 || a->strides[1] != 1 || a->dilations[0] != 1 || a->dilations[1] != 1)
-        return "its strides and dilations have to be 1";
-    if (w->dims[2] != w->dims[3] || (w->dims[2] != 3 && w->dims[2] != 5))
-        return "its filters have to be 3x3 or 5x5";
+    if (a->strides[0] != a->strides[1] || a->strides[0] > 2)
+        return "its strides have to be 1 or 2, the same both ways";
+    if (a->dilations[0] != 1 || a->dilations[1] != 1)
+        return "its dilations have to be 1";
+    if (w->dims[2] != w->dims[3] || (w->dims[2] != 3 && w->dims[2] != 5 && w->dims[2] != 7))
+        return "its filters have to be 3x3, 5x5 or 7x7";
+    if (w->dims[2] == 7 && a->strides[0] == 1)
+        return "filters of 7x7 have to move by 2";
     if (elem_is_half(w->elem) && !c->packs_may_start)
         return "weights kept in 16 bits are transformed at start or not at all";
     if (graph_input(g, n, 0)->constant)
@@ -217,8 +230,7 @@ int cost_algorithms(const Graph *g, NodeId id, const CostContext *c, AlgorithmCo
         out[count++] = (AlgorithmCost){.algorithm = WINOGRAD, .why_not = refused};
         return count;
     }
-    for (int64_t edge = 4; edge <= 8; edge += 2)
-        if (edge - l.k + 1 >= 2)
-            out[count++] = winograd_cost(&l, edge - l.k + 1);
+    for (int64_t m = 2; m <= largest_tile(&l); m += 2)
+        out[count++] = winograd_cost(&l, m);
     return count;
 }

@@ -78,7 +78,7 @@ class Maker:
                 else:
                     last = m.node(f"{name}_s{i}", step, [last])
             return last
-        winograd = kernel in ((3, 3), (5, 5)) and stride == dil == (1, 1) and groups == 1
+        winograd = kernel in ((3, 3), (5, 5), (7, 7)) and stride in ((1, 1), (2, 2)) and dil == (1, 1) and groups == 1
         return Case(name, inputs, add, ref, sum_bound(mag, c // groups * kernel[0] * kernel[1] + 4), winograd)
 
     def linear(self, name, n, i, o, bias=True):

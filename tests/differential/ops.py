@@ -34,6 +34,8 @@ def sums(k):
     yield k.conv("batch_pointwise", (9, 256, 3, 5), 528, (1, 1), then=("relu",))
     yield k.conv("large", (1, 32, 29, 27), 32, (3, 3), pad=(1, 1, 1, 1), then=("residual", "relu"))
     yield k.conv("large5", (1, 32, 26, 13), 32, (5, 5), pad=(2, 2, 2, 2))
+    yield k.conv("large_skip", (1, 64, 29, 27), 48, (3, 3), (2, 2), (1, 1, 1, 1), then=("residual", "relu"))
+    yield k.conv("large_skip7", (1, 32, 26, 31), 32, (7, 7), (2, 2), (3, 3, 2, 2))
     yield k.conv("blocks", (1, 64, 7, 199), 64, (3, 3), pad=(1, 1, 1, 1), then=("residual", "relu"))
     yield k.conv("depthwise", (1, 32, 9, 9), 32, (3, 3), pad=(1, 1, 1, 1), groups=32, then=("relu",))
     yield k.conv("depthwise_odd", (1, 13, 8, 8), 13, (3, 3), (2, 2), (1, 1, 1, 1), groups=13)
