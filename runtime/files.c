@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,7 +29,7 @@ void files_abandon(void)
 
 /* ---- reading ---------------------------------------------------------------------------- */
 
-static FILE *open_regular(const char *path, uint64_t *bytes)
+FILE *file_open_regular(const char *path, uint64_t *bytes)
 {
     struct stat st;
     FILE       *f = fopen(path, "rb");
@@ -46,7 +45,7 @@ void in_open(InFile *f, const char *path)
 {
     unsigned char first[KILN_NPY_PREFIX] = {0};
     uint64_t      bytes;
-    *f = (InFile){.path = path, .stream = open_regular(path, &bytes)};
+    *f = (InFile){.path = path, .stream = file_open_regular(path, &bytes)};
     size_t n = fread(first, 1, sizeof first, f->stream);
     size_t header = n == sizeof first ? kiln_npy_header_bytes(first) : 0;
     if (!header)
@@ -82,23 +81,6 @@ void in_read(InFile *f, const kiln_port *port, void *to)
                      ferror(f->stream) ? strerror(errno) : "the file is cut short");
     if (!kiln_npy_load(&f->npy, f->raw, port->count, port->elem, to))
         program_fail(KILN_DATA, "%s: an element is out of range", f->path);
-}
-
-const void *file_map(const char *path, size_t *bytes)
-{
-    static const char empty;
-    uint64_t          size;
-    FILE             *f = open_regular(path, &size);
-    int               flags = MAP_PRIVATE;
-#ifdef MAP_POPULATE
-    flags |= MAP_POPULATE; /* all pages now, not one by one in the first run */
-#endif
-    const void *data = size ? mmap(NULL, (size_t)size, PROT_READ, flags, fileno(f), 0) : &empty;
-    if (data == MAP_FAILED)
-        program_fail(KILN_MACHINE, "cannot read '%s': %s", path, strerror(errno));
-    fclose(f);
-    *bytes = (size_t)size;
-    return data;
 }
 
 /* ---- writing ---------------------------------------------------------------------------- */

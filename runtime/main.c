@@ -154,7 +154,7 @@ static void load_weights(const char *path)
     char  *beside = program_alloc(n);
     snprintf(beside, n, "%s.weights.bin", program);
     /* The memory stays: the model reads its weights from there. */
-    const void *blob = file_map(path ? path : beside, &bytes);
+    const void *blob = pages_of_file(path ? path : beside, &bytes);
     if (MODEL->load_weights(blob, bytes))
         program_fail(KILN_DATA, "%s: these are not the weights of this program",
                      path ? path : beside);
@@ -165,6 +165,8 @@ static void start_model(const Arguments *a)
     int problem = 0;
     if (MODEL->load_weights)
         load_weights(a->weights);
+    if (MODEL->arena)
+        *MODEL->arena = pages_new(MODEL->arena_bytes);
     if (MODEL->init && (problem = MODEL->init()) != 0)
         program_fail(KILN_MACHINE, "the model cannot be started: %s", strerror(problem));
     if (a->threads && (problem = MODEL->set_threads(a->threads)) != 0)

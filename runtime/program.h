@@ -3,6 +3,7 @@
  *   main.c    the command line
  *   runs.c    the model on files, or against the clock
  *   files.c   inputs read run by run, outputs written whole or not at all
+ *   pages.c   the memory of weights and arena
  *   scores.c  --labels and --top
  *
  * `kiln build` writes one more file, which holds the table `kiln_program_model`. */
@@ -32,6 +33,7 @@ typedef struct kiln_model {
     uint64_t         macs; /* multiply-accumulates of one run */
     void (*run)(const void *const *in, void *const *out);
     /* NULL where the model has no such thing */
+    void **arena; /* where `run` finds it */
     int (*init)(void);
     int (*load_weights)(const void *blob, size_t bytes);
     int (*set_threads)(int n);
@@ -99,9 +101,16 @@ void out_write(OutFile *f, const kiln_port *port, const void *from);
 void out_close(OutFile *f);
 /* files_abandon - remove what is unfinished; safe in a signal handler. */
 void files_abandon(void);
-/* file_map - all of a file, to read as long as the program runs; page-aligned. It is shared with whoever
- * else maps it, and not copied. */
-const void *file_map(const char *path, size_t *bytes);
+/* file_open_regular - a file that can be mapped; fails where it is none. */
+FILE *file_open_regular(const char *path, uint64_t *size);
+
+/* ---- pages.c ---------------------------------------------------------------------------- */
+
+/* pages_of_file - all of a file, to read as long as the program runs; page-aligned. It is shared with
+ * whoever else maps it, and not copied. */
+const void *pages_of_file(const char *path, size_t *bytes);
+/* pages_new - zeros, to use as long as the program runs. */
+void *pages_new(size_t bytes);
 
 /* ---- scores.c --------------------------------------------------------------------------- */
 

@@ -51,12 +51,11 @@ static void add_ports(const Graph *g, Text *t, const char *what, const Port *por
 }
 
 /* add_run - the call of the emitted function, its arguments taken from two arrays. */
-static void add_run(const Graph *g, Text *t, const EmitOptions *e, const char *name,
-                    const char *macro)
+static void add_run(const Graph *g, Text *t, const EmitOptions *e, const char *name)
 {
     const char *comma = "";
     if (e->arena_by_caller)
-        text_printf(t, "static _Alignas(64) unsigned char arena[%s_ARENA_BYTES + 1];\n\n", macro);
+        text_add(t, "static void *arena;\n\n");
     text_printf(t,
                 "static void run(const void *const *in, void *const *out)\n{\n"
                 "    (void)in;\n    %s_%s(",
@@ -92,7 +91,7 @@ Text glue_text(Compilation *c, const EmitOptions *e)
                 e->stem);
     add_ports(g, &t, "inputs", g->inputs, g->n_inputs);
     add_ports(g, &t, "outputs", g->outputs, g->n_outputs);
-    add_run(g, &t, e, name, macro);
+    add_run(g, &t, e, name);
     text_printf(&t,
                 "const kiln_model kiln_program_model = {\n"
                 "    .name = %s,\n    .how = %s,\n"
@@ -102,6 +101,8 @@ Text glue_text(Compilation *c, const EmitOptions *e)
                 "    .macs = %lldu,\n    .run = run,\n",
                 c_string(t.arena, text_printable(t.arena, g->name)), c_string(t.arena, e->command),
                 g->n_inputs, g->n_outputs, macro, macro, (long long)count_macs(c->program));
+    if (e->arena_by_caller)
+        text_add(&t, "    .arena = &arena,\n");
     if (e->threads || packs_bytes(c->program->packs))
         text_printf(&t, "    .init = %s_init,\n", name);
     if (packs_bytes(c->program->packs))

@@ -61,7 +61,6 @@ static Pack pack_of(const Options *o)
 PassContext model_context(Compilation *c, const Options *o)
 {
     return (PassContext){.target = o->target,
-                         .arena_by_caller = o->arena_by_caller,
                          .seconds = SEARCH_SECONDS,
                          .exact = o->fp == FP_EXACT,
                          .threads = o->threads ? (int)o->threads : 1,

@@ -289,6 +289,25 @@ static const Target *board_target(Arena *a)
     return t;
 }
 
+static const char **given_to(Parse *p, const char *option)
+{
+    int i = 0;
+    while (strcmp(option_specs[i].name, option))
+        i++;
+    return &p->given[i];
+}
+
+/* default_arena - a program takes its arena from the runtime, which has it in large pages. */
+static void default_arena(Parse *p)
+{
+    const char **given = given_to(p, "arena");
+    int (*run)(Compilation *, const Options *) = commands[p->command].run;
+    if (*given || p->o->board || run == command_compile || run == command_explain)
+        return;
+    p->o->arena_by_caller = true;
+    *given = "caller";
+}
+
 /* check - what only the whole command line shows; fills defaults. */
 static bool check(Parse *p)
 {
@@ -301,6 +320,7 @@ static bool check(Parse *p)
         o->target = board_target(p->arena);
     if (!o->target)
         o->target = target_by_name("native");
+    default_arena(p);
     if (*usage)
         o->how = options_how(p->arena, o, p->given);
     return true;

@@ -54,7 +54,6 @@ typedef struct StoreLoss {
 
 typedef struct PassContext {
     const Target *target;
-    bool          arena_by_caller;
     int     threads; /* that will run the code; 1: no more than the caller's */
     double  seconds; /* time for each exact search (a few); work limits keep it deterministic */
     bool    exact;   /* --fp exact: every sum in one order */

@@ -48,7 +48,7 @@ static void check_parts(const AlgorithmCost *c, const Conv *v, int64_t lanes)
     CHECK(c->cycles >= longest && c->cycles <= 1.001 * (c->sums + c->stream + c->transforms));
     CHECK((c->algorithm == DIRECT) == (c->tile == 0));
     /* Weights, padded to vectors; in vectors of 16 never fewer than there are. */
-    int64_t edge = c->tile ? c->tile + v->k - 1 : v->k;
+    int64_t edge = c->tile ? (c->tile - 1) * v->stride + v->k : v->k;
     CHECK(c->weight_bytes >= 4.0 * (double)(edge * edge * v->o * (v->c / v->groups)));
     CHECK(fmod(c->weight_bytes, 4.0 * (double)(edge * edge * lanes)) == 0);
 }
@@ -61,11 +61,11 @@ static void test_algorithms(const Target *t)
         Conv          v = random_conv(), twice = v;
         int           n = costs_of(&v, &context, c);
         bool          has_tiles = n > 1 && !c[1].why_not;
-        bool may = v.groups == 1 && v.stride == 1 && (v.k == 3 || v.k == 5) && t->lanes > 1 &&
-                   v.c >= t->lanes && v.o >= t->lanes;
+        bool          for_tiles = v.k == 3 || v.k == 5 || (v.k == 7 && v.stride == 2);
+        bool may = v.groups == 1 && for_tiles && t->lanes > 1 && v.c >= t->lanes && v.o >= t->lanes;
         CHECK(c[0].algorithm == DIRECT && c[0].added_bytes == 0);
         CHECK(has_tiles == may);
-        CHECK(n == (!may ? 2 : v.k == 3 ? 4 : 3));
+        CHECK(n == (!may || v.stride == 2 ? 2 : v.k == 3 ? 4 : 3));
         for (int k = 0; k < n && (k == 0 || may); k++) {
             check_parts(&c[k], &v, t->lanes);
             CHECK(c[k].added_bytes == c[k].weight_bytes - c[0].weight_bytes);
@@ -95,6 +95,8 @@ static void test_reasons(void)
     CHECK(strstr(why_not(&good, &exact), "one order"));
     CHECK(strstr(why_not(&good, &scalar), "no vectors"));
     v.stride = 2;
+    CHECK(!*why_not(&v, &context));
+    v.stride = 3;
     CHECK(strstr(why_not(&v, &context), "strides"));
     v = good;
     v.groups = 2;
@@ -104,7 +106,9 @@ static void test_reasons(void)
     CHECK(strstr(why_not(&v, &context), "channels"));
     v = good;
     v.k = 7;
-    CHECK(strstr(why_not(&v, &context), "3x3 or 5x5"));
+    CHECK(strstr(why_not(&v, &context), "7x7 have to move by 2"));
+    v.k = 9;
+    CHECK(strstr(why_not(&v, &context), "3x3, 5x5 or 7x7"));
 }
 
 /* A sum of h x m x n results, as kpass_schedule meets one. */
