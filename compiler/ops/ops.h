@@ -15,7 +15,6 @@
  *   conv_transpose.c  conv_transpose: its phases, each a convolution
  *   winograd.c     conv2d by Winograd's minimal filtering
  *   winograd_matrix.c  its matrices, and products by them
- *   winograd_block.c   how many of its tiles are done at a time
  *   matmul.c       matmul
  *   norm.c         batch_norm, lrn
  *   activation.c   relu ... prelu
@@ -314,7 +313,7 @@ int64_t expansion_scratch(const Expansion *e);
  * `blocks` blocks of channels are made at a time. */
 int64_t expansion_parts(const Type *t, int64_t blocks);
 
-/* ---- winograd.c, winograd_block.c, winograd_matrix.c -------------------------------------- */
+/* ---- winograd.c, winograd_matrix.c -------------------------------------------------------- */
 
 enum {
     WINOGRAD_EDGE = 9, /* of an input tile, at most */
@@ -354,16 +353,6 @@ const Expr *winograd_let(Kernel *k, Stmt *block, const char *name, const Expr *e
 void lower_winograd(Graph *g, NodeId id, Kernel *k);
 /* winograd_halo - rows and columns around x that whole tiles read: top, left, bottom, right. */
 void winograd_halo(const Graph *g, const Node *n, int64_t side[4]);
-/* winograd_scratch - elements of transformed input and products for the tiles of one block. */
-int64_t winograd_scratch(const Graph *g, const Node *n, WinogradBlock block);
-/* winograd_block - the blocks that cost `threads` threads the fewest cycles; blocks of a convolution are of
- * this size or one row, or one column, less. */
-WinogradBlock winograd_block(const Graph *g, const Node *n, const struct Target *t, int threads);
-/* winograd_cuts - tiles along one side in blocks of `size` and of one less: how many there are of each. */
-typedef struct WinogradCuts {
-    int64_t count[2], size[2];
-} WinogradCuts;
-WinogradCuts winograd_cuts(int64_t tiles, int64_t size);
 
 /* ---- math.c: expressions within a few ulp, no libm, the same bits on every target ---------- */
 

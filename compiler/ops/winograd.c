@@ -5,7 +5,7 @@
  * positions. Where the filter moves by two, its phases are side by side in the matrices: tiles have 2(m-1)+k
  * inputs and products a side, and are 2m inputs apart.
  *
- * Tiles are taken in blocks: several images, rows of tiles or parts of a row (winograd_block.c), so that
+ * Tiles are taken in blocks: several images, rows of tiles or parts of a row (schedule/winograd_cost.c), so that
  * a block's transformed input V and product M stay in the second-level cache:
  *
  *     for each block of tiles
@@ -22,6 +22,21 @@
 #include "target/target.h"
 
 #define MAX_EDGE WINOGRAD_EDGE
+
+void winograd_halo(const Graph *g, const Node *n, int64_t side[4])
+{
+    const int64_t *x = value_get(g, n->in[0])->type.dims;
+    const Type     computed = node_computed(g, n);
+    const int64_t *y = computed.dims;
+    Winograd       w = node_winograd(g, n, n->winograd);
+    for (int i = 0; i < 2; i++) {
+        int64_t before = ((y[2 + i] + w.m - 1) / w.m - 1) * w.m * w.stride; /* the last tile */
+        int64_t reach = before + winograd_edge(w);
+        int64_t after = reach - x[2 + i] - n->attrs.padding[i];
+        side[i] = n->attrs.padding[i];
+        side[2 + i] = after > 0 ? after : 0;
+    }
+}
 
 /* ---- the nests of a block of tiles --------------------------------------------------------- */
 

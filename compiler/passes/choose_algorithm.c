@@ -171,7 +171,8 @@ static bool layouts_allow(const Graph *g, const Node *n, const Target *t)
  * Needs layouts. Returns true when the graph changed. */
 bool pass_reserve_scratch(Graph *g, const PassContext *c)
 {
-    bool changed = false;
+    CostContext costs = cost_context(g, c);
+    bool        changed = false;
     for (NodeId id = graph_first(g); id; id = graph_next(g, id)) {
         if (!node_get(g, id)->winograd)
             continue;
@@ -181,7 +182,7 @@ bool pass_reserve_scratch(Graph *g, const PassContext *c)
             continue;
         }
         const Node   *n = node_get(g, id);
-        WinogradBlock block = winograd_block(g, n, c->target, c->threads);
+        WinogradBlock block = winograd_block(g, n, &costs, c->threads);
         int64_t       count = winograd_scratch(g, n, block) * block.copies;
         char         *name = graph_fresh_name(g, n->name);
         ValueId       v = graph_add_value(g, name, type_plain(F32, 1, &count));

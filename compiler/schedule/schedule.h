@@ -1,9 +1,10 @@
 /* schedule.h - how a kernel is to run: a few small numbers.
  *
- *   cost.c     what a convolution costs by each algorithm, in estimated cycles
- *   choose.c   a schedule from the kernel's loops and the target's data, with reasons
- *   machine.h  the figures behind both
- *   file.c     schedules as JSON (--schedule): overrides per node */
+ *   cost.c           what a convolution costs by each algorithm, in estimated cycles
+ *   winograd_cost.c  what Winograd's method costs, and how many of its tiles are done at a time
+ *   choose.c         a schedule from the kernel's loops and the target's data, with reasons
+ *   machine.h        the figures behind these
+ *   file.c           schedules as JSON (--schedule): overrides per node */
 #ifndef KILN_SCHEDULE_H
 #define KILN_SCHEDULE_H
 
@@ -49,6 +50,26 @@ int cost_algorithms(const Graph *g, NodeId n, const CostContext *c, AlgorithmCos
 /* cost_dots - the same for direct sums, were both sides of the products of BF16. False: other nodes, or the
  * target has no such sums. */
 bool cost_dots(const Graph *g, NodeId n, const CostContext *c, AlgorithmCost *out);
+
+/* cost_overlapped - cycles of sums over so many rows and of the stream of their weights. The first tile of rows
+ * waits for the weights; later ones find them in the second-level cache. */
+double cost_overlapped(double sums, double stream, double rows);
+
+/* ---- winograd_cost.c -------------------------------------------------------------------- */
+
+/* winograd_cost - of a convolution that can be done so in output tiles of m x m, with the best blocks of one
+ * thread. */
+AlgorithmCost winograd_cost(const Graph *g, const Node *n, int m, const CostContext *c);
+/* winograd_block - the blocks that cost `threads` threads the fewest cycles; blocks of a convolution are of
+ * this size or one row, or one column, less. */
+WinogradBlock winograd_block(const Graph *g, const Node *n, const CostContext *c, int threads);
+/* winograd_scratch - elements of transformed input and products for the tiles of one block. */
+int64_t winograd_scratch(const Graph *g, const Node *n, WinogradBlock block);
+/* winograd_cuts - tiles along one side in blocks of `size` and of one less: how many there are of each. */
+typedef struct WinogradCuts {
+    int64_t count[2], size[2];
+} WinogradCuts;
+WinogradCuts winograd_cuts(int64_t tiles, int64_t size);
 
 /* ---- choose.c --------------------------------------------------------------------------- */
 

@@ -111,6 +111,53 @@ static void test_reasons(void)
     CHECK(strstr(why_not(&v, &context), "3x3, 5x5 or 7x7"));
 }
 
+/* block_of - the blocks of a convolution done in tiles of 4 x 4 outputs. */
+static WinogradBlock block_of(const Conv *v, const CostContext *context, int threads)
+{
+    OneNode o = make_conv(v);
+    node_at(o.graph, o.node)->winograd = 4;
+    WinogradBlock b = winograd_block(o.graph, node_get(o.graph, o.node), context, threads);
+    one_free(&o);
+    return b;
+}
+
+static int64_t tiles_of(int64_t pixels)
+{
+    return (pixels - 2 + 3) / 4;
+}
+
+/* Blocks are within the image: whole images, whole rows of tiles or parts of one. Threads share, or each has memory. */
+static void test_blocks(const Target *t)
+{
+    CostContext context = {.target = t, .weights_in_cache = true};
+    for (int i = 0; i < 100; i++) {
+        Conv          v = {1 + random_below(3),
+                           random_between(16, 60),
+                           random_between(4, 40),
+                           random_between(4, 40),
+                           random_between(16, 60),
+                           3,
+                           1,
+                           1};
+        int           threads = 1 + random_below(3);
+        WinogradBlock b = block_of(&v, &context, threads);
+        int64_t       rows = tiles_of(v.h), columns = tiles_of(v.w);
+        CHECK(b.images >= 1 && v.n % b.images == 0 && (b.images == 1 || b.rows == rows));
+        CHECK(b.rows >= 1 && b.rows <= rows && b.columns >= 1 && b.columns <= columns);
+        CHECK((b.columns == columns || b.rows == 1) && (b.copies == 1 || b.copies == threads));
+    }
+}
+
+/* Little scratch memory is one block, so that weights are read once; much is cut, so that it stays near. */
+static void test_block_sizes(void)
+{
+    CostContext   context = {.target = &target_x86_avx512, .weights_in_cache = true};
+    Conv          small = {1, 64, 15, 15, 256, 3, 1, 1}, large = {1, 64, 226, 226, 64, 3, 1, 1};
+    WinogradBlock one = block_of(&small, &context, 1), part = block_of(&large, &context, 1);
+    CHECK(one.rows == 4 && one.columns == 4);
+    CHECK(36 * 128 * 4 * part.rows * part.columns <= target_x86_avx512.l2_bytes);
+}
+
 /* A sum of h x m x n results, as kpass_schedule meets one. */
 static Kernel *make_sum(Arena *a, const Target *t, int64_t h, int64_t m, int64_t n)
 {
@@ -165,7 +212,10 @@ int main(void)
     for (int i = 0; i < target_count(); i++) {
         test_algorithms(target_nth(i));
         test_tiles(target_nth(i));
+        if (target_nth(i)->lanes > 1)
+            test_blocks(target_nth(i));
     }
     test_reasons();
+    test_block_sizes();
     return check_end();
 }
