@@ -23,6 +23,16 @@ typedef struct Counter {
     pthread_cond_t raised;
 } Counter;
 
+/* What has been claimed of a part's share of a loop: the number of the loop in this job, counted from 1, times
+ * MOST_PIECES, plus the pieces taken of it. So nobody has to clear it between loops. A line of its own, for all
+ * parts look at it. */
+typedef struct Claims {
+    _Alignas(64) atomic_uint taken;
+    unsigned loop; /* loops that this part itself is through with */
+} Claims;
+
+enum { MOST_PIECES = 256 }; /* of a share: halving ends long before */
+
 static struct {
     pthread_t       threads[KILN_MAX_THREADS]; /* [1, n) */
     unsigned        seen[KILN_MAX_THREADS];    /* the generation each thread starts from */
@@ -36,6 +46,7 @@ static struct {
     atomic_int      caller_sleeps; /* on `finished` */
     pthread_mutex_t mutex;
     pthread_cond_t  finished;
+    Claims          claims[KILN_MAX_THREADS];
 } pool = {.generation = {.raised = PTHREAD_COND_INITIALIZER},
           .round = {.raised = PTHREAD_COND_INITIALIZER},
           .mutex = PTHREAD_MUTEX_INITIALIZER,
@@ -138,6 +149,17 @@ int kiln_pool_threads(void)
     return pool.n > 1 ? pool.n : 1;
 }
 
+/* clear_claims - after a job: all parts have gone through the same loops. */
+static void clear_claims(int n)
+{
+    if (pool.claims[0].loop == 0)
+        return; /* the job had none */
+    for (int i = 0; i < n; i++) {
+        atomic_store_explicit(&pool.claims[i].taken, 0, memory_order_relaxed);
+        pool.claims[i].loop = 0;
+    }
+}
+
 void kiln_pool_run(kiln_task *task, void *context)
 {
     int n = kiln_pool_threads();
@@ -148,6 +170,7 @@ void kiln_pool_run(kiln_task *task, void *context)
     start_job(task, context, n - 1);
     task(context, 0, n);
     wait_for_parts();
+    clear_claims(n);
 }
 
 /* No part can be at the next meeting before the last one of this has raised `round`, so `arrived` is 0
@@ -163,6 +186,62 @@ void kiln_pool_meet(int n_parts)
     }
     atomic_store(&pool.arrived, 0);
     raise_counter(&pool.round);
+}
+
+/* ---- sharing a loop --------------------------------------------------------------------- */
+
+/* nth_piece - piece number `k` of the iterations [*begin, *end). */
+static void nth_piece(unsigned k, int64_t least, int64_t *begin, int64_t *end)
+{
+    const int64_t last = *end;
+    for (*end = *begin;; k--) {
+        int64_t left = last - *end, size = left / 2 > least ? left / 2 : least;
+        *begin = *end;
+        *end += size < left ? size : left;
+        if (k == 0)
+            return;
+    }
+}
+
+/* claim_of - the next piece of what part `of` has of loop number `loop`. Nobody is at a later loop before all of
+ * this one is claimed. */
+static int claim_of(int of, unsigned loop, int64_t least, int64_t *begin, int64_t *end)
+{
+    const int64_t first = *begin, last = *end;
+    atomic_uint  *taken = &pool.claims[of].taken;
+    unsigned      seen = atomic_load_explicit(taken, memory_order_relaxed), now;
+    do {
+        now = seen / MOST_PIECES < loop ? loop * MOST_PIECES : seen;
+        *begin = first;
+        *end = last;
+        if (now / MOST_PIECES > loop)
+            return 0;
+        nth_piece(now % MOST_PIECES, least, begin, end);
+        if (*begin == *end)
+            return 0;
+    } while (!atomic_compare_exchange_weak_explicit(taken, &seen, now + 1, memory_order_relaxed,
+                                                    memory_order_relaxed));
+    return 1;
+}
+
+/* Claims put nothing in order but themselves: what the iterations read and write is ordered by the beginning and
+ * end of a job and by meetings. */
+int kiln_pool_claim(int64_t n, int64_t least, int part, int n_parts, int64_t *begin, int64_t *end)
+{
+    if (n_parts == 1) { /* also where several threads do each a job of one part */
+        *begin = *end;
+        *end = n;
+        return *begin < n;
+    }
+    unsigned loop = pool.claims[part].loop + 1;
+    for (int i = 0; i < n_parts; i++) {
+        int of = part + i < n_parts ? part + i : part + i - n_parts;
+        kiln_share(n, of, n_parts, begin, end);
+        if (claim_of(of, loop, least, begin, end))
+            return 1;
+    }
+    pool.claims[part].loop = loop;
+    return 0;
 }
 
 /* ---- their number ----------------------------------------------------------------------- */

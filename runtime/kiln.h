@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* Emitted code refuses to compile against another version. */
-#define KILN_RUNTIME_VERSION 2
+#define KILN_RUNTIME_VERSION 3
 
 #ifdef __cplusplus
 extern "C" {
@@ -46,6 +46,19 @@ static inline void kiln_share(int64_t n, int part, int n_parts, int64_t *begin, 
     *begin = part * each + (part < rest ? part : rest);
     *end = *begin + each + (part < rest);
 }
+
+/* kiln_pool_claim - inside a task: the next piece [*begin, *end) of the iterations [0, n) of a loop that all
+ * `n_parts` parts share, for this part to do; 0: none is left for it to begin, but others may still be at theirs.
+ * Every part asks until then, of the same loops in the same order, each time from *begin = *end = 0.
+ *
+ *     int64_t begin = 0, end = 0;
+ *     while (kiln_pool_claim(56, 4, part, n_parts, &begin, &end))
+ *         ...
+ *
+ * Each part has an equal share of the iterations, neighbours, and begins with its own; then it takes what is left of
+ * others', for a core may be slower than another for a while. A piece is half of what is left of a share, but at
+ * least `least` iterations: the pieces depend on these numbers alone, who does them on the moment. */
+int kiln_pool_claim(int64_t n, int64_t least, int part, int n_parts, int64_t *begin, int64_t *end);
 
 /* ---- the time of each layer ------------------------------------------------------------- */
 

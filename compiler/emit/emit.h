@@ -113,6 +113,7 @@ typedef struct ShareItem {
     int          n_stmts;
     Sharing      how;
     int          n_outer;  /* PARTS: all run so many loops, and share the next one */
+    double       pieces;   /* PARTS: so many are worth being claimed one by one    */
     bool         meets;    /* all threads have to be here before it begins */
     int          n_inside; /* items that follow and are inside this one    */
 } ShareItem;

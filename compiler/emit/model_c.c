@@ -105,7 +105,7 @@ static void includes_c(Writer *w, const Program *p, const EmitOptions *o, const 
         w_line(w, "#include \"kiln.h\"");
         w_blank(w);
     }
-    w_line(w, "#if KILN_RUNTIME_VERSION != 2");
+    w_line(w, "#if KILN_RUNTIME_VERSION != 3");
     w_line(w, "#error \"kiln.h is of another version than this file\"");
     w_line(w, "#endif");
     w_blank(w);

@@ -66,13 +66,18 @@ FOR_THREADS = "--weights", "file", "--threads", str(COMPILED_FOR)
 
 
 def same_bits(counts, path, x, folder, names):
+    processors = os.sched_getaffinity(0)
     for target in names:
         want = build_and_run(path, {"x": x}, folder, target, "--weights", "file")
         program = build(path, folder, target, *FOR_THREADS)
         for n in 1, 2, 3, COMPILED_FOR, COMPILED_FOR + 3:  # the last ones have nothing to do
-            got = run_built(program, {"x": x}, folder, target, "--threads", str(n))
-            same = all(got[k].tobytes() == want[k].tobytes() and np.ptp(want[k]) > 0 for k in want)
-            counts.check(f"{os.path.basename(path)}, {target}: {n} threads", same)
+            # On one processor whichever thread runs does the pieces of those that do not.
+            for allowed in processors, {min(processors)}:
+                os.sched_setaffinity(0, allowed)
+                got = run_built(program, {"x": x}, folder, target, "--threads", str(n))
+                os.sched_setaffinity(0, processors)
+                same = all(got[k].tobytes() == want[k].tobytes() and np.ptp(want[k]) > 0 for k in want)
+                counts.check(f"{os.path.basename(path)}, {target}: {n} threads on {len(allowed)} processors", same)
 
 
 def no_race(counts, path, x, folder, target):
@@ -88,20 +93,20 @@ def no_race(counts, path, x, folder, target):
         del os.environ["CC"]
 
 
-def meetings(path, target, folder):
-    """Meetings of threads, and memory they have one each, in the emitted code."""
-    out = os.path.join(folder, "meetings.c")
+def sharing(path, target, folder):
+    """Meetings of threads, memory they have one each, and loops of which they claim pieces, in the emitted code."""
+    out = os.path.join(folder, "sharing.c")
     run([KILN, "compile", path, "-q", "--target", target, *FOR_THREADS, "-o", out])
     with open(out) as f:
         text = f.read()
-    return text.count("kiln_pool_meet("), text.count("each thread has its own")
+    return text.count("kiln_pool_meet("), text.count("each thread has its own"), text.count("kiln_pool_claim(")
 
 
 def main():
     counts = Counts()
     random = np.random.default_rng(2)
     with tempfile.TemporaryDirectory(prefix="kiln-threads-") as folder:
-        seen = np.zeros(2, int)
+        seen = np.zeros(3, int)
         fast = [name for name, emulator in targets().items() if not emulator]
         for name, images, size, channels in ("small", 1, 21, 16), ("batch", 3, 14, 32), ("large", 1, 80, 64):
             path = network(name, images, size, channels).write(folder)
@@ -110,9 +115,10 @@ def main():
             names = targets() if name == "small" else fast if name == "batch" else fast[-1:]
             same_bits(counts, path, x, folder, names)
             no_race(counts, path, x, folder, fast[-1])
-            seen += meetings(path, fast[-1], folder)
+            seen += sharing(path, fast[-1], folder)
         counts.check("threads meet inside a kernel somewhere", seen[0] > 0)
         counts.check("threads have memory of their own somewhere", seen[1] > 0)
+        counts.check("threads claim pieces of loops somewhere", seen[2] > 0)
     print(f"{counts.passed} passed, {counts.failed} failed")
     sys.exit(counts.failed != 0)
 
