@@ -2,8 +2,11 @@
  *
  * Prints lines "NAME VALUE": vector_bits; fma, GF/s on vectors of that width, the widest that the compiler
  * may use; l2, l3 and memory, GB/s. Each is the best of several repetitions. `limits fed` prints the GF/s of
- * multiply-adds that read an operand each, nothing else, in a few milliseconds. Compile it with
- * -O3 -march=native -ffp-contract=fast, and with -mno-avx512f as well for narrower vectors. */
+ * multiply-adds that read an operand each, nothing else, in a few milliseconds; `limits together P Q` what
+ * processors P and Q do of them at the same time, as a multiple of what the better one does alone. Compile it
+ * with -O3 -march=native -ffp-contract=fast -pthread, and with -mno-avx512f as well for narrower vectors. */
+#include <pthread.h>
+#include <sched.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -77,6 +80,47 @@ static double fed(void)
     return rate;
 }
 
+/* One of two processors, and what it did. */
+typedef struct Side {
+    int                processor;
+    pthread_barrier_t *start; /* NULL: it is to compute alone */
+    double             rate;
+} Side;
+
+static void *compute(void *argument)
+{
+    Side     *s = argument;
+    cpu_set_t only;
+    CPU_ZERO(&only);
+    CPU_SET(s->processor, &only);
+    pthread_setaffinity_np(pthread_self(), sizeof only, &only);
+    fed(); /* wakes the vector units */
+    if (s->start)
+        pthread_barrier_wait(s->start);
+    s->rate = fed();
+    return NULL;
+}
+
+/* together - what processors `p` and `q` do at the same time, of what the better one does alone. */
+static double together(int p, int q)
+{
+    pthread_barrier_t start;
+    pthread_t         thread;
+    double            alone[2];
+    Side              sides[2] = {{p, NULL, 0}, {q, NULL, 0}};
+    pthread_barrier_init(&start, NULL, 2);
+    for (int i = 0; i < 2; i++) {
+        compute(&sides[i]);
+        alone[i] = sides[i].rate;
+        sides[i].start = &start;
+    }
+    if (pthread_create(&thread, NULL, compute, &sides[0]))
+        return 0;
+    compute(&sides[1]);
+    pthread_join(thread, NULL);
+    return (sides[0].rate + sides[1].rate) / (alone[0] > alone[1] ? alone[0] : alone[1]);
+}
+
 enum { STREAMS = 8 };
 
 static uint32_t read_once(const Block *data, size_t n_blocks)
@@ -110,6 +154,10 @@ int main(int argc, char **argv)
     if (argc > 1 && !strcmp(argv[1], "fed")) {
         fed(); /* wakes the vector units */
         printf("fed %.1f\n", fed());
+        return 0;
+    }
+    if (argc > 3 && !strcmp(argv[1], "together")) {
+        printf("together %.2f\n", together(atoi(argv[2]), atoi(argv[3])));
         return 0;
     }
     size_t memory = (size_t)1 << 30;

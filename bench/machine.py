@@ -54,7 +54,7 @@ def spent(command, count=1, threads=1):
 def limits_program(folder, *flags):
     """bench/limits.c, compiled."""
     program = os.path.join(folder, "limits")
-    run(["cc", "-O3", "-march=native", "-ffp-contract=fast", "-D_GNU_SOURCE", "-o", program,
+    run(["cc", "-O3", "-march=native", "-ffp-contract=fast", "-D_GNU_SOURCE", "-pthread", "-o", program,
          os.path.join(HERE, "limits.c"), *flags])
     return program
 
@@ -83,6 +83,12 @@ def prefer_quiet(folder):
         for processor, rates in found.items():
             rates.append(float(run([*pinned_to([processor]), program, "fed"]).split()[1]))
     PROCESSORS.sort(key=lambda p: -statistics.median(found[p]))
+
+
+def together(folder):
+    """What the first two processors do at the same time in multiply-adds, of what the better one does alone."""
+    command = [*pinned(2), limits_program(folder), "together", *map(str, PROCESSORS[:2])]
+    return statistics.median(float(run(command).split()[1]) for _ in range(9))
 
 
 def first_line(command):

@@ -181,5 +181,7 @@ def network(folder, name, schedule, say, settle):
     for n in threads:
         settle()
         record["times"][str(n)], record["errors"][str(n)] = timed(files, n, say)
+        if n == 2:
+            record["together"] = machine.together(folder)
     record["batches"] = {str(n): batch(files, n, say) for n in BATCHES.get(name, ())}
     return files, record

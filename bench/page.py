@@ -1,5 +1,6 @@
 """docs/performance.md and the table of the README, written from the records."""
 import os
+import statistics
 
 import chart
 import tables
@@ -66,10 +67,20 @@ def minutes(records):
     return round(sum(r["seconds"] for r in records.values()) / 60)
 
 
+def together(records):
+    """What two processors could do, measured behind the times of each network on two threads."""
+    found = [r["together"] for r in records.values() if "together" in r]
+    if not found:
+        return ""
+    return (f" In multiply-adds the two processors did at the same time {statistics.median(found):.2f} times what the better "
+            f"one did alone, between {min(found):.2f} and {max(found):.2f} times from network to network, so what only "
+            f"computes takes at least {1 / statistics.median(found):.2f} of one thread's time.")
+
+
 def two_threads(records):
     if not tables.has_two_threads(records):
         return "Not measured: there is one processor.\n"
-    return f"""`kiln build --threads 2`, against the peers set to two threads. {standing(records, '2')}
+    return f"""`kiln build --threads 2`, against the peers set to two threads. {standing(records, '2')}{together(records)}
 
 {tables.text(tables.two_threads(records))}
 """
