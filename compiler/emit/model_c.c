@@ -70,6 +70,17 @@ static void exact_guard_c(Writer *w)
     w_blank(w);
 }
 
+/* clang_contract_c - gcc makes one rounding of a product and a sum wherever it finds them, clang within
+ * one expression of the source, which ends at every intrinsic: the curve of a sigmoid then has twice the
+ * instructions. Ahead of the headers, for the operators stand in their functions. */
+static void clang_contract_c(Writer *w)
+{
+    w_line(w, "#ifdef __clang__ /* gcc does so without being asked */");
+    w_line(w, "#pragma clang fp contract(fast)");
+    w_line(w, "#endif");
+    w_blank(w);
+}
+
 /* gcc_guard_c - gcc would turn loops that copy into calls of memmove; the file is to need no
  * library. And when gcc 12.2 propagates the constant addresses of calls into clones of kernels, it
  * drops calls whose results are read: wrong results at -O2 and -O3, seen with scratch memory used
@@ -179,6 +190,8 @@ static void model_c(OutFile *f, const Program *p, const EmitOptions *o, const Na
     target_guard_c(&w, o->target);
     if (o->fp == FP_EXACT)
         exact_guard_c(&w);
+    else if (o->target->has_fma)
+        clang_contract_c(&w);
     gcc_guard_c(&w);
     includes_c(&w, p, o, names);
     helpers(&w, p, o);
