@@ -143,6 +143,7 @@ typedef struct Base {
     BufferId    buffer;
     Affine      index; /* what it points at */
     const char *name;
+    int64_t     picked; /* 1 + the lane last picked of what it points at; 0: none yet */
 } Base;
 
 /* The matrix registers of a kernel: each has one shape throughout. */
@@ -210,6 +211,8 @@ const char *c_place(KernelPrinter *p, BufferId b, const Affine *index);
 const char *c_address(KernelPrinter *p, BufferId b, const Affine *index); /* of the element */
 /* c_bases - declare the bases that the statements of a block share. */
 void c_bases(KernelPrinter *p, const Stmt *block);
+/* c_renew_bases - ahead of a statement, of the bases that it picks another lane through than the last one did. */
+void c_renew_bases(KernelPrinter *p, const Stmt *s);
 
 /* ---- helpers_c.c ------------------------------------------------------------------------ */
 

@@ -39,7 +39,7 @@ static bool is_base(const KernelPrinter *p, const Base *base, BufferId b, const 
 }
 
 /* find_base - the innermost base in scope that the access can go through; NULL: none. */
-static const Base *find_base(const KernelPrinter *p, BufferId b, const Affine *index)
+static Base *find_base(const KernelPrinter *p, BufferId b, const Affine *index)
 {
     for (size_t i = p->n_bases; i-- > 0;)
         if (is_base(p, &p->bases[i], b, index) && index->constant >= p->bases[i].index.constant)
@@ -84,7 +84,7 @@ static void add_use(Groups *g, BufferId b, const Affine *index, bool is_scalar)
         return;
     }
     g->items = arena_grow(g->p->arena, g->items, g->n, &g->cap, sizeof *g->items);
-    g->items[g->n++] = (Group){{b, *index, NULL}, false, is_scalar};
+    g->items[g->n++] = (Group){{b, *index, NULL, 0}, false, is_scalar};
 }
 
 static void add_uses(Groups *g, const Stmt *s)
@@ -119,6 +119,12 @@ static bool is_step(const Kernel *k, const Stmt *block)
     return sums && k->schedule.tile.n == 1;
 }
 
+static void put_in_scope(KernelPrinter *p, const Base *base)
+{
+    p->bases = arena_grow(p->arena, p->bases, p->n_bases, &p->cap_bases, sizeof *p->bases);
+    p->bases[p->n_bases++] = *base;
+}
+
 /* declare - plain: the scalars at it are operands of instructions (Target.plain_pointer). */
 static void declare(KernelPrinter *p, Base *base, bool plain)
 {
@@ -130,14 +136,13 @@ static void declare(KernelPrinter *p, Base *base, bool plain)
     base->name = c_name(p, arena_printf(p->arena, "%sp", p->buffers[base->buffer]));
     w_line(&p->w, "%s%s *const %s = %s;", plain || !is_written(b) ? "const " : "",
            c_type(p->k->target, vtype(b->elem, 1)), base->name, at);
-    p->bases = arena_grow(p->arena, p->bases, p->n_bases, &p->cap_bases, sizeof *p->bases);
-    p->bases[p->n_bases++] = *base;
+    put_in_scope(p, base);
 }
 
 void c_bases(KernelPrinter *p, const Stmt *block)
 {
     Groups     g = {.p = p};
-    const bool has_operands = p->k->target->plain_pointer && is_step(p->k, block);
+    const bool has_operands = p->k->target->splats_operands && is_step(p->k, block);
     for (int i = 0; block->kind == S_BLOCK && i < block->n_items; i++)
         add_uses(&g, block->items[i]);
     for (size_t i = 0; i < g.n; i++) {
@@ -145,5 +150,37 @@ void c_bases(KernelPrinter *p, const Stmt *block)
         bool  is_f32 = p->k->buffers[base->buffer].elem == F32;
         if (g.items[i].differ)
             declare(p, base, has_operands && is_f32 && g.items[i].is_scalar);
+    }
+}
+
+/* The lanes of a vector are picked in turn, each for the whole tile. Known to be the same, the tile's vectors
+ * would be kept from turn to turn, for which there are no registers. */
+static void renew(KernelPrinter *p, const Base *old, int64_t picked)
+{
+    const Target *t = p->k->target;
+    Base          base = *old;
+    base.name = c_name(p, arena_printf(p->arena, "%sp", p->buffers[base.buffer]));
+    base.picked = picked;
+    w_line(&p->w, "const %s *const %s = %s(%s);",
+           c_type(t, vtype(p->k->buffers[base.buffer].elem, 1)), base.name, t->plain_pointer,
+           old->name);
+    put_in_scope(p, &base);
+}
+
+void c_renew_bases(KernelPrinter *p, const Stmt *s)
+{
+    if (!p->k->target->plain_pointer)
+        return;
+    ExprNodes nodes = expr_nodes(p->arena, s->value);
+    for (size_t i = 0; i < nodes.n; i++) {
+        const Expr *e = nodes.items[i], *load = e->a;
+        if (e->kind != E_PICK || load->kind != E_LOAD)
+            continue;
+        Base   *base = find_base(p, load->buffer, &load->index);
+        int64_t picked = 1 + e->index.constant;
+        if (base && base->picked && base->picked != picked)
+            renew(p, base, picked);
+        else if (base)
+            base->picked = picked;
     }
 }

@@ -129,6 +129,7 @@ static void print_set(KernelPrinter *p, const Stmt *s)
         matrix_set(p, s);
         return;
     }
+    c_renew_bases(p, s);
     if (!name) {
         assert(s->kind == S_LET || s->op == ASSIGN);
         const char *value = c_value(p, s->value, BIND_ANY);

@@ -140,6 +140,7 @@ static bool has_avx2(void)
 /* ---- AVX2 ------------------------------------------------------------------------------- */
 
 static const Support avx2_support[] = {
+    PLAIN_POINTER,
     {"halves_8", "static inline __m128i halves_8(const uint16_t *p)\n"
                  "{\n"
                  "    return _mm_loadu_si128((const __m128i *)(const void *)p);\n"
@@ -223,6 +224,7 @@ const Target target_x86_avx2 = {
     .lanes = 8,
     .vector_regs = 16,
     .has_fma = true,
+    .plain_pointer = "plain_pointer",
     .vector_type = "__m256",
     .half_type = "__m128i",
     .header = "immintrin.h",

@@ -57,18 +57,8 @@ static bool has_amx(void)
     "#pragma GCC diagnostic push\n"                                                                \
     "#pragma GCC diagnostic ignored \"-Wsign-conversion\"\n" text "#pragma GCC diagnostic pop\n"
 
-/* A multiply-add whose operand in memory is addressed by a base and an index is two instructions to the
- * processor, and clang prefers to address so: behind this it knows of no index to use. A fifth of the time
- * of register tiles that read one such operand a sum. */
 static const Support avx512_support[] = {
-    {"plain_pointer",
-     "static inline const float *plain_pointer(const float *p)\n"
-     "{\n"
-     "#ifdef __clang__ /* would add an index, which slows down what reads memory */\n"
-     "    __asm__(\"\" : \"+r\"(p));\n"
-     "#endif\n"
-     "    return p;\n"
-     "}\n"},
+    PLAIN_POINTER,
     {"halves_16", "static inline __m256i halves_16(const uint16_t *p)\n"
                   "{\n"
                   "    return _mm256_loadu_si256((const __m256i *)(const void *)p);\n"
