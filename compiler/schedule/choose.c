@@ -46,11 +46,12 @@
 #define STREAMS      4
 #define STREAM_BYTES 4096
 
-/* Cycles that a row's line of 64 bytes costs when a step reads it first: where the next one lies close
- * by and hardware announces it, from the second-level cache, and from the third. */
-#define NEXT_LINE 1.0
-#define NEAR_LINE 4.0
-#define FAR_LINE  8.0
+/* Cycles that a line of memory costs when a step reads it first: where the next one lies close by and
+ * hardware announces it, from the second-level cache, and from the third. */
+#define LINE_BYTES 64.0
+#define NEXT_LINE  1.0
+#define NEAR_LINE  4.0
+#define FAR_LINE   8.0
 
 /* ... of that where weights are streamed: both are waited for at the same time. */
 #define STREAMED_LINE 0.2
@@ -88,7 +89,8 @@ typedef struct Reduction {
     LoopId rows, groups;
 } Reduction;
 
-/* A line serves all steps of one iteration of the outermost reduction, the one over channel blocks. */
+/* A line serves all steps of one iteration of the outermost reduction, the one over channel blocks, and the
+ * rows that lie in it. */
 static double line_cycles(const Kernel *k, const Expr *sum, const Reduction *r)
 {
     const Expr *load = rows_load(k, sum);
@@ -100,6 +102,8 @@ static double line_cycles(const Kernel *k, const Expr *sum, const Reduction *r)
         line = NEXT_LINE;
     else if ((double)b->count * bytes < 0.5 * (double)k->target->l2_bytes)
         line = NEAR_LINE;
+    double row = (double)affine_coef(&load->index, r->rows) * bytes;
+    line *= row > 0 && row < LINE_BYTES ? row / LINE_BYTES : 1;
     return line * (double)k->loops[r->outer].extent / r->steps;
 }
 
@@ -254,7 +258,7 @@ static bool tile_fits(const Target *t, const Extents *e, RegTile tile)
     int  limit = t->lanes == 1 ? MAX_ROWS_SCALAR : tall ? MAX_ROWS_SINGLE : MAX_ROWS;
     if (e->matrices && (tile.h > 1 || tile.m > t->matrix_rows || tile.n > MATRIX_COLUMNS))
         return false;
-    return tile.h * tile.m <= limit && registers(t, e, tile) <= t->vector_regs;
+    return tile.h * tile.m <= limit && registers(t, e, tile) <= t->vector_regs - t->spare_regs;
 }
 
 /* `extent` iterations cut evenly into tiles of at most `size`: the counts of full and of shorter tiles. */

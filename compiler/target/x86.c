@@ -223,6 +223,7 @@ const Target target_x86_avx2 = {
     .about = "x86 since 2013: AVX2 and FMA, 256-bit vectors",
     .lanes = 8,
     .vector_regs = 16,
+    .spare_regs = 1,
     .has_fma = true,
     .plain_pointer = "plain_pointer",
     .vector_type = "__m256",
