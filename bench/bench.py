@@ -23,6 +23,7 @@ from contextlib import contextmanager
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "tests", "differential"))
 import algorithms  # noqa: E402
+import c_compilers  # noqa: E402
 import compilers  # noqa: E402
 import machine  # noqa: E402
 import measure  # noqa: E402
@@ -103,8 +104,10 @@ def tune(folder, names):
 def measure_network(folder, name, say):
     start = time.monotonic()
     with place_of(folder, name) as place:
-        files, record = measure.network(place, name, schedule_of(folder, name), say,
-                                        lambda: machine.prefer_quiet(folder))
+        def settle():
+            machine.prefer_quiet(folder)
+        files, record = measure.network(place, name, schedule_of(folder, name), say, settle)
+        record["C compilers"] = c_compilers.network(files, say, settle)
         record.update(compile=compilers.network(files, say), commit=machine.commit())
         say("")
         return {**record, "seconds": time.monotonic() - start}

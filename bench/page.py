@@ -86,6 +86,18 @@ def two_threads(records):
 """
 
 
+def c_compilers(records):
+    table = tables.c_compilers(records)
+    if not table[1]:
+        return ""
+    return f"""
+The same C by other compilers that are installed, one thread, measured in turns: what kiln takes with `cc`, in ms, and how many
+times as long with each of the others.
+
+{tables.text(table)}
+"""
+
+
 def page(machine, records):
     mean = tables.geometric_mean([tables.ratio(r, "1") for r in records.values()])
     tuned = ("\n  *tuned*: with the schedule that `kiln tune` finds (`tools/bench.sh --tune`)."
@@ -163,7 +175,7 @@ Time of one processor for `kiln compile --weights file` from ONNX, the size of t
 C asks for: its time and the memory of its largest process.
 
 {tables.text(tables.compilers(records))}
-"""
+{c_compilers(records)}"""
 
 
 def readme_block(machine, records):
@@ -181,7 +193,8 @@ def printed(machine, records):
     parts = [tables.one_thread(records, machine["limits"]["fma"])]
     if tables.has_two_threads(records):
         parts.append(tables.two_threads(records))
-    parts += [tables.errors(records), tables.batches(records), tables.starts(records), tables.compilers(records)]
+    parts += [tables.errors(records), tables.batches(records), tables.starts(records), tables.c_compilers(records),
+              tables.compilers(records)]
     return "\n\n".join([about(machine, records), limits(machine), *(tables.text(t) for t in parts if t[1])])
 
 

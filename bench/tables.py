@@ -122,6 +122,21 @@ def batches(records):
     return columns, rows
 
 
+def c_compilers(records):
+    """Times of the emitted code by C compiler: of the first in ms, of others by that of the first."""
+    measured = {TITLES[name]: r["C compilers"] for name, r in records.items() if r.get("C compilers")}
+    names = list(dict.fromkeys(c for times in measured.values() for c in times))
+    rows, ratios = [], {c: [] for c in names[1:]}
+    for title, times in measured.items():
+        first = times.get(names[0])
+        shares = {c: times[c][0] / first[0] for c in names[1:] if first and c in times}
+        for c, share in shares.items():
+            ratios[c].append(share)
+        rows.append([title, cell(times, names[0]), *(f"{shares[c]:.2f}" if c in shares else "" for c in names[1:])])
+    means = [f"**{geometric_mean(found):.2f}**" if found else "" for found in ratios.values()]
+    return ["network", *names], rows and [*rows, ["**geometric mean**", "", *means]]
+
+
 def compilers(records):
     columns = ["network", "parameters, M", "kiln compile, s", "C, KB", "cc -O3, s", "cc, MB"]
     kinds = {"file": "", "JSON": ", from JSON and safetensors", "inline": ", weights inline"}

@@ -11,7 +11,7 @@ packages() {
                 'qemu-system-arm gcc-arm-none-eabi dataset-fashion-mnist python3-onnx' ;;
     demo)  echo 'python3 python3-numpy dataset-fashion-mnist' ;;
     accuracy) echo 'python3 python3-numpy python3-torch dataset-fashion-mnist' ;;
-    bench) echo 'python3 python3-numpy python3-torch python3-torchvision nodejs npm' ;;
+    bench) echo 'python3 python3-numpy python3-torch python3-torchvision nodejs npm clang clang-19' ;;
     *)     echo "install-deps.sh: unknown group '$1'" >&2; exit 2 ;;
     esac
 }
