@@ -305,7 +305,8 @@ static void default_arena(Parse *p)
     if (*given || p->o->board || run == command_compile || run == command_explain)
         return;
     p->o->arena_by_caller = true;
-    *given = "caller";
+    if (run != command_tune) /* what it finds is for either */
+        *given = "caller";
 }
 
 /* check - what only the whole command line shows; fills defaults. */
