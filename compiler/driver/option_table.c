@@ -92,7 +92,7 @@ const OptionSpec option_specs[] = {
     {"pack", 0, "WHEN", EMITTING | INSPECT | TUNE, OPT_WORD, AT(pack), 0, 0, packs, true,
      "lay weights out at build, or at start, by NAME_init (default: what keeps OUT.c small)"},
     {"arena", 0, "FORM", EMITTING, OPT_CHOICE_BOOL, AT(arena_by_caller), 0, 0, arena_forms, true,
-     "static (default), or caller: memory is passed in"},
+     "static, or caller: memory is passed in (default: static; of programs for hosts, caller)"},
     {"fp", 0, "MODE", EMITTING | TUNE, OPT_CHOICE, AT(fp), 0, 0, fp_modes, true,
      "strict (default), exact: the same bits on every target, or fast: products of bf16"},
     {"name", 0, "IDENT", EMITTING, OPT_NAME, AT(name), 0, 0, NULL, true,

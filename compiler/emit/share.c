@@ -5,6 +5,8 @@
  * all threads together, and they share the nests inside it. What is neither is done by one thread. */
 #include "emit/emit.h"
 
+#include "schedule/machine.h"
+
 /* ---- one nest ----------------------------------------------------------------------------- */
 
 /* stores_apart - whether every store inside moves with loop `l`: what does not is memory that the
@@ -51,8 +53,8 @@ static double count_work(const Kernel *k, const Stmt *s)
  * some tenths of one. With pieces eight times as large GoogLeNet and MobileNet-v2 were 3 % slower. */
 static double count_pieces(const Kernel *k, const Stmt *s)
 {
-    const double cycles = 2500, pipes = 2;
-    return count_work(k, s) / (cycles * pipes * k->target->lanes);
+    const double cycles = 2500;
+    return count_work(k, s) / (cycles * PIPES * k->target->lanes);
 }
 
 /* ---- what runs how ------------------------------------------------------------------------- */
