@@ -5,7 +5,7 @@
  * Compile it with:  cc -std=c99 -O2 -c tiny.c
  *
  * target c99: portable C99, no vectors, no extensions; floating point: strict
- * 9920 multiply-accumulates in 5 steps by 5 kernels
+ * 9920 multiply-accumulates in 5 steps by 5 functions
  * 2048 bytes of activations, static
  * 1420 bytes of weights, inline */
 

@@ -83,7 +83,7 @@ static void print_layers(Compilation *c, const Options *o, const Times *times, d
         double       cycles = l->n_costs ? l->costs[l->chosen].cycles : 0;
         Row          r = {times->layers[i], (double)l->macs, (double)l->weight_bytes, cycles};
         table_cell(t, "%s", text_printable(c->arena, l->name));
-        table_cell(t, "%s", c->program->kernels[l->kernel]->name);
+        table_cell(t, "%s", c->program->functions[l->kernel]->name);
         table_cell(t, "%s", *algorithm ? algorithm : "-");
         table_cell(t, "%s", *tile ? tile : "-");
         add_figures(t, o, &r, sum.ms, peak);

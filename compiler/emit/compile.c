@@ -1,8 +1,8 @@
 /* compile.c - graph -> kernels.
  *
  * Each node is lowered, scheduled and taken through the kernel passes in memory of its own, which
- * is given back once the kernel is C; kernels that print alike are kept once. Constants go to the
- * blob, and what they are made of is copied where it lay in the kernel's memory. */
+ * is given back once the kernel is C; kernels that print alike are kept once, and those that differ in
+ * numbers only share their text. Constants go to the blob, and what they are made of is copied where it lay in the kernel's memory. */
 #include "emit/emit.h"
 
 #include "ops/ops.h"
@@ -136,21 +136,70 @@ static size_t text_hash(const KernelText *t)
     return (size_t)(h ^ h >> 32);
 }
 
-/* slot_of - where the text is in the table, or the free place it would take. */
+/* slot_of - where the first kernel with such a text, whatever its numbers, is in the table, or the free place it
+ * would take. */
 static size_t slot_of(const Compiler *c, const KernelText *t)
 {
     size_t mask = c->n_slots - 1, at = text_hash(t) & mask;
     for (; c->slots[at]; at = (at + 1) & mask) {
         const KernelText *other = &c->program->texts[c->slots[at] - 1];
-        if (!strcmp(other->params, t->params) && !strcmp(other->body, t->body))
+        if (!strcmp(other->params, t->params) && !strcmp(other->body, t->body) &&
+            other->is_shared == t->is_shared)
             break;
     }
     return at;
 }
 
+/* find_alike - of the kernels from `first` on that differ in numbers only, the one with the numbers of `t`. -1:
+ * none, and *last is the last of them. */
+static int find_alike(const Program *p, int first, const KernelText *t, int *last)
+{
+    size_t bytes = (size_t)t->n_numbers * sizeof *t->numbers;
+    for (int i = first; i >= 0; i = p->texts[i].next_alike) {
+        if (!bytes || !memcmp(p->texts[i].numbers, t->numbers, bytes))
+            return i;
+        *last = i;
+    }
+    return -1;
+}
+
+/* keep_text - the text of kernel `i`; kernel `alike` (-1: there is none) differs in numbers only. */
+static void keep_text(Compiler *c, int i, const KernelText *t, int alike)
+{
+    Program *p = c->program;
+    Arena   *a = c->arena;
+    p->texts[i] = (KernelText){
+        .params = alike < 0 ? arena_strdup(a, t->params) : p->texts[alike].params,
+        .body = alike < 0 ? arena_strdup(a, t->body) : p->texts[alike].body,
+        .numbers = arena_array(a, int64_t, (size_t)t->n_numbers + 1),
+        .n_numbers = t->n_numbers,
+        .next_alike = -1,
+        .n_inputs = t->n_inputs,
+        .is_shared = t->is_shared,
+    };
+    for (int j = 0; j < t->n_numbers; j++)
+        p->texts[i].numbers[j] = t->numbers[j];
+    if (alike >= 0)
+        p->texts[alike].next_alike = i;
+}
+
+/* enter - kernel `i` into the table, which grows with their number. */
+static void enter(Compiler *c, int i)
+{
+    Program *p = c->program;
+    if (2 * (size_t)p->n_kernels <= c->n_slots) {
+        c->slots[slot_of(c, &p->texts[i])] = (uint32_t)i + 1;
+        return;
+    }
+    c->n_slots *= 2;
+    c->slots = arena_array(c->arena, uint32_t, c->n_slots);
+    for (int j = p->n_kernels; j-- > 0;)
+        c->slots[slot_of(c, &p->texts[j])] = (uint32_t)j + 1;
+}
+
 /* new_kernel - keep what the program needs of `k`, named after its op and numbered: not its body,
  * which is large; program_print makes it again. */
-static int new_kernel(Compiler *c, const Kernel *k, Op op, const KernelText *text)
+static int new_kernel(Compiler *c, const Kernel *k, Op op, const KernelText *text, int alike)
 {
     Program *p = c->program;
     Arena   *a = c->arena;
@@ -163,18 +212,9 @@ static int new_kernel(Compiler *c, const Kernel *k, Op op, const KernelText *tex
     kept->schedule = k->schedule;
     kept->macs = k->macs;
     text_add_bytes(&kept->notes, k->notes.data, k->notes.len);
-    p->texts[i] = (KernelText){.params = arena_strdup(a, text->params),
-                               .body = arena_strdup(a, text->body),
-                               .n_inputs = text->n_inputs,
-                               .is_shared = text->is_shared};
-    if (2 * (size_t)p->n_kernels > c->n_slots) {
-        c->n_slots *= 2;
-        c->slots = arena_array(a, uint32_t, c->n_slots);
-        for (int j = 0; j < p->n_kernels; j++)
-            c->slots[slot_of(c, &p->texts[j])] = (uint32_t)j + 1;
-    } else {
-        c->slots[slot_of(c, text)] = (uint32_t)i + 1;
-    }
+    keep_text(c, i, text, alike);
+    if (alike < 0)
+        enter(c, i);
     return i;
 }
 
@@ -228,8 +268,10 @@ static bool compile_node(Compiler *c, NodeId n)
         Aliases    aliases = find_aliases(g, k);
         KernelText text = kernel_c(k, &aliases, c->o->threads, scratch);
         if (*text.body) {
-            uint32_t known = c->slots[slot_of(c, &text)];
-            int      kernel = known ? (int)known - 1 : new_kernel(c, k, node_get(g, n)->op, &text);
+            int last = -1, first = (int)c->slots[slot_of(c, &text)] - 1;
+            int kernel = find_alike(c->program, first, &text, &last);
+            if (kernel < 0)
+                kernel = new_kernel(c, k, node_get(g, n)->op, &text, last);
             add_step(c, n, k, &text, kernel);
         }
     }
@@ -271,6 +313,7 @@ Program *program_compile(Graph *g, const EmitOptions *o)
     for (NodeId n = graph_first(g); n && !diag_full(g->diag); n = graph_next(g, n))
         ok &= compile_node(&c, n);
     add_outputs(&c);
+    functions_choose(p, g->arena);
     return ok ? p : NULL;
 }
 

@@ -6,7 +6,8 @@
  *   expr_c.c     expressions and indices as C, through the target's table
  *   place_c.c    elements of buffers, through shared pointers
  *   matrix_c.c   products of matrices, and the registers for them
- *   kernel_c.c   one kernel as a C function
+ *   kernel_c.c   one kernel as the text of a C function
+ *   function.c   ... and those that differ in numbers only as one function
  *   stmt_c.c     its statements
  *   share_c.c    ... those that threads share
  *   helpers_c.c  small functions a kernel may need where the target has no instruction
@@ -38,6 +39,7 @@
 typedef struct Writer {
     Text text;
     int  depth;
+    bool is_draft; /* numbers in it may change: lines are not wrapped */
 } Writer;
 
 void w_line(Writer *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -81,13 +83,16 @@ typedef struct EmitOptions {
  * can be told. Pointer parameters are the inputs, the constants, then the outputs. */
 typedef struct KernelText {
     const char *params; /* "const float *restrict x, float *restrict y" */
-    const char *body;   /* indented lines; "": the kernel does nothing  */
+    const char *body;   /* indented lines, not wrapped, with names where numbers stand; "": it does nothing */
+    int64_t    *numbers; /* of loops and indices, as they come in the body */
+    int         n_numbers;
+    int         next_alike; /* of the program's kernels that differ in numbers only, the next; -1 */
     BufferId   *args;   /* the buffer behind each input and output      */
     int         n_args;
     BufferId   *constants;
     int         n_constants;
     int         n_inputs;  /* the first of args; constants stand behind them */
-    bool        is_shared; /* it takes `int part, int n_parts` and runs that part */
+    bool        is_shared; /* it takes `int part, int n_parts` besides and runs that part */
 } KernelText;
 
 /* How the buffers of one call lie in memory. */
@@ -98,6 +103,40 @@ typedef struct Aliases {
 
 /* kernel_c - for `threads` threads (0: none), in parts where share_kernel allows it. */
 KernelText kernel_c(const Kernel *k, const Aliases *aliases, int threads, Arena *a);
+
+/* ---- function.c ------------------------------------------------------------------------- */
+
+struct KernelPrinter;
+struct Program;
+
+/* An integer that a function takes in place of number `number` of its kernels' texts. */
+typedef struct FunctionParam {
+    const char *type, *name;
+    int         number;
+} FunctionParam;
+
+/* A function of the emitted C, and the kernels it is for, one or several. */
+typedef struct Function {
+    const char    *name; /* that of the first kernel */
+    int           *kernels;
+    int            n_kernels;
+    FunctionParam *params;
+    int            n_params;
+    const char   **as; /* by number: the parameter it is; NULL: none */
+} Function;
+
+/* c_count - a number of a loop or an index; in a draft as text that take_numbers finds, where a parameter would
+ * be called `name`. */
+const char *c_count(struct KernelPrinter *p, const char *name, int64_t n);
+/* take_numbers - body and numbers of `t` from text with c_count's in it. */
+void take_numbers(KernelText *t, const char *marked, Arena *a);
+/* functions_choose - Program.functions: which kernels are one function. */
+void functions_choose(struct Program *p, Arena *a);
+/* body_c - the body of `t`, with `as[i]` for number i; where that or `as` is NULL, the number. */
+void body_c(Writer *w, const KernelText *t, const char *const *as);
+void function_c(Writer *w, const struct Program *p, const Function *f);
+/* function_args - what a call for `kernel` passes behind the pointers: ", 6, 6144, part, n_parts"; "". */
+const char *function_args(const struct Program *p, int kernel, Arena *a);
 
 /* ---- share.c ---------------------------------------------------------------------------- */
 
@@ -269,7 +308,8 @@ typedef struct Program {
     EmitOptions  options;
     Kernel     **kernels; /* distinct ones, without their bodies; the name is conv2d_3 */
     KernelText  *texts;   /* of each kernel */
-    int          n_kernels;
+    Function   **functions; /* by kernel */
+    int          n_kernels, n_functions;
     Step        *steps;
     int          n_steps;
     struct Blob *blob;           /* the constants */

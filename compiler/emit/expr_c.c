@@ -100,9 +100,11 @@ const char *c_index(KernelPrinter *p, const Affine *a)
             if ((coef > 0) != (sign > 0))
                 continue;
             text_add(&t, t.len ? (sign > 0 ? " + " : " - ") : (sign > 0 ? "" : "-"));
-            text_add(&t, p->loops[a->loop[order[i]]]);
+            const char *loop = p->loops[a->loop[order[i]]];
+            text_add(&t, loop);
             if (llabs(coef) != 1)
-                text_printf(&t, " * %lld", llabs(coef));
+                text_printf(&t, " * %s",
+                            c_count(p, arena_printf(p->arena, "%s_step", loop), llabs(coef)));
         }
     }
     if (!t.len)

@@ -163,8 +163,8 @@ void infer_step(Writer *w, const Program *p, const EmitOptions *o, const Names *
     const Node *n = node_get(p->graph, s->node);
     w_comment(w, arena_printf(a, "%s: %s", text_printable(a, n->name),
                               describe_dims(&value_get(p->graph, n->out)->type, a)));
-    w_line(w, "%s(%s%s);", p->kernels[s->kernel]->name, step_args(p, o, names, s, a),
-           p->texts[s->kernel].is_shared ? ", part, n_parts" : "");
+    w_line(w, "%s(%s%s);", p->functions[s->kernel]->name, step_args(p, o, names, s, a),
+           function_args(p, s->kernel, a));
     if (names->keep_order)
         w_line(w, "KEEP_ORDER;");
     arena_free(a);
@@ -204,7 +204,7 @@ static void profile_c(Writer *w, const Program *p, const Names *names)
     for (int i = 0; i < p->n_steps; i++)
         w_line(w, "{\"%s\", \"%s\", %" PRId64 "u, 0, 0},",
                text_printable(w->text.arena, node_get(p->graph, p->steps[i].node)->name),
-               p->kernels[p->steps[i].kernel]->name, p->steps[i].macs);
+               p->functions[p->steps[i].kernel]->name, p->steps[i].macs);
     w_line(w, "{0, 0, 0, 0, 0},");
     w->depth--;
     w_line(w, "};");

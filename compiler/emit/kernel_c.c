@@ -1,4 +1,4 @@
-/* kernel_c.c - one kernel as a C function.
+/* kernel_c.c - one kernel as the text of a C function.
  *
  * A temporary is declared where the kernel defines it: blocks of the kernel are blocks of C. An
  * input that is an output's own memory (the node works in place) is read through the output's
@@ -124,7 +124,7 @@ KernelText kernel_c(const Kernel *k, const Aliases *aliases, int threads, Arena 
             u.buffers[aliases->same[b]] = true;
     KernelPrinter p = {.k = k,
                        .arena = a,
-                       .w = {.text = text_new(a), .depth = 1},
+                       .w = {.text = text_new(a), .depth = 1, .is_draft = true},
                        .is_wide = u.is_wide,
                        .assigned = u.assigned,
                        .sharing = &sharing};
@@ -134,7 +134,6 @@ KernelText kernel_c(const Kernel *k, const Aliases *aliases, int threads, Arena 
     p.matrices.of = arena_array(a, int, k->n_temps);
     name_params(&p, &u, aliases, &out);
     if (out.is_shared) {
-        out.params = arena_printf(a, "%s, int part, int n_parts", out.params);
         c_name(&p, "part");
         c_name(&p, "n_parts");
     }
@@ -148,6 +147,6 @@ KernelText kernel_c(const Kernel *k, const Aliases *aliases, int threads, Arena 
         shared_c(&p, k->body);
     else
         block_c(&p, k->body);
-    out.body = matrix_frame(&p, p.w.text.data);
+    take_numbers(&out, matrix_frame(&p, p.w.text.data), a);
     return out;
 }

@@ -33,8 +33,8 @@ static void head_c(Writer *w, const Program *p, const EmitOptions *o, const Name
     text_printf(&t, "Compile it with:  cc %s -c %s.c\n\n", o->target->c_flags, file);
     text_printf(&t, "target %s: %s; floating point: %s\n", o->target->name, o->target->about,
                 fp[o->fp]);
-    text_printf(&t, "%" PRId64 " multiply-accumulates in %d steps by %d kernels\n", macs,
-                p->n_steps, p->n_kernels);
+    text_printf(&t, "%" PRId64 " multiply-accumulates in %d steps by %d functions\n", macs,
+                p->n_steps, p->n_functions);
     text_printf(&t, "%" PRId64 " bytes of activations, %s\n", arena_size(p),
                 o->arena_by_caller ? "from the caller" : "static");
     if (packs_bytes(p->packs))
@@ -135,26 +135,36 @@ static void helpers(Writer *w, const Program *p, const EmitOptions *o)
 
 /* ---- kernels ------------------------------------------------------------------------------ */
 
-/* kernel_comment - the nodes it computes, shapes, schedule, work, and the schedule's reasons. */
-static const char *kernel_comment(const Program *p, int kernel, Arena *a)
+/* add_nodes - the nodes that a kernel computes, their shape and work. */
+static void add_nodes(Text *t, const Program *p, int kernel, Arena *a)
 {
     const Kernel *k = p->kernels[kernel];
-    Text          t = text_new(a);
-    NodeId        first = 0;
-    text_add(&t, "");
+    const char   *before = t->len ? "\n" : "";
     for (int i = 0; i < p->n_steps; i++) {
         if (p->steps[i].kernel != kernel)
             continue;
-        first = first ? first : p->steps[i].node;
-        text_printf(&t, "%s%s", t.len ? ", " : "",
+        text_printf(t, "%s%s", before,
                     text_printable(a, node_get(p->graph, p->steps[i].node)->name));
+        before = ", ";
     }
-    text_printf(&t, ": %s", describe_node(p->graph, first, a));
+    text_printf(t, ": %s", describe_node(p->graph, k->node, a));
     if (k->macs)
-        text_printf(
-            &t, "\n%" PRId64 " multiply-accumulates; schedule: %s, tile %dx%dx%d, unroll_k %d",
-            k->macs, node_get(p->graph, first)->winograd ? "winograd" : "direct",
-            k->schedule.tile.h, k->schedule.tile.m, k->schedule.tile.n, k->schedule.unroll_k);
+        text_printf(t, "\n%" PRId64 " multiply-accumulates", k->macs);
+}
+
+/* function_comment - its nodes, the schedule of the last kernel, which is that of all, and the reasons for it. */
+static const char *function_comment(const Program *p, const Function *f, Arena *a)
+{
+    const Kernel *k = p->kernels[f->kernels[f->n_kernels - 1]];
+    Text          t = text_new(a);
+    text_add(&t, "");
+    for (int i = 0; i < f->n_kernels; i++)
+        add_nodes(&t, p, f->kernels[i], a);
+    if (k->macs)
+        text_printf(&t, "; schedule: %s, tile %dx%dx%d, unroll_k %d",
+                    node_get(p->graph, k->node)->winograd ? "winograd" : "direct",
+                    k->schedule.tile.h, k->schedule.tile.m, k->schedule.tile.n,
+                    k->schedule.unroll_k);
     size_t n = k->notes.len;
     while (n && k->notes.data[n - 1] == '\n')
         n--;
@@ -166,16 +176,13 @@ static const char *kernel_comment(const Program *p, int kernel, Arena *a)
 static void kernels_c(Writer *w, OutFile *f, const Program *p)
 {
     for (int i = 0; i < p->n_kernels; i++) {
-        Arena *a = arena_new();
-        w_comment(w, kernel_comment(p, i, a));
-        /* Inlined, kernels would compete for registers with the addresses of all others. */
-        w_open(w, "%sstatic void %s(%s)",
-               p->kernels[i]->target->lanes > 1 ? "__attribute__((noinline)) " : "",
-               p->kernels[i]->name, p->texts[i].params);
-        w_raw(w, p->texts[i].body, strlen(p->texts[i].body));
-        w_close(w, "");
-        w_blank(w);
-        writer_flush(w, f);
+        const Function *function = p->functions[i];
+        Arena          *a = arena_new();
+        if (function->kernels[0] == i) {
+            w_comment(w, function_comment(p, function, a));
+            function_c(w, p, function);
+            writer_flush(w, f);
+        }
         arena_free(a);
     }
 }

@@ -33,10 +33,12 @@ static void print_iterations(KernelPrinter *p, const Stmt *const loops[], int n,
     w_open(&p->w, "for (%s %s = (%s)%s; %s < (%s)%s; %s++)", type, i, type, begin, i, type, end, i);
     for (int l = 0; n > 1 && l < n; l++) {
         const Loop *loop = &p->k->loops[loops[l]->loop];
-        const char *whole = l ? arena_printf(p->arena, " %% %lld", (long long)loop->extent) : "";
+        const char *name = p->loops[loops[l]->loop];
+        const char *whole = c_count(p, arena_printf(p->arena, "n_%s", name), loop->extent);
         extent /= loop->extent;
-        w_line(&p->w, "const %s %s = %s%s%s;", type, p->loops[loops[l]->loop], i,
-               extent > 1 ? arena_printf(p->arena, " / %lld", (long long)extent) : "", whole);
+        const char *each = c_count(p, arena_printf(p->arena, "each_%s", name), extent);
+        w_line(&p->w, "const %s %s = %s%s%s%s%s;", type, name, i, extent > 1 ? " / " : "",
+               extent > 1 ? each : "", l ? " % " : "", l ? whole : "");
     }
     block_c(p, loops[n - 1]->body);
     w_close(&p->w, "");
@@ -59,12 +61,14 @@ static void open_part(KernelPrinter *p, const ShareItem *item, int64_t extent, c
 {
     if (!is_claimed(p, item)) {
         w_line(&p->w, "int64_t %s, %s;", begin, end);
-        w_line(&p->w, "kiln_share(%lld, part, n_parts, &%s, &%s);", (long long)extent, begin, end);
+        w_line(&p->w, "kiln_share(%s, part, n_parts, &%s, &%s);", c_count(p, "n_parted", extent),
+               begin, end);
         return;
     }
     w_line(&p->w, "int64_t %s = 0, %s = 0;", begin, end);
-    w_open(&p->w, "while (kiln_pool_claim(%lld, %lld, part, n_parts, &%s, &%s))", (long long)extent,
-           (long long)ceil((double)extent / item->pieces), begin, end);
+    w_open(&p->w, "while (kiln_pool_claim(%s, %s, part, n_parts, &%s, &%s))",
+           c_count(p, "n_claimed", extent),
+           c_count(p, "n_at_once", (int64_t)ceil((double)extent / item->pieces)), begin, end);
 }
 
 /* print_part - a nest of which each thread runs pieces: all of the outer loops, and some iterations of those

@@ -89,7 +89,8 @@ void for_open_c(KernelPrinter *p, const Stmt *s)
     const char *name = p->loops[s->loop] = c_name(p, l->name);
     if (stays_rolled(p, l, s->body))
         w_line(&p->w, "#pragma GCC unroll %d", rolled_copies(l, s->body));
-    w_open(&p->w, "for (%s %s = 0; %s < %lld; %s++)", type, name, name, (long long)l->extent, name);
+    w_open(&p->w, "for (%s %s = 0; %s < %s; %s++)", type, name, name,
+           c_count(p, arena_printf(p->arena, "n_%s", l->name), l->extent), name);
 }
 
 void for_c(KernelPrinter *p, const Stmt *s, void (*print_body)(KernelPrinter *, const Stmt *))

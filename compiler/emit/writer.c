@@ -52,7 +52,7 @@ static void write_wrapped(Writer *w, const char *s)
     for (;;) {
         size_t room = indent < WIDTH / 2 ? (size_t)(WIDTH - indent) : WIDTH / 2;
         size_t n = strlen(s);
-        size_t cut = n <= room || *s == '#' ? 0 : find_break(s, room);
+        size_t cut = n <= room || *s == '#' || w->is_draft ? 0 : find_break(s, room);
         if (!cut) {
             add_line(w, n ? indent : 0, s, n);
             return;

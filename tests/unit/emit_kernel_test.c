@@ -120,6 +120,12 @@ static void write_constant(FILE *f, const Case *c, int number, int i)
     arena_free(a);
 }
 
+static const char *params(const Case *c, Arena *a)
+{
+    return arena_printf(a, "%s%s", c->text.params,
+                        c->text.is_shared ? ", int part, int n_parts" : "");
+}
+
 static void write_kernels(const Case *cases, const Target *t, Arena *a)
 {
     FILE *f = open_here("kernels.c", "w");
@@ -132,9 +138,9 @@ static void write_kernels(const Case *cases, const Target *t, Arena *a)
         needs_scan(&needs, t, cases[i].text.body);
     helpers_c(&w, t, &needs);
     for (int i = 0; i < KERNELS; i++) {
-        w_line(&w, "void kernel_%d(%s);", i, cases[i].text.params);
-        w_open(&w, "void kernel_%d(%s)", i, cases[i].text.params);
-        w_raw(&w, cases[i].text.body, strlen(cases[i].text.body));
+        w_line(&w, "void kernel_%d(%s);", i, params(&cases[i], a));
+        w_open(&w, "void kernel_%d(%s)", i, params(&cases[i], a));
+        body_c(&w, &cases[i].text, NULL);
         w_close(&w, "");
     }
     fputs(w.text.data, f);
@@ -171,12 +177,12 @@ static void write_call(FILE *f, const Case *c, int number)
             text->is_shared ? ", part, 3" : "", text->n_args - 1, text->n_args - 1);
 }
 
-static void write_main(const Case *cases)
+static void write_main(const Case *cases, Arena *a)
 {
     FILE *f = open_here("main.c", "w");
     fprintf(f, "#include <stdint.h>\n#include <stdio.h>\n");
     for (int i = 0; i < KERNELS; i++) {
-        fprintf(f, "void kernel_%d(%s);\n", i, cases[i].text.params);
+        fprintf(f, "void kernel_%d(%s);\n", i, params(&cases[i], a));
         write_call(f, &cases[i], i);
     }
     fprintf(f, "int main(void)\n{\n");
@@ -207,9 +213,11 @@ static void check_case(const Case *c, FILE *out, Arena *a)
     bool read = fread(got, sizeof *got, n, out) == n;
     if (CHECK(read && !memcmp(got, c->memory[c->y], n * sizeof *got)))
         return;
-    Text text = text_new(a);
+    Text   text = text_new(a);
+    Writer body = {.text = text_new(a)};
     kernel_print(c->k, &text);
-    printf("target %s\n%s%s\n%s", c->k->target->name, text.data, c->text.params, c->text.body);
+    body_c(&body, &c->text, NULL);
+    printf("target %s\n%s%s\n%s", c->k->target->name, text.data, params(c, a), body.text.data);
 }
 
 static void test_target(const Target *t, const char *cc, const char *emulator)
@@ -219,7 +227,7 @@ static void test_target(const Target *t, const char *cc, const char *emulator)
     for (int i = 0; i < KERNELS; i++)
         cases[i] = make_case(a, t);
     write_kernels(cases, t, a);
-    write_main(cases);
+    write_main(cases, a);
     write_inputs(cases);
     const char *strict = "-Wall -Wextra -Wconversion -Wshadow -pedantic -Werror";
     CHECK(run("cd %s && %s -std=c99 %s -O1 %s -ffp-contract=off -I%s/runtime -c kernels.c", dir, cc,
