@@ -31,7 +31,7 @@ static Layer layer_of(const Compilation *c, const CostContext *costs, const Step
 Layer *model_layers(Compilation *c, const Options *o)
 {
     PassContext context = model_context(c, o);
-    CostContext costs = cost_context(c->graph, &context);
+    CostContext costs = cost_context(&context);
     Layer      *layers = arena_array(c->arena, Layer, (size_t)c->program->n_steps + 1);
     for (int i = 0; i < c->program->n_steps; i++)
         layers[i] = layer_of(c, &costs, &c->program->steps[i]);

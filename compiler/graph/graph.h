@@ -110,7 +110,7 @@ typedef enum { PAD_EXPLICIT, PAD_SAME, PAD_VALID } PadRule;
 typedef enum { PAD_MODE_CONSTANT, PAD_MODE_REFLECT, PAD_MODE_EDGE } PadMode;
 
 /* The attributes of all ops side by side; attrs_<op>[] says which of them an op has. Those it does
- * not have are zero, so equal nodes compare equal. */
+ * not have are zero. */
 typedef struct OpAttrs {
     int64_t kernel[2], strides[2], padding[4], dilations[2]; /* padding: top, left, bottom, right */
     PadRule pad_rule; /* PAD_EXPLICIT once shapes are inferred */

@@ -34,6 +34,44 @@ OpAttrs attrs_default(Op op)
     return attrs;
 }
 
+static bool ints_equal(const int64_t *a, const int64_t *b, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (a[i] != b[i])
+            return false;
+    return true;
+}
+
+static bool attr_equal(const AttrSpec *s, const OpAttrs *a, const OpAttrs *b)
+{
+    const void *x = (const char *)a + s->offset, *y = (const char *)b + s->offset;
+    if (s->flag &&
+        *(const bool *)((const char *)a + s->flag) != *(const bool *)((const char *)b + s->flag))
+        return false;
+    switch (s->kind) {
+    case ATTR_INT: return ints_equal(x, y, 1);
+    case ATTR_INTS: return ints_equal(x, y, s->count);
+    case ATTR_PADDING: return a->pad_rule == b->pad_rule && ints_equal(x, y, 4);
+    case ATTR_FLOAT: return *(const double *)x == *(const double *)y;
+    case ATTR_BOOL: return *(const bool *)x == *(const bool *)y;
+    case ATTR_ENUM: return *(const int *)x == *(const int *)y;
+    case ATTR_LIST:
+        return ((const IntList *)x)->n == ((const IntList *)y)->n &&
+               ints_equal(((const IntList *)x)->v, ((const IntList *)y)->v,
+                          ((const IntList *)x)->n);
+    }
+    return false;
+}
+
+bool attrs_equal(Op op, const OpAttrs *a, const OpAttrs *b)
+{
+    const OpInfo *info = op_info(op);
+    for (int i = 0; i < info->n_attrs; i++)
+        if (!attr_equal(&info->attrs[i], a, b))
+            return false;
+    return true;
+}
+
 /* ints_are_default - whether each entry is the fallback, or the kernel's where that is the default. */
 static bool ints_are_default(const AttrSpec *s, const OpAttrs *attrs, const int64_t *v, int n)
 {

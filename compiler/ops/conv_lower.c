@@ -34,12 +34,12 @@ static int64_t images_together(const Kernel *k, const Type *x, const Tensor *wei
 {
     if (!k->target || !weight)
         return 1;
-    int64_t most = k->target->l2_bytes / 2, images = x->dims[0];
-    int64_t image = type_stored_count(x) / images * (int64_t)elem_bytes(x->elem);
+    int64_t most = k->target->l2_bytes / 2, all = x->dims[0], images = 1;
+    int64_t image = type_stored_count(x) / all * (int64_t)elem_bytes(x->elem);
     if (type_count(&weight->type) * (int64_t)elem_bytes(weight->type.elem) <= most)
         return 1;
-    while (images > 1 && (x->dims[0] % images || images * image > most))
-        images--;
+    for (int64_t i = 2; i <= all && i * image <= most; i++)
+        images = all % i ? images : i;
     return images;
 }
 

@@ -130,6 +130,8 @@ Op op_from_name(const char *name);
  * follows the kernel takes the one that is in `out`. */
 void    attr_set_default(const AttrSpec *spec, OpAttrs *out);
 OpAttrs attrs_default(Op op);
+/* attrs_equal - whether two nodes of one op mean the same. */
+bool attrs_equal(Op op, const OpAttrs *a, const OpAttrs *b);
 /* attr_is_default - whether leaving the attribute out would mean the same. */
 bool attr_is_default(const AttrSpec *spec, const OpAttrs *attrs);
 /* attrs_fault - what is outside the bounds of the table, or NULL. Shape rules rely on them. */

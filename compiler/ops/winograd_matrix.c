@@ -122,7 +122,7 @@ const Tensor *winograd_weights(Arena *a, const Tensor *w, const FilterTransform 
     Tensor        *u = tensor_new(a, F32, 3, (int64_t[]){n * n, d[0], d[1]});
     float         *to = (float *)(uintptr_t)u->data;
     for (int64_t q = 0; q < filters; q++) {
-        double g[WINOGRAD_TAPS * WINOGRAD_TAPS], half[WINOGRAD_EDGE * WINOGRAD_TAPS];
+        double g[WINOGRAD_TAPS * WINOGRAD_TAPS] = {0}, half[WINOGRAD_EDGE * WINOGRAD_TAPS] = {0};
         for (int64_t i = 0; i < k * k; i++)
             g[i] = tensor_get(w, q * k * k + i);
         for (int r = 0; r < n; r++)

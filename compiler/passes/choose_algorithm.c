@@ -12,13 +12,12 @@
 #define INLINE_GROWTH (1 << 20)
 #define INLINE_FULL   (64 << 20)
 
-CostContext cost_context(const Graph *g, const PassContext *c)
+CostContext cost_context(const PassContext *c)
 {
     return (CostContext){
         .target = c->target,
         .exact = c->exact,
         .packs_may_start = c->pack == PACK_START || (c->pack == PACK_EITHER && c->weights_inline),
-        .weights_in_cache = graph_constant_bytes(g) <= c->target->l3_bytes,
     };
 }
 
@@ -137,7 +136,7 @@ bool pass_choose_algorithm(Graph *g, const PassContext *c)
     Arena      *scratch = arena_new();
     Gain       *gains = arena_array(scratch, Gain, g->n_nodes);
     size_t      n_gains = 0;
-    CostContext costs = cost_context(g, c);
+    CostContext costs = cost_context(c);
     double      room = choose_room(g, c);
     bool        changed = false;
     for (NodeId id = graph_first(g); id; id = graph_next(g, id)) {
@@ -171,7 +170,7 @@ static bool layouts_allow(const Graph *g, const Node *n, const Target *t)
  * Needs layouts. Returns true when the graph changed. */
 bool pass_reserve_scratch(Graph *g, const PassContext *c)
 {
-    CostContext costs = cost_context(g, c);
+    CostContext costs = cost_context(c);
     bool        changed = false;
     for (NodeId id = graph_first(g); id; id = graph_next(g, id)) {
         if (!node_get(g, id)->winograd)

@@ -60,7 +60,7 @@ static bool same_epilogue(const Epilogue *a, const Epilogue *b)
         return false;
     for (int i = 0; i < a->n_steps; i++) {
         const EpilogueStep *x = &a->steps[i], *y = &b->steps[i];
-        if (x->op != y->op || memcmp(&x->attrs, &y->attrs, sizeof x->attrs) != 0)
+        if (x->op != y->op || !attrs_equal(x->op, &x->attrs, &y->attrs))
             return false;
     }
     return true;
@@ -70,14 +70,15 @@ static bool same_epilogue(const Epilogue *a, const Epilogue *b)
 static bool are_alike(const Graph *g, NodeId a, NodeId b)
 {
     const Node *x = node_get(g, a), *y = node_get(g, b);
-    if (x->in[0] != y->in[0] || memcmp(&x->attrs, &y->attrs, sizeof x->attrs) != 0 ||
+    if (x->in[0] != y->in[0] || !attrs_equal(x->op, &x->attrs, &y->attrs) ||
         !same_epilogue(&x->epilogue, &y->epilogue))
         return false;
     const Value *xb = graph_input(g, x, 2), *yb = graph_input(g, y, 2);
+    const Type  *xw = &graph_input(g, x, 1)->type, *yw = &graph_input(g, y, 1)->type;
     const Type  *xt = &value_get(g, x->out)->type, *yt = &value_get(g, y->out)->type;
     if (!xb != !yb || (xb && xb->type.elem != yb->type.elem))
         return false;
-    return graph_input(g, x, 1)->type.elem == graph_input(g, y, 1)->type.elem &&
+    return xw->elem == yw->elem && xw->dims[2] == yw->dims[2] && xw->dims[3] == yw->dims[3] &&
            xt->elem == yt->elem && layout_has_halo(xt->layout) == layout_has_halo(yt->layout);
 }
 

@@ -124,7 +124,7 @@ bool pass_plan_memory(Graph *g, const PassContext *c);
  * to nearest, ties to even; what that cost is added to `loss`. False: a weight is too large, reported. */
 bool weight_round(Graph *g, ValueId v, Elem e, StoreLoss *loss);
 /* cost_context - what estimates of a graph's convolutions depend on (schedule.h). */
-CostContext cost_context(const Graph *g, const PassContext *c);
+CostContext cost_context(const PassContext *c);
 /* layout_pads - the layout's halo as the convolution `n` reads it around in[0]; false: the zeros would outgrow
  * the plane. */
 bool layout_pads(const Graph *g, const Node *n, Layout *l);

@@ -114,7 +114,7 @@ bool pass_round_products(Graph *g, const PassContext *c)
 {
     StoreLoss   unused = {0}, *loss = c->loss ? c->loss : &unused;
     bool        changed = false;
-    CostContext costs = cost_context(g, c);
+    CostContext costs = cost_context(c);
     if (!c->fast || !c->target || !target_find(c->target, I_DOT, BF16, c->target->lanes))
         return false;
     for (ValueId v = 1, n = g->n_values; v < n; v++) {

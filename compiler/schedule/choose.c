@@ -44,7 +44,7 @@
 
 /* Places in memory that are read at once, and the fewest bytes of each that are worth it. */
 #define STREAMS      4
-#define STREAM_BYTES 4096
+#define STREAM_LEAST 4096
 
 /* Cycles that a line of memory costs when a step reads it first: where the next one lies close by and
  * hardware announces it, from the second-level cache, and from the third. */
@@ -400,7 +400,7 @@ static int choose_streams(const Kernel *k, const Extents *e)
 {
     double bytes = k->schedule.tile.n * k->target->lanes * e->weight_bytes * e->steps;
     bool   announces = target_find(k->target, I_PREFETCH, F32, k->target->lanes) != NULL;
-    return announces && e->streamed && !e->matrices && bytes >= STREAMS * STREAM_BYTES ? STREAMS
+    return announces && e->streamed && !e->matrices && bytes >= STREAMS * STREAM_LEAST ? STREAMS
                                                                                        : 1;
 }
 

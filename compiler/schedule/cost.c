@@ -25,10 +25,9 @@ typedef struct Layer {
     int64_t ic, oc;          /* input channels of a group, output channels; padded to blocks */
     int64_t taps, k, stride; /* of the filter; its edge where it is square */
     int64_t lanes;
-    int64_t weight_bytes;    /* of one, as kept */
-    double  share;           /* of the peak that direct sums reach */
-    double  gain;            /* products in the time of one: of pairs of bf16 more than 1 */
-    double  bytes_per_cycle; /* of the weights */
+    int64_t weight_bytes; /* of one, as kept */
+    double  share;        /* of the peak that direct sums reach */
+    double  gain;         /* products in the time of one: of pairs of bf16 more than 1 */
 } Layer;
 
 static double vector_sums(const Layer *l, double products)
@@ -49,7 +48,7 @@ static AlgorithmCost direct_cost(const Layer *l)
     AlgorithmCost c = {.weight_bytes = taps * (double)(l->ic * l->oc * l->weight_bytes)};
     c.peak = vector_sums(l, pixels * taps) / l->gain;
     c.sums = c.peak / l->share;
-    c.stream = c.weight_bytes / l->bytes_per_cycle;
+    c.stream = c.weight_bytes / STREAM_BYTES;
     c.cycles = cost_overlapped(c.sums, c.stream, pixels);
     return c;
 }
@@ -107,8 +106,7 @@ static Layer layer_of(const Graph *g, const Node *n, const CostContext *c)
                      .lanes = lanes,
                      .weight_bytes = (int64_t)elem_bytes(w->elem),
                      .share = DIRECT_SHARE,
-                     .gain = multiplies_bf16(&x, w) ? c->target->dot_gain : 1,
-                     .bytes_per_cycle = c->weights_in_cache ? L3_STREAM : SPREAD_BYTES};
+                     .gain = multiplies_bf16(&x, w) ? c->target->dot_gain : 1};
     if (n->op == OP_linear)
         return l;
     l.rows = y.dims[2];

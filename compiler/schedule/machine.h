@@ -13,8 +13,8 @@
 
 #define NEAR_BYTES   36.0 /* a cycle, from the second-level cache */
 #define L3_BYTES     10.0 /* from the third                       */
-#define L3_STREAM    7.0  /* ... of weights, between multiply-adds */
+#define STREAM_BYTES 7.0  /* of weights, between multiply-adds, from the third; from memory too, where several
+                           * places of it are read at once: see kernel/promote.c */
 #define MEMORY_BYTES 4.0
-#define SPREAD_BYTES 7.0 /* from memory, several places of it read at once: see kernel/promote.c */
 
 #endif

@@ -20,9 +20,8 @@ typedef enum { DIRECT, WINOGRAD } Algorithm;
 /* What the cost of a convolution depends on besides its shapes. */
 typedef struct CostContext {
     const struct Target *target;
-    bool                 exact;            /* every sum is made in one order */
-    bool                 packs_may_start;  /* weights may be transformed at start */
-    bool                 weights_in_cache; /* all of the network's fit the third-level cache */
+    bool                 exact;           /* every sum is made in one order */
+    bool                 packs_may_start; /* weights may be transformed at start */
 } CostContext;
 
 /* One algorithm on one node. Cycles are of one core with two multiply-add pipes; the sums and the

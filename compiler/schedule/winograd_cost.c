@@ -47,7 +47,6 @@ typedef struct Work {
     double        products;              /* cycles of all of them on one core */
     double        transforms;            /* likewise, scratch memory being near */
     double        weights;               /* bytes */
-    double        first;                 /* bytes of weights a cycle for the first block */
     int           threads;
 } Work;
 
@@ -102,7 +101,6 @@ static Work work_of(const Graph *g, const Node *n, int m, const CostContext *c, 
     w.transforms = tiles * (double)w.in * (transform_cycles(edge, edge) + WRITE_APART * apart) +
                    tiles * (double)w.out * (transform_cycles(edge, m) + read * apart);
     w.weights = sums * (double)lanes * sizeof(float);
-    w.first = c->weights_in_cache ? L3_STREAM : SPREAD_BYTES;
     return w;
 }
 
@@ -141,7 +139,7 @@ static Busiest busiest(const Work *w, WinogradBlock b)
 static double far_scratch(const Work *w, double bytes)
 {
     double page = w->positions < LARGE_POSITIONS ? FAR_PAGE : FAR_PAGE_LARGE;
-    return bytes * (missed(bytes, 0.5 * (double)w->t->l2_bytes) / L3_STREAM +
+    return bytes * (missed(bytes, 0.5 * (double)w->t->l2_bytes) / STREAM_BYTES +
                     missed(bytes, KEPT_PAGES) * page);
 }
 
@@ -149,8 +147,7 @@ static double far_scratch(const Work *w, double bytes)
 static double again_bytes(const Work *w, double scratch)
 {
     double far = missed(w->weights + scratch, (double)w->t->l2_bytes);
-    double rate = w->weights > (double)w->t->l3_bytes ? SPREAD_BYTES : L3_STREAM;
-    return 1 / (far / rate + (1 - far) / NEAR_BYTES);
+    return 1 / (far / STREAM_BYTES + (1 - far) / NEAR_BYTES);
 }
 
 /* What a thread has to do, in cycles, all blocks together. */
@@ -167,12 +164,12 @@ static BlockCost block_cost(const Work *w, WinogradBlock b)
     double    scratch = block_scratch(w, b) * part, weights = w->weights * part;
     double    tiles = (double)(b.images * b.rows * b.columns), again = again_bytes(w, scratch);
     BlockCost c = {.products = w->products * share,
-                   .stream = weights / w->first + (all.blocks - 1) * weights / again,
+                   .stream = weights / STREAM_BYTES + (all.blocks - 1) * weights / again,
                    .transforms = w->transforms * share + all.blocks * far_scratch(w, scratch)};
     if (shared)
         c.transforms += all.blocks * (scratch / OTHER_CORE_BYTES + 3 * MEETING);
     double sums = c.products / all.blocks;
-    c.cycles = cost_overlapped(sums, weights / w->first, tiles) +
+    c.cycles = cost_overlapped(sums, weights / STREAM_BYTES, tiles) +
                (all.blocks - 1) * cost_overlapped(sums, weights / again, tiles) + c.transforms;
     return c;
 }

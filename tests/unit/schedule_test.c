@@ -55,7 +55,7 @@ static void check_parts(const AlgorithmCost *c, const Conv *v, int64_t lanes)
 
 static void test_algorithms(const Target *t)
 {
-    CostContext context = {.target = t, .weights_in_cache = true};
+    CostContext context = {.target = t};
     for (int i = 0; i < 300; i++) {
         AlgorithmCost c[MAX_ALGORITHMS], more[MAX_ALGORITHMS];
         Conv          v = random_conv(), twice = v;
@@ -129,7 +129,7 @@ static int64_t tiles_of(int64_t pixels)
 /* Blocks are within the image: whole images, whole rows of tiles or parts of one. Threads share, or each has memory. */
 static void test_blocks(const Target *t)
 {
-    CostContext context = {.target = t, .weights_in_cache = true};
+    CostContext context = {.target = t};
     for (int i = 0; i < 100; i++) {
         Conv          v = {1 + random_below(3),
                            random_between(16, 60),
@@ -151,7 +151,7 @@ static void test_blocks(const Target *t)
 /* Little scratch memory is one block, so that weights are read once; much is cut, so that it stays near. */
 static void test_block_sizes(void)
 {
-    CostContext   context = {.target = &target_x86_avx512, .weights_in_cache = true};
+    CostContext   context = {.target = &target_x86_avx512};
     Conv          small = {1, 64, 15, 15, 256, 3, 1, 1}, large = {1, 64, 226, 226, 64, 3, 1, 1};
     WinogradBlock one = block_of(&small, &context, 1), part = block_of(&large, &context, 1);
     CHECK(one.rows == 4 && one.columns == 4);
