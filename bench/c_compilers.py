@@ -5,10 +5,11 @@ import shutil
 import subprocess
 
 import measure
-from kiln_model import KILN, run
+from kiln_model import KILN, run, targets
 from peers import Kiln
 
 NETWORKS = ("resnet18", "resnext50", "mobilenet_v2", "lenet5")
+TARGETS = ("x86-avx512", "x86-avx2", "aarch64")  # those that need no emulator
 DEFAULT = os.environ.get("CC", "cc")  # what kiln build calls
 
 
@@ -31,17 +32,23 @@ def installed():
     return {name: command for name, command in found.items() if name}
 
 
+def by_compiler(files, compilers, target, say, settle):
+    """{version: [median, minimum, number of runs]} in ms, measured in turns."""
+    programs = {}
+    for name, command in compilers.items():
+        say(f"building for {target} with {name}")
+        programs[name] = f"{files.stem}-{target}-{name.replace(' ', '-')}"
+        run([KILN, "build", files.onnx, "-q", "--weights", "file", "--target", target, "-o", programs[name],
+             *measure.kiln_flags()], env={**os.environ, "CC": command})
+    settle()
+    peers = {name: Kiln(files, program, 1) for name, program in programs.items()}
+    return measure.take_turns(peers, lambda text: say(f"C compilers, {target}, {text}"))
+
+
 def network(files, say, settle):
-    """{version: [median, minimum, number of runs]} in ms, measured in turns; {} where there is nothing to compare."""
+    """{target: by_compiler's} of those in TARGETS that run here; {} where there is nothing to compare."""
     compilers = installed()
     if files.name not in NETWORKS or len(compilers) < 2:
         return {}
-    programs = {}
-    for name, command in compilers.items():
-        say(f"building with {name}")
-        programs[name] = files.stem + "-" + name.replace(" ", "-")
-        run([KILN, "build", files.onnx, "-q", "--weights", "file", "-o", programs[name], *measure.kiln_flags()],
-            env={**os.environ, "CC": command})
-    settle()
-    peers = {name: Kiln(files, program, 1) for name, program in programs.items()}
-    return measure.take_turns(peers, lambda text: say(f"C compilers, {text}"))
+    runs_here = targets()
+    return {t: by_compiler(files, compilers, t, say, settle) for t in TARGETS if runs_here.get(t) == []}

@@ -124,7 +124,8 @@ def batches(records):
 
 def c_compilers(records):
     """Times of the emitted code by C compiler: of the first in ms, of others by that of the first."""
-    measured = {TITLES[name]: r["C compilers"] for name, r in records.items() if r.get("C compilers")}
+    measured = {f"{TITLES[name]}, {target}": times for name, r in records.items()
+                for target, times in r.get("C compilers", {}).items()}
     names = list(dict.fromkeys(c for times in measured.values() for c in times))
     rows, ratios = [], {c: [] for c in names[1:]}
     for title, times in measured.items():

@@ -250,8 +250,7 @@ static int registers(const Target *t, const Extents *e, RegTile tile)
            (t->has_fma || t->lanes == 1 ? 1 : 2); /* without FMA a product needs one too */
 }
 
-/* A tile of one column needs no spare register: its rows are read one by one, clang 19 does well with them.
- * Where there is one column alone, 28 pixels of an image row were a fifth slower than 14, on AVX-512, but for
+/* Where there is one column alone, 28 pixels of an image row were a fifth slower than 14, on AVX-512, but for
  * picks; those of several rows a tenth faster. */
 static bool tile_fits(const Target *t, const Extents *e, RegTile tile)
 {
@@ -259,8 +258,7 @@ static bool tile_fits(const Target *t, const Extents *e, RegTile tile)
     int  limit = t->lanes == 1 ? MAX_ROWS_SCALAR : tall ? MAX_ROWS_SINGLE : MAX_ROWS;
     if (e->matrices && (tile.h > 1 || tile.m > t->matrix_rows || tile.n > MATRIX_COLUMNS))
         return false;
-    int spare = tile.n > 1 ? t->spare_regs : 0;
-    return tile.h * tile.m <= limit && registers(t, e, tile) <= t->vector_regs - spare;
+    return tile.h * tile.m <= limit && registers(t, e, tile) <= t->vector_regs;
 }
 
 /* `extent` iterations cut evenly into tiles of at most `size`: the counts of full and of shorter tiles. */

@@ -94,8 +94,6 @@ typedef struct Target {
     const char *about;       /* one line for `kiln targets` */
     int         lanes;       /* f32 lanes of a vector; 1: no vectors */
     int         vector_regs; /* registers that hold them (lanes 1: scalar float registers) */
-    int         spare_regs;  /* of them, what a tile of several columns leaves free: clang 19 cannot fill 16,
-                                and moves all sums about in every step */
     bool        has_fma;
     bool        splats_operands; /* an operand may be a scalar in memory, for all lanes */
     const char *plain_pointer;   /* support function, see PLAIN_POINTER; NULL: none needed */
