@@ -19,6 +19,7 @@
  *   vectorize.c  the VECTOR loop becomes vector expressions
  *   matrix.c     sums of a tile's rows become products of small matrices
  *   promote.c    loads shared by a tile move into temporaries
+ *   announce.c   hints that large constants will be read soon
  *   unroll.c     copies of UNROLL bodies, each with its own temporaries
  *   reuse.c      a vector with picked lanes is made once for all sums that take it
  *
@@ -379,6 +380,7 @@ bool kpass_pack(Kernel *k);
 bool kpass_vectorize(Kernel *k);
 bool kpass_matrix(Kernel *k);
 bool kpass_promote(Kernel *k);
+bool kpass_announce(Kernel *k);
 bool kpass_unroll(Kernel *k);
 bool kpass_reuse(Kernel *k);
 

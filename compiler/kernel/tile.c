@@ -237,7 +237,7 @@ static Stmt *tile_stmt(Tiler *t, Stmt *s, Pending p)
 /* ---- copies of the reduction step -------------------------------------------------------- */
 
 /* Copies, or where there are none an inner loop with an iteration for each stream of weights
- * (promote.c). */
+ * (announce.c). */
 static Stmt *split_k(Rewrite *r, Stmt *s)
 {
     Kernel    *k = r->k;

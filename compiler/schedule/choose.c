@@ -8,7 +8,7 @@
  *
  * Weights are read once for each tile of rows: the first time from where they were left by the run
  * before, often memory. A tile that takes all rows at once has the longest time to wait for them. Memory
- * serves several places side by side faster than one: see Schedule.streams in kernel/promote.c. */
+ * serves several places side by side faster than one: see Schedule.streams in kernel/announce.c. */
 #include "schedule/schedule.h"
 
 #include "kernel/kernel.h"
@@ -223,7 +223,7 @@ static double step_picks(const Extents *e, RegTile tile)
 }
 
 /* Estimated cycles of one reduction step of a tile whose operands are near. Where weights are streamed each
- * column comes with a prefetch (kernel/promote.c), a load like others. A pick needs a unit that multiplies. The
+ * column comes with a prefetch (kernel/announce.c), a load like others. A pick needs a unit that multiplies. The
  * last two terms break ties: columns are streamed from the second-level cache, rows come from the first. */
 static double step_cycles(const Target *t, const Extents *e, RegTile tile)
 {

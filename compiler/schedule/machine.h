@@ -14,7 +14,7 @@
 #define NEAR_BYTES   36.0 /* a cycle, from the second-level cache */
 #define L3_BYTES     10.0 /* from the third                       */
 #define STREAM_BYTES 7.0  /* of weights, between multiply-adds, from the third; from memory too, where several
-                           * places of it are read at once: see kernel/promote.c */
+                           * places of it are read at once: see kernel/announce.c */
 #define MEMORY_BYTES 4.0
 
 #endif
