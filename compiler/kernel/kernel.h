@@ -19,7 +19,7 @@
  *   vectorize.c  the VECTOR loop becomes vector expressions
  *   matrix.c     sums of a tile's rows become products of small matrices
  *   promote.c    loads shared by a tile move into temporaries
- *   announce.c   hints that large constants will be read soon
+ *   announce.c   hints that large weights, and the pixels they meet, will be read soon
  *   unroll.c     copies of UNROLL bodies, each with its own temporaries
  *   reuse.c      a vector with picked lanes is made once for all sums that take it
  *
