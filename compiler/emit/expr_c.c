@@ -269,6 +269,11 @@ static CText node_text(KernelPrinter *p, const ValueText *v, const Expr *e)
         t = operand(p, v, e->a, BIND_ANY);
         t = c_instr(p, target_pick(e->group), e->type, t, c_index(p, &e->index), NULL);
         return (CText){t, BIND_PRIMARY};
+    case E_SWAP:
+        t = operand(p, v, e->a, BIND_ANY);
+        if (e->index.constant)
+            t = c_instr(p, I_SWAP, e->type, t, c_index(p, &e->index), NULL);
+        return (CText){t, BIND_PRIMARY};
     case E_ROW:
         t = arena_printf(a, "%s[%s]", p->temps[e->a->temp], c_index(p, &e->index));
         return (CText){c_instr(p, I_LOAD, e->type, t, NULL, NULL), BIND_PRIMARY};

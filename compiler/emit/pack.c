@@ -127,7 +127,7 @@ static bool add_digit(Loops *l, int digit)
 static bool find_loops(const View *v, Loops *l)
 {
     *l = (Loops){.view = v, .position = -1};
-    if (v->n_dims == 0 || v->fill != 0)
+    if (v->n_dims == 0 || v->fill != 0 || v->turned_group)
         return false;
     find_digits(l);
     if (v->winograd.m && l->position < 0)

@@ -158,6 +158,15 @@ const Expr *ex_pick(Kernel *k, const Expr *a, int group, Affine lane)
     return e;
 }
 
+const Expr *ex_swap(Kernel *k, const Expr *a, Affine by)
+{
+    Expr *e = expr_new(k, E_SWAP, a->type);
+    e->a = a;
+    e->group = a->type.lanes;
+    e->index = by;
+    return e;
+}
+
 const Expr *ex_row(Kernel *k, const Expr *matrix, Affine row)
 {
     Expr *e = expr_new(k, E_ROW, vtype(matrix->type.elem, matrix->type.lanes));

@@ -231,6 +231,7 @@ static void evaluate_op(const Machine *m, const Operation *o)
         case E_INDEX: to[i] = (double)(float)index_now(m, &e->index); break;
         case E_SPLAT: to[i] = a[i % e->a->type.lanes]; break;
         case E_PICK: to[i] = a[i / e->group * e->group + index_now(m, &e->index)]; break;
+        case E_SWAP: to[i] = a[i ^ index_now(m, &e->index)]; break;
         case E_CAST: to[i] = eval_cast(e->type.elem, a[i]); break;
         case E_UNARY: to[i] = (double)eval_unary(e->op, (float)a[i]); break;
         case E_BINARY: to[i] = (double)eval_binary(e->op, (float)a[i], (float)b[i]); break;

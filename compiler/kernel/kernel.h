@@ -17,6 +17,7 @@
  *   pack.c       constants are laid out in the order the loops read them
  *   lanes.c      the loops that become lanes, and how an index moves along them
  *   vectorize.c  the VECTOR loop becomes vector expressions
+ *   turn.c       groups that share a vector are summed without picking lane by lane
  *   matrix.c     sums of a tile's rows become products of small matrices
  *   promote.c    loads shared by a tile move into temporaries
  *   announce.c   hints that large weights, and the pixels they meet, will be read soon
@@ -129,6 +130,7 @@ typedef struct View {
     const char   *name[MAX_TERMS]; /* of the loops that are the digits */
     int64_t       offset;
     double        fill;
+    int           turned_group, turned_lanes; /* 0, or channels of a group, lanes of a vector: turned_index, view.c */
     Winograd      winograd; /* m > 0: `tensor` was made of the filters `plain` for that; see  */
     const Tensor *plain;    /* winograd_filter in ops.h                                       */
 } View;
@@ -159,6 +161,7 @@ typedef enum {
     E_SPLAT,  /* a in every lane; a pair in every pair of lanes     */
     E_PICK,   /* of each `group` lanes of the vector a, number `index` in all of them; its loops are gone
                  before C is printed, which takes a constant        */
+    E_SWAP,   /* lane l of the vector a, of a power of two, in lane l ^ `index`; its loops are gone before C is printed */
     E_CAST,   /* a as type.elem: f32 -> integer rounds half to even and saturates; f32 -> bf16
                  rounds half to even                                */
     E_UNARY,  /* op(a)                                              */
@@ -198,7 +201,7 @@ struct Expr {
     BufferId    buffer;
     Affine      index;
     int64_t     row_stride; /* LOAD of a matrix: elements from row to row */
-    int         group;      /* PICK */
+    int         group;      /* PICK; SWAP: all lanes */
     const Expr *a, *b, *c;
 };
 
@@ -297,6 +300,7 @@ const Expr *ex_dot(Kernel *k, const Expr *a, const Expr *b);
 const Expr *ex_cast(Kernel *k, Elem e, const Expr *a);
 const Expr *ex_splat(Kernel *k, int lanes, const Expr *a);
 const Expr *ex_pick(Kernel *k, const Expr *a, int group, Affine lane);
+const Expr *ex_swap(Kernel *k, const Expr *a, Affine by);
 const Expr *ex_row(Kernel *k, const Expr *matrix, Affine row);
 /* ex_matrix - `load` as a matrix: rows of so many elements, `stride` apart. */
 const Expr *ex_matrix(Kernel *k, const Expr *load, int lanes, int rows, int64_t stride);
@@ -350,6 +354,9 @@ Stmt *stmt_fresh(Kernel *k, const Stmt *s);
  * through them with an odometer; O(n). */
 void view_read(const Buffer *b, int64_t first, int64_t n, void *out);
 
+/* view_turns - whether `count` elements are whole chunks that turn, or nothing is to be turned. */
+bool view_turns(const View *v, int64_t count);
+
 /* ---- print.c, verify.c, interp.c -------------------------------------------------------- */
 
 void kernel_print(const Kernel *k, Text *out);
@@ -378,6 +385,7 @@ bool kpass_border(Kernel *k);
 bool kpass_tile(Kernel *k); /* by k->schedule */
 bool kpass_pack(Kernel *k);
 bool kpass_vectorize(Kernel *k);
+bool kpass_turn(Kernel *k);
 bool kpass_matrix(Kernel *k);
 bool kpass_promote(Kernel *k);
 bool kpass_announce(Kernel *k);

@@ -36,6 +36,11 @@ const KernelPass kernel_passes[] = {
      {"unroll"},
      "needs constants that pack has given unit stride along the lanes; a loop over others stays scalar. "
      "The lane that a pick takes is a constant once unroll has run"},
+    {"turn",
+     kpass_turn,
+     {"unroll"},
+     "needs vectors, and the loop over the lane that is picked; before promote, which shares what "
+     "the sums of a pixel read"},
     {"matrix",
      kpass_matrix,
      {"unroll"},

@@ -240,6 +240,13 @@ static void print_node(Printer *p, const Expr *e, int binding)
         print_index(p, &e->index);
         text_printf(p->out, " of %d)", e->group);
         break;
+    case E_SWAP:
+        text_add(p->out, "swap(");
+        print_expr(p, e->a, LOOSE);
+        text_add(p->out, ", ");
+        print_index(p, &e->index);
+        text_add(p->out, ")");
+        break;
     case E_FMA: print_call(p, "fma", e->a, e->b, e->c); break;
     case E_DOT: print_call(p, "dot", e->a, e->b, NULL); break;
     case E_UNARY:
@@ -411,6 +418,8 @@ static void print_view(Printer *p, const View *v)
     text_add(p->out, "]");
     if (v->offset)
         text_printf(p->out, " from %lld", (long long)v->offset);
+    if (v->turned_group)
+        text_printf(p->out, " turned by %d of %d", v->turned_group, v->turned_lanes);
 }
 
 static void print_buffer(Printer *p, BufferId b)

@@ -9,8 +9,8 @@
 static const Expr *rewrite_node(Rewrite *r, const Expr *e, const Expr *a, const Expr *b,
                                 const Expr *c)
 {
-    if (r->index &&
-        (e->kind == E_LOAD || e->kind == E_INDEX || e->kind == E_ROW || e->kind == E_PICK)) {
+    if (r->index && (e->kind == E_LOAD || e->kind == E_INDEX || e->kind == E_ROW ||
+                     e->kind == E_PICK || e->kind == E_SWAP)) {
         Affine index = r->index(r, &e->index);
         if (!affine_equal(&index, &e->index)) {
             Expr *moved = arena_struct(r->k->arena, Expr);

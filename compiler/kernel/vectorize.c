@@ -81,6 +81,7 @@ static const Expr *check_expr(Rewrite *r, const Expr *e)
                      : target_find(k->target, I_NARROW, e->type.elem, k->target->lanes) != NULL;
         break;
     case E_PICK:
+    case E_SWAP:
     case E_ROW:
     case E_DOT: c->ok = false; break; /* made here and later, not met */
     }

@@ -1,7 +1,6 @@
 /* verify.c - what must hold after every pass.
  *
- * - Ids are in range; indices are canonical; every loop stands inside at most one FOR of itself, and
- *   is used only there.
+ * - Ids are in range; indices are canonical; every loop stands in at most one FOR of itself, and is used only there.
  * - Operands have the types their operation needs; arithmetic is F32, and a scalar meets a vector only
  *   through SPLAT. F16 is a type of constants, loaded by a CAST to F32; BF16 one of memory, of pairs for
  *   a DOT, and of what a CAST makes for a store.
@@ -13,9 +12,9 @@
  *
  *       index = factor * t + rest      lies in      factor * [0, bound) + range(rest)
  *
- *   for any factor. The factor tried for a test is the one that cancels a loop of `rest` and narrows
- *   it most. Sound whatever factors are chosen, and exact where each test is one digit of the index
- *   and has loops of its own, as padding tests do. Under a test whose own range lies outside [0, bound) nothing is run. */
+ *   for any factor. The factor tried for a test is the one that cancels a loop of `rest` and narrows it most. Sound
+ *   whatever factors are chosen, and exact where each test is one digit of the index and has loops of its own, as
+ *   padding tests do. Under a test whose own range lies outside [0, bound) nothing is run. */
 #include "kernel/kernel.h"
 
 #include <string.h>
@@ -73,7 +72,7 @@ static void verify_view(Verifier *v, const Buffer *b)
         ok = mul_ok(count, view->padded[i], &count);
     for (int i = 0; ok && i < view->n_dims; i++)
         ok = view->extent[i] >= 1 && mul_ok(count, view->extent[i], &count);
-    if (!ok || count != b->count)
+    if (!ok || count != b->count || !view_turns(view, count))
         complain(v, "constant %s: its view does not have its %lld elements", b->name,
                  (long long)b->count);
 }
@@ -315,9 +314,10 @@ static void verify_expr(Verifier *v, const Expr *e)
              e->a->type.elem == e->type.elem;
         break;
     case E_PICK:
+    case E_SWAP:
         ok = ok && e->a && !e->b && !e->type.rows && type_same(e->type, e->a->type) &&
-             e->group > 1 && e->type.lanes % e->group == 0 && index_ok(v, &e->index) &&
-             range_within(v, &e->index, e->group - 1);
+             e->group > 1 && !(e->group & (e->group - 1)) && e->type.lanes % e->group == 0 &&
+             index_ok(v, &e->index) && range_within(v, &e->index, e->group - 1);
         break;
     case E_CAST:
         ok = ok && e->a && !e->b && e->a->type.lanes == e->type.lanes &&

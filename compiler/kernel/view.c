@@ -90,7 +90,8 @@ static bool is_own(const Run *r, int64_t count)
            last >= 0 && last < count;
 }
 
-void view_read(const Buffer *b, int64_t first, int64_t n, void *out)
+/* read_packed - of the view but for the turning. */
+static void read_packed(const Buffer *b, int64_t first, int64_t n, void *out)
 {
     const View *v = &b->view;
     size_t      bytes = elem_bytes(b->elem);
@@ -125,5 +126,43 @@ void view_read(const Buffer *b, int64_t first, int64_t n, void *out)
             r.at -= digit[i] * v->stride[i];
             digit[i] = 0;
         }
+    }
+}
+
+/* turned_index - where element `i` of a chunk, the weights of all channels of a vector's groups, comes from. It is
+ * element [ip][t][lane], for step ip of sum t; without turning [channel of the group][lane]. The lane has the
+ * channels of its own pair, and sum t is that of the output 2t lanes away (turn.c). */
+static int64_t turned_index(const View *v, int64_t i)
+{
+    int64_t lanes = v->turned_lanes, lane = i % lanes, turns = v->turned_group / 2;
+    int64_t t = i / lanes % turns, ip = i / lanes / turns;
+    int64_t channel = lane % v->turned_group / 2 * 2 + ip;
+    return channel * lanes + (lane ^ (2 * t));
+}
+
+bool view_turns(const View *v, int64_t count)
+{
+    int group = v->turned_group, lanes = v->turned_lanes;
+    return !group || (group > 2 && lanes <= MAX_LANES && lanes % group == 0 &&
+                      count % ((int64_t)group * lanes) == 0);
+}
+
+void view_read(const Buffer *b, int64_t first, int64_t n, void *out)
+{
+    const View *v = &b->view;
+    if (!v->turned_group) {
+        read_packed(b, first, n, out);
+        return;
+    }
+    uint32_t chunk[MAX_LANES * MAX_LANES]; /* elements of at most four bytes */
+    size_t   bytes = elem_bytes(b->elem);
+    int64_t  all = (int64_t)v->turned_group * v->turned_lanes, loaded = -1;
+    for (int64_t i = first; i < first + n; i++) {
+        int64_t from = i / all * all;
+        if (from != loaded)
+            read_packed(b, from, all, chunk);
+        loaded = from;
+        memcpy((char *)out + (size_t)(i - first) * bytes,
+               (const char *)chunk + (size_t)turned_index(v, i - from) * bytes, bytes);
     }
 }

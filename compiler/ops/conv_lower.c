@@ -47,7 +47,7 @@ static int64_t images_together(const Kernel *k, const Type *x, const Tensor *wei
  * fixes one order of summation for all targets: kh, kw, ic. */
 static bool taps_are_inside(const Kernel *k, const ConvCut *c)
 {
-    return c->picked && k->fp != FP_EXACT;
+    return c->picked && k->fp != FP_EXACT && target_turns(k->target, c->picked) == 1;
 }
 
 static ConvLoops conv_loops(Kernel *k, const ConvCut *c, int64_t images, int64_t together,

@@ -64,11 +64,13 @@ typedef struct Extents {
     double  line_cycles;  /* of each row, a step, for the lines that it reads first */
     double  weight_bytes; /* of one weight, as kept; 0: they are not constant */
     bool    shared; /* the rows of a sum are each one number for all lanes, and share the weights */
-    bool    matrices; /* products of matrices make the sums: see kernel/matrix.c */
-    bool    streamed; /* the weights are too many to stay in the second-level cache */
-    int64_t picks;    /* a row is one lane picked of each so many (kernel/reuse.c); 0: no */
-    int64_t taps;     /* so many steps in turn share them; 1: each has its own */
-    int64_t apart[2]; /* what row r takes at step s, row r - [0] takes at step s + [1] */
+    bool    matrices;   /* products of matrices make the sums: see kernel/matrix.c */
+    bool    streamed;   /* the weights are too many to stay in the second-level cache */
+    int     turns;      /* sums of each row and column (kernel/turn.c); 1: one, as it is */
+    int64_t picks;      /* a row is one lane picked of each so many (kernel/reuse.c); 0: no */
+    bool    picks_free; /* a part of reading the row */
+    int64_t taps;       /* so many steps in turn share them; 1: each has its own */
+    int64_t apart[2];   /* what row r takes at step s, row r - [0] takes at step s + [1] */
 } Extents;
 
 /* The value that varies in a sum: what the rows of the tile are; NULL: constants alone are summed. */
@@ -112,12 +114,16 @@ static int64_t common_divisor(int64_t a, int64_t b)
     return b ? common_divisor(b, a % b) : a;
 }
 
-/* A row that moves from group to group of lanes alone is picked. Two rows take the same one at steps of the
- * innermost reduction that lie as far apart in memory as they do. */
+/* A row that moves from group to group of lanes alone is picked, or there are several sums of it. Two rows take the
+ * same one at steps of the innermost reduction that lie as far apart in memory as they do. */
 static void scan_picks(const Kernel *k, const Expr *load, const Reduction *r, Extents *e)
 {
     e->taps = 1;
     e->picks = load ? affine_coef(&load->index, r->groups) : 0;
+    e->picks_free = e->picks == 2 && target_find(k->target, I_SWAP, F32, k->target->lanes);
+    e->turns = e->picks && k->fp != FP_EXACT ? target_turns(k->target, e->picks) : 1;
+    if (e->turns > 1)
+        e->picks = 0;
     int64_t row = e->picks ? affine_coef(&load->index, r->rows) : 0;
     int64_t tap = e->picks ? affine_coef(&load->index, r->inner) : 0;
     if (row <= 0 || tap <= 0)
@@ -185,8 +191,10 @@ static void scan(const Kernel *k, const Stmt *s, Reduction r, Extents *e)
 
 static Extents kernel_extents(const Kernel *k)
 {
-    Extents e = {.h = 1, .m = 1, .n = 1, .taps = 1};
+    Extents e = {.h = 1, .m = 1, .n = 1, .taps = 1, .turns = 1};
     scan(k, k->body, (Reduction){.steps = 1}, &e);
+    e.steps /= e.turns;
+    e.line_cycles *= e.turns;
     int64_t largest = 0;
     for (BufferId b = 1; b < k->n_buffers; b++) {
         const Buffer *buffer = &k->buffers[b];
@@ -227,7 +235,7 @@ static double step_picks(const Extents *e, RegTile tile)
  * last two terms break ties: columns are streamed from the second-level cache, rows come from the first. */
 static double step_cycles(const Target *t, const Extents *e, RegTile tile)
 {
-    int    rows = tile.h * tile.m, n = tile.n;
+    int    rows = tile.h * tile.m, n = tile.n * e->turns;
     double fma = (double)rows * n;
     if (t->lanes == 1)
         return fma + rows + n + LOOP_OVERHEAD; /* all of them issue like the sums */
@@ -237,7 +245,7 @@ static double step_cycles(const Target *t, const Extents *e, RegTile tile)
     double splats = n == 1 && t->splats_operands && !e->picks ? 0 : read;
     int    columns = e->streamed ? 2 * n : n;
     double issued = (fma + columns + splats + tile.h - 1 + LOOP_OVERHEAD) / ISSUE_WIDTH;
-    double sums = (fma + picks) / PIPES, loads = (read + columns) / PIPES;
+    double sums = (fma + (e->picks_free ? 0 : picks)) / PIPES, loads = (read + columns) / PIPES;
     double busiest = larger(larger(sums, loads), larger(issued, LATENCY));
     return busiest + 0.25 * n + 0.02 * rows;
 }
@@ -245,8 +253,8 @@ static double step_cycles(const Target *t, const Extents *e, RegTile tile)
 /* Of more than four lanes one is picked by a vector of their numbers: instructions hold four. */
 static int registers(const Target *t, const Extents *e, RegTile tile)
 {
-    int rows = tile.h * tile.m, numbers = e->picks > 4 ? (int)e->picks : 0;
-    return rows * tile.n + tile.n * (int)e->taps + numbers +
+    int rows = tile.h * tile.m, numbers = e->picks > 4 ? (int)e->picks : 0, n = tile.n * e->turns;
+    return rows * n + n * (int)e->taps + numbers +
            (t->has_fma || t->lanes == 1 ? 1 : 2); /* without FMA a product needs one too */
 }
 
@@ -282,7 +290,7 @@ static double column_cycles(const Kernel *k, const Extents *e, const EvenCut *h,
                             int n)
 {
     const Target *t = k->target;
-    double        line = n * t->lanes * e->weight_bytes, near = line / NEAR_BYTES;
+    double        line = n * e->turns * t->lanes * e->weight_bytes, near = line / NEAR_BYTES;
     double        far = !e->streamed ? near : line / (k->weights_cold ? MEMORY_BYTES : L3_BYTES);
     if (line * e->steps > 0.5 * (double)t->l2_bytes) {
         near = line / L3_BYTES;
@@ -299,7 +307,7 @@ static double column_cycles(const Kernel *k, const Extents *e, const EvenCut *h,
             double  step = larger(step_cycles(t, e, tile), near) + tile.h * tile.m * e->line_cycles;
             wait = wait < 0 ? larger(far - step, 0) : wait;
             total += (double)(h->count[i] * m->count[j]) *
-                     (step * e->steps + tile.h * tile.m * n + TILE_OVERHEAD);
+                     (step * e->steps + tile.h * tile.m * n * e->turns + TILE_OVERHEAD);
         }
     return total + wait * e->steps;
 }
@@ -328,7 +336,7 @@ static int by_cycles(const void *a, const void *b)
 static TileCost tile_cost(const Kernel *k, const Extents *e, RegTile tile)
 {
     TileCost c = {tile, registers(k->target, e, tile), tile_cycles(k, e, tile), 0};
-    double   sums = (double)(e->h * e->m * e->n) * e->steps;
+    double   sums = (double)(e->h * e->m * e->n * e->turns) * e->steps;
     c.share = sums / (k->target->lanes == 1 ? 1 : PIPES) / c.cycles;
     return c;
 }

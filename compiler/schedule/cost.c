@@ -13,7 +13,7 @@
 /* Share of the multiply-add peak that the tiled sums reach. */
 #define DIRECT_SHARE 0.80
 
-/* ... and where an instruction has to pick the lanes of narrow groups. */
+/* ... and where an instruction has to pick the lanes of narrow groups, one at a time. */
 #define PICKED_SHARE 0.60
 
 /* Rows (pixels, or Winograd's tiles) that are summed while the weights pass by once: a register tile. */
@@ -79,7 +79,7 @@ static void narrow_groups(Layer *l, const Target *t, int64_t groups)
     if (groups == 1 || l->ic == 1 || l->ic >= l->lanes || l->lanes % l->ic)
         return;
     if (target_picks(t, l->ic))
-        l->share = PICKED_SHARE;
+        l->share = target_turns(t, l->ic) > 1 ? DIRECT_SHARE : PICKED_SHARE;
     else
         l->ic = l->lanes;
 }

@@ -61,6 +61,12 @@ bool target_picks(const Target *t, int64_t group)
     return group < t->lanes && target_find(t, target_pick(group), F32, t->lanes);
 }
 
+int target_turns(const Target *t, int64_t group)
+{
+    bool turns = target_picks(t, group) && target_find(t, I_SWAP, F32, t->lanes);
+    return turns ? (int)group / 2 : 1;
+}
+
 /* names_call - whether `text` calls `name`: the name as a whole word before a parenthesis. */
 static bool names_call(const char *text, const char *name)
 {

@@ -28,6 +28,8 @@ typedef enum {
     I_PICK_2,   /* lane number %b, a constant, of each 2 lanes of %a, in both of them */
     I_PICK_4,   /* ... of each 4                                              */
     I_PICK_8,   /* ... of each 8                                              */
+    I_SWAP,     /* lane l of %a in lane l ^ %b, a constant and even; where there is one, a pick of each 2 lanes
+                   is free and one of more is not, see kernel/turn.c */
     I_ADD,
     I_SUB,
     I_MUL,
@@ -132,6 +134,9 @@ InstrKind target_pick(int64_t group);
 /* target_picks - whether groups of so many channels, several of which share a vector, are summed by picking:
  * otherwise they are made dense. */
 bool target_picks(const Target *t, int64_t group);
+/* target_turns - how many sums stand for one of groups of so many channels where those are turned and not picked
+ * one by one; 1: they are picked, or there are none. */
+int          target_turns(const Target *t, int64_t group);
 bool         target_runs_here(const Target *t); /* directly, without an emulator */
 /* target_support - mark in used[0..n_support) the functions that `text` names, and those they
  * name. */

@@ -76,6 +76,15 @@ static const Support avx512_support[] = {
            "    return _mm512_permutexvar_ps(_mm512_add_epi32(first, "
            "_mm512_set1_epi32(lane)), a);\n"
            "}\n")},
+    {"pick_2_16", QUIET("static inline __m512 pick_2_16(__m512 a, int lane)\n"
+                        "{\n"
+                        "    return lane ? _mm512_movehdup_ps(a) : _mm512_moveldup_ps(a);\n"
+                        "}\n")},
+    {"swap_16", QUIET("static inline __m512 swap_16(__m512 a, int lanes)\n"
+                      "{\n"
+                      "    const __m512 b = lanes & 2 ? _mm512_permute_ps(a, 0x4e) : a;\n"
+                      "    return lanes & 4 ? _mm512_shuffle_f32x4(b, b, 0xb1) : b;\n"
+                      "}\n")},
     {"round_f326", QUIET("static inline __m512 round_f326(__m512 a)\n"
                          "{\n"
                          "    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT);\n"
@@ -141,9 +150,10 @@ static const Instr avx512[] = {
     {I_LOAD,    BF16, 16, "halves_16(%a)"},
     {I_WIDEN,   BF16, 16, "widen_bf16_16(%a)"},
     {I_SPLAT,    F32, 16, "_mm512_set1_ps(%a)"},
-    {I_PICK_2,   F32, 16, "_mm512_permute_ps(%a, 0xa0 + 0x55 * %b)"},
+    {I_PICK_2,   F32, 16, "pick_2_16(%a, %b)"},
     {I_PICK_4,   F32, 16, "_mm512_permute_ps(%a, 0x55 * %b)"},
     {I_PICK_8,   F32, 16, "pick_8_16(%a, %b)"},
+    {I_SWAP,     F32, 16, "swap_16(%a, %b)"},
     {I_ADD,      F32, 16, "_mm512_add_ps(%a, %b)"},
     {I_SUB,      F32, 16, "_mm512_sub_ps(%a, %b)"},
     {I_MUL,      F32, 16, "_mm512_mul_ps(%a, %b)"},

@@ -154,6 +154,7 @@ static float expected(InstrKind kind, float a, float b, float c)
     case I_PICK_2: /* see picked_lane */
     case I_PICK_4:
     case I_PICK_8:
+    case I_SWAP:
     case I_MATRIX_BEGIN:
     case I_MATRIX_END:
     case I_MATRIX_ZERO:
@@ -210,13 +211,26 @@ static int64_t pick_group(const Instr *r)
     return 0;
 }
 
-/* picked_lane - the place of lane k's number in `a`: which lane of each group is up to the first bits of b. */
+/* n_constants - how many different constants a row is tried with; 0: it takes none. */
+static int n_constants(const Instr *r)
+{
+    return r->kind == I_SWAP ? 4 : (int)pick_group(r);
+}
+
+/* constant - number `i` of them. */
+static int constant(const Instr *r, int i)
+{
+    return r->kind == I_SWAP ? 2 * i : i;
+}
+
+/* picked_lane - the place of lane k's number in `a`: which constant the row has is up to the first bits of b. */
 static int picked_lane(const Instr *r, const float *b, int k)
 {
     int      group = (int)pick_group(r);
     uint32_t bits;
     memcpy(&bits, &b[k - k % r->lanes], sizeof bits);
-    return k / group * group + (int)(bits % (uint32_t)group);
+    int by = constant(r, (int)(bits % (uint32_t)n_constants(r)));
+    return r->kind == I_SWAP ? k ^ by : k / group * group + by;
 }
 
 static bool same_bits(float x, float y)
@@ -310,17 +324,17 @@ static bool prefetches(const Instr *r)
     return r->kind == I_PREFETCH || r->kind == I_PREFETCH_L2;
 }
 
-/* write_picks - one pick for each constant, and a switch between them. */
+/* write_picks - one pick or swap for each constant, and a switch between them. */
 static void write_picks(FILE *f, const Target *t, const Instr *r)
 {
     fprintf(f, "const %s va = ", t->vector_type);
     write_text(f, target_find(t, I_LOAD, F32, r->lanes)->text, "a", "", "");
     fprintf(f, ";\n    %s y = va;\n    uint32_t n;\n    __builtin_memcpy(&n, b, sizeof n);\n",
             t->vector_type);
-    fprintf(f, "    switch (n %% %d) {\n", (int)pick_group(r));
-    for (int i = 0; i < pick_group(r); i++) {
+    fprintf(f, "    switch (n %% %d) {\n", n_constants(r));
+    for (int i = 0; i < n_constants(r); i++) {
         char lane[16];
-        snprintf(lane, sizeof lane, "%d", i);
+        snprintf(lane, sizeof lane, "%d", constant(r, i));
         fprintf(f, "    case %d: y = ", i);
         write_text(f, r->text, "va", lane, "");
         fprintf(f, "; break;\n");
@@ -345,7 +359,7 @@ static void write_row(FILE *f, const Target *t, int i)
         write_narrow(f, t, r);
     } else if (elem_is_half(r->elem)) {
         write_halves(f, t, r);
-    } else if (pick_group(r)) {
+    } else if (n_constants(r)) {
         write_picks(f, t, r);
     } else if (r->lanes == 1) {
         fprintf(f, "*out = ");
@@ -427,7 +441,7 @@ static void check_row(const Target *t, int i, FILE *in, FILE *out, const char *c
     for (int k = 0; read && k < N; k++) {
         float x = r->kind == I_SPLAT ? a[k - k % r->lanes] : a[k];
         float want = elem_is_half(r->elem) || is_matrix(r) ? of_halves(t, r, a, b, c, k)
-                     : pick_group(r)                       ? a[picked_lane(r, b, k)]
+                     : n_constants(r)                      ? a[picked_lane(r, b, k)]
                                                            : expected(r->kind, x, b[k], c[k]);
         if (!same_bits(got[k], want)) {
             printf("%s: %s of (%a, %a, %a): got %a, expected %a\n", t->name, r->text, (double)x,

@@ -177,6 +177,25 @@ static void test_picks(Arena *a)
     CHECK(memcmp(picked, expected, sizeof picked) == 0);
 }
 
+/* for i in 2 { y[4 i : 4] = swap(x[4 i : 4], 2 i) } */
+static void test_swaps(Arena *a)
+{
+    k = kernel_new(a, "test", NULL, FP_STRICT);
+    LoopId   i = kernel_loop(k, "i", 2, PARALLEL, AXIS_NONE);
+    BufferId x = kernel_buffer(k, "x", F32, BUF_IN, 8, 0),
+             y = kernel_buffer(k, "y", F32, BUF_OUT, 8, 0);
+    Affine at = affine_scale(affine_loop(i), 4);
+    Expr   load = *ex_load(k, x, at);
+    load.type.lanes = 4;
+    const Expr *swap = ex_swap(k, &load, affine_scale(affine_loop(i), 2));
+    st_add(k, k->body, st_for(k, i, st_store(k, y, at, ASSIGN, swap)));
+    CHECK(verified(k, a));
+    float in[8] = {1, 2, 3, 4, 5, 6, 7, 8}, swapped[8];
+    float expected[8] = {1, 2, 3, 4, 7, 8, 5, 6};
+    kernel_interp(k, (void *[]){NULL, in, swapped}, a);
+    CHECK(memcmp(swapped, expected, sizeof swapped) == 0);
+}
+
 /* q[i] = i8(x[i] * 100),  y[i] = f32(q[i]) */
 static void test_casts(Arena *a)
 {
@@ -263,6 +282,7 @@ int main(void)
     test_operators(a);
     test_vectors(a);
     test_picks(a);
+    test_swaps(a);
     test_casts(a);
     test_halves(a);
     test_unset(a);

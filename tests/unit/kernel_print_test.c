@@ -142,6 +142,8 @@ static void test_expressions(void)
         st_add(k, body, st_set(k, t, n ? ASSIGN_ADD : ASSIGN, values[n]));
     st_add(k, body, st_set(k, v, ASSIGN, ex_binary(k, B_MUL, load(x, 8, 8), ex_splat(k, 8, sum))));
     st_add(k, body, st_set(k, v, ASSIGN, ex_pick(k, load(x, 16, 8), 4, affine_loop(j))));
+    st_add(k, body,
+           st_set(k, v, ASSIGN, ex_swap(k, ex_temp(k, v), affine_scale(affine_loop(j), 2))));
     st_add(k, k->body, st_for(k, i, st_for(k, j, body)));
     CHECK(prints("kernel test {\n"
                  "    in x: f32[64]\n"
@@ -159,6 +161,7 @@ static void test_expressions(void)
                  "            t += -0\n"
                  "            v[i][j] = x[8:8] * splat(x[0] + x[1])\n"
                  "            v[i][j] = pick(x[16:8], j of 4)\n"
+                 "            v[i][j] = swap(v[i][j], j * 2)\n"
                  "        }\n"
                  "    }\n"
                  "}\n"));

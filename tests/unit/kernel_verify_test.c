@@ -370,6 +370,25 @@ static void test_picks(void)
     CHECK(refuses(store(zero, scalar), wrong));
 }
 
+/* Lanes are swapped within a vector whose lanes are a power of two. */
+static void test_swaps(void)
+{
+    start();
+    const char *wrong = "wrong type or operands";
+    const Expr *s = ex_load(k, x, affine_const(0)), *v = ex_splat(k, 4, s);
+    Affine      two = affine_const(2), zero = affine_const(0);
+    CHECK(accepts(store(zero, ex_swap(k, v, two))));
+    CHECK(accepts(store(zero, ex_swap(k, v, affine_const(3)))));
+    CHECK(refuses(store(zero, ex_swap(k, v, affine_const(4))), wrong));
+    CHECK(refuses(store(zero, ex_swap(k, v, affine_const(-1))), wrong));
+    CHECK(refuses(store(zero, ex_swap(k, ex_splat(k, 3, s), zero)), wrong));
+    CHECK(refuses(store(zero, ex_swap(k, v, ij(1, 0, 0))), "outside of it"));
+    CHECK(accepts(in_loops(store(zero, ex_swap(k, v, ij(1, 0, 0))))));
+    Expr *scalar = altered(ex_swap(k, v, two));
+    scalar->type.lanes = 1;
+    CHECK(refuses(store(zero, scalar), wrong));
+}
+
 /* Many mistakes: few lines. */
 /* A half is loaded from a constant, for a cast to f32, and goes nowhere else. */
 static void test_halves(void)
@@ -448,6 +467,7 @@ int main(void)
     test_types();
     test_halves();
     test_picks();
+    test_swaps();
     test_pairs();
     test_limit();
     arena_free(arena);

@@ -117,13 +117,39 @@ static void test_by_hand(Arena *a)
     CHECK(memcmp(out, expected, sizeof out) == 0);
 }
 
+/* Groups of 4 of 8 lanes. Row t of step ip holds, in lane l, what channel 2 * (l % 4 / 2) + ip of l's group
+ * contributes to output l ^ 2t: of a constant whose element [channel][lane] is 10 * channel + lane. */
+static void test_turned(Arena *a)
+{
+    Tensor *t = tensor_new(a, F32, 3, (int64_t[]){2, 4, 8});
+    for (int i = 0; i < 64; i++)
+        tensor_set(t, i, i / 32 * 100 + i / 8 % 4 * 10 + i % 8);
+    Kernel  *k = kernel_new(a, "test", NULL, FP_STRICT);
+    BufferId id = kernel_constant(k, "w", t, NULL);
+    Buffer  *b = &k->buffers[id];
+    b->view.turned_group = 4;
+    b->view.turned_lanes = 8;
+    float out[64], whole[64];
+    for (int i = 0; i < 64; i++) {
+        int ip = i / 16 % 2, turn = i / 8 % 2, lane = i % 8;
+        whole[i] = (float)(i / 32 * 100 + (lane % 4 / 2 * 2 + ip) * 10 + (lane ^ (2 * turn)));
+    }
+    for (int first = 0; first < 64; first++)
+        for (int n = 0; n <= 64 - first; n++) {
+            view_read(b, first, n, out);
+            CHECK(memcmp(out, whole + first, (size_t)n * sizeof *out) == 0);
+        }
+}
+
 int main(void)
 {
     for (int i = 0; i < 3000; i++) {
         Arena *a = arena_new();
         test_random(a);
-        if (i == 0)
+        if (i == 0) {
             test_by_hand(a);
+            test_turned(a);
+        }
         arena_free(a);
     }
     return check_end();
