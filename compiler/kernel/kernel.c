@@ -84,6 +84,12 @@ bool kernel_is_streamed(const Kernel *k, BufferId b)
     return buffer->kind == BUF_CONST && bytes > k->target->l2_bytes / 2;
 }
 
+bool kernel_is_tile_loop(const Kernel *k, const Stmt *s)
+{
+    return s->kind == S_FOR && k->loops[s->loop].mark == UNROLL &&
+           k->loops[s->loop].role == PARALLEL;
+}
+
 /* ---- statements ------------------------------------------------------------------------- */
 
 static Stmt *stmt_new(Kernel *k, StmtKind kind)

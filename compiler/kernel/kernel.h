@@ -341,6 +341,8 @@ typedef struct Rewrite {
 } Rewrite;
 const Expr *rewrite_expr(Rewrite *r, const Expr *e);
 Stmt       *rewrite_stmt(Rewrite *r, const Stmt *s); /* always a fresh copy */
+/* rewrite_reductions - `s` with what `outermost` makes of each outermost reduction in it, a FOR. */
+Stmt *rewrite_reductions(Kernel *k, Stmt *s, Stmt *(*outermost)(void *ctx, Stmt *reduction), void *ctx);
 /* stmt_subst - a copy of `s` with loop `l` replaced by `by` in every index. The FOR of `l` itself, if
  * inside, is the caller's business. */
 Stmt *stmt_subst(Kernel *k, const Stmt *s, LoopId l, const Affine *by);
@@ -376,6 +378,8 @@ bool kernel_is_streamed(const Kernel *k, BufferId b);
 /* kernel_columns_apart - whether the weights of each column of the register tile lie in one piece, so that
  * there are as many streams as columns: where a single row leaves nothing to do but to read them. */
 bool kernel_columns_apart(const Kernel *k);
+/* kernel_is_tile_loop - whether `s` is a loop of a register tile: unrolled, its iterations in any order. */
+bool kernel_is_tile_loop(const Kernel *k, const Stmt *s);
 
 /* In the order of kernel_passes[]. */
 bool kpass_merge(Kernel *k);

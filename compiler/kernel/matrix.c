@@ -128,31 +128,20 @@ static Stmt *around(Kernel *k, const Product *p, Stmt *s)
     return out;
 }
 
-/* Down to the outermost reductions. */
-static Stmt *matrix_stmt(Matrices *m, Stmt *s)
+static Stmt *multiply_in(void *ctx, Stmt *reduction)
 {
-    Kernel *k = m->k;
-    if (s->kind == S_FOR && k->loops[s->loop].role == REDUCE) {
-        Rewrite r = {.k = k, .ctx = m, .stmt = product_of};
-        m->now = (Product){0};
-        s = rewrite_stmt(&r, s);
-        m->changed |= m->now.acc != 0;
-        return m->now.acc ? around(k, &m->now, s) : s;
-    }
-    if (s->kind == S_FOR || s->kind == S_GUARD)
-        s->body = matrix_stmt(m, s->body);
-    if (s->kind != S_BLOCK)
-        return s;
-    Stmt *out = st_block(k);
-    for (int i = 0; i < s->n_items; i++)
-        st_add(k, out, matrix_stmt(m, s->items[i]));
-    return out;
+    Matrices *m = ctx;
+    Rewrite   r = {.k = m->k, .ctx = m, .stmt = product_of};
+    m->now = (Product){0};
+    reduction = rewrite_stmt(&r, reduction);
+    m->changed |= m->now.acc != 0;
+    return m->now.acc ? around(m->k, &m->now, reduction) : reduction;
 }
 
 bool kpass_matrix(Kernel *k)
 {
     Matrices m = {.k = k};
     if (k->target->matrix_rows)
-        k->body = matrix_stmt(&m, k->body);
+        k->body = rewrite_reductions(k, k->body, multiply_in, &m);
     return m.changed;
 }

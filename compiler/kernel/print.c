@@ -208,6 +208,16 @@ static void print_operation(Printer *p, const Expr *e, int binding)
     }
 }
 
+/* print_indexed - name(operand, index) */
+static void print_indexed(Printer *p, const char *name, const Expr *e)
+{
+    text_printf(p->out, "%s(", name);
+    print_expr(p, e->a, LOOSE);
+    text_add(p->out, ", ");
+    print_index(p, &e->index);
+    text_add(p->out, ")");
+}
+
 /* print_node - the node itself, even where it has a name. */
 static void print_node(Printer *p, const Expr *e, int binding)
 {
@@ -226,13 +236,7 @@ static void print_node(Printer *p, const Expr *e, int binding)
     case E_LOAD: print_access(p, e->buffer, &e->index, e->type); break;
     case E_SPLAT: print_call(p, "splat", e->a, NULL, NULL); break;
     case E_CAST: print_call(p, elem_name(e->type.elem), e->a, NULL, NULL); break;
-    case E_ROW:
-        text_add(p->out, "row(");
-        print_expr(p, e->a, LOOSE);
-        text_add(p->out, ", ");
-        print_index(p, &e->index);
-        text_add(p->out, ")");
-        break;
+    case E_ROW: print_indexed(p, "row", e); break;
     case E_PICK:
         text_add(p->out, "pick(");
         print_expr(p, e->a, LOOSE);
@@ -240,13 +244,7 @@ static void print_node(Printer *p, const Expr *e, int binding)
         print_index(p, &e->index);
         text_printf(p->out, " of %d)", e->group);
         break;
-    case E_SWAP:
-        text_add(p->out, "swap(");
-        print_expr(p, e->a, LOOSE);
-        text_add(p->out, ", ");
-        print_index(p, &e->index);
-        text_add(p->out, ")");
-        break;
+    case E_SWAP: print_indexed(p, "swap", e); break;
     case E_FMA: print_call(p, "fma", e->a, e->b, e->c); break;
     case E_DOT: print_call(p, "dot", e->a, e->b, NULL); break;
     case E_UNARY:

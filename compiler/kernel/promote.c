@@ -105,17 +105,11 @@ static const Expr *promote_value(Chain *c, const Expr *e)
     return ex_with(k, e, a, b, d);
 }
 
-static bool is_tile_loop(const Kernel *k, const Stmt *s)
-{
-    return s->kind == S_FOR && k->loops[s->loop].mark == UNROLL &&
-           k->loops[s->loop].role == PARALLEL;
-}
-
 static Stmt *promote_chain(Kernel *k, Stmt *s)
 {
     Chain c = {.k = k};
     Stmt *inner = s;
-    while (c.n < MAX_CHAIN && is_tile_loop(k, inner)) {
+    while (c.n < MAX_CHAIN && kernel_is_tile_loop(k, inner)) {
         c.loop[c.n++] = inner->loop;
         inner = inner->body;
     }
@@ -135,7 +129,7 @@ static Stmt *promote_chain(Kernel *k, Stmt *s)
 
 static Stmt *promote_stmt(Kernel *k, Stmt *s, bool *changed)
 {
-    if (is_tile_loop(k, s)) {
+    if (kernel_is_tile_loop(k, s)) {
         Stmt *out = promote_chain(k, s);
         *changed |= out != s;
         return out;

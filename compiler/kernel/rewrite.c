@@ -85,6 +85,21 @@ Stmt *rewrite_stmt(Rewrite *r, const Stmt *s)
     return r->stmt ? r->stmt(r, copy) : copy;
 }
 
+Stmt *rewrite_reductions(Kernel *k, Stmt *s, Stmt *(*outermost)(void *ctx, Stmt *reduction),
+                         void *ctx)
+{
+    if (s->kind == S_FOR && k->loops[s->loop].role == REDUCE)
+        return outermost(ctx, s);
+    if (s->kind == S_FOR || s->kind == S_GUARD)
+        s->body = rewrite_reductions(k, s->body, outermost, ctx);
+    if (s->kind != S_BLOCK)
+        return s;
+    Stmt *out = st_block(k);
+    for (int i = 0; i < s->n_items; i++)
+        st_add(k, out, rewrite_reductions(k, s->items[i], outermost, ctx));
+    return out;
+}
+
 /* ---- substitution ----------------------------------------------------------------------- */
 
 typedef struct Subst {

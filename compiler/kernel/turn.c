@@ -34,12 +34,6 @@ typedef struct Turner {
     bool      changed;
 } Turner;
 
-static bool is_tile_loop(const Kernel *k, const Stmt *s)
-{
-    return s->kind == S_FOR && k->loops[s->loop].mark == UNROLL &&
-           k->loops[s->loop].role == PARALLEL;
-}
-
 static const Expr *weight_load(const Expr *product)
 {
     const Expr *w = product->b;
@@ -134,7 +128,7 @@ static Stmt *turn_step(Rewrite *r, Stmt *s)
     if (s->kind != S_FOR || k->loops[s->loop].role != REDUCE)
         return s;
     const Stmt *set = s->body;
-    for (; is_tile_loop(k, set) && found.n_tile < MAX_TILE_LOOPS; set = set->body)
+    for (; kernel_is_tile_loop(k, set) && found.n_tile < MAX_TILE_LOOPS; set = set->body)
         found.tile[found.n_tile++] = set->loop;
     if (set->kind != S_SET || set->op != ASSIGN_ADD || !picks_all(k, set->value, s->loop))
         return s;
@@ -161,25 +155,14 @@ static Stmt *around(Kernel *k, const Turn *t, Stmt *s)
     return out;
 }
 
-/* Down to the outermost reductions. */
-static Stmt *turn_stmt(Turner *t, Stmt *s)
+static Stmt *turn_in(void *ctx, Stmt *reduction)
 {
-    Kernel *k = t->k;
-    if (s->kind == S_FOR && k->loops[s->loop].role == REDUCE) {
-        Rewrite r = {.k = k, .ctx = t, .stmt = turn_step};
-        t->now = (Turn){0};
-        s = rewrite_stmt(&r, s);
-        t->changed |= t->now.acc != 0;
-        return t->now.acc ? around(k, &t->now, s) : s;
-    }
-    if (s->kind == S_FOR || s->kind == S_GUARD)
-        s->body = turn_stmt(t, s->body);
-    if (s->kind != S_BLOCK)
-        return s;
-    Stmt *out = st_block(k);
-    for (int i = 0; i < s->n_items; i++)
-        st_add(k, out, turn_stmt(t, s->items[i]));
-    return out;
+    Turner *t = ctx;
+    Rewrite r = {.k = t->k, .ctx = t, .stmt = turn_step};
+    t->now = (Turn){0};
+    reduction = rewrite_stmt(&r, reduction);
+    t->changed |= t->now.acc != 0;
+    return t->now.acc ? around(t->k, &t->now, reduction) : reduction;
 }
 
 bool kpass_turn(Kernel *k)
@@ -188,6 +171,6 @@ bool kpass_turn(Kernel *k)
     if (k->fp == FP_EXACT)
         return false;
     t.turned = arena_array(k->arena, BufferId, k->n_buffers);
-    k->body = turn_stmt(&t, k->body);
+    k->body = rewrite_reductions(k, k->body, turn_in, &t);
     return t.changed;
 }

@@ -158,42 +158,47 @@ static void test_vectors(Arena *a)
     CHECK(memcmp(sums, expected, sizeof sums) == 0);
 }
 
-/* for i in 2 { y[4 i : 4] = pick(x[4 i : 4], i of 2) } */
-static void test_picks(Arena *a)
+/* loaded - vector i of four of x in the kernel below. */
+static const Expr *loaded(BufferId x, LoopId i)
 {
-    k = kernel_new(a, "test", NULL, FP_STRICT);
-    LoopId   i = kernel_loop(k, "i", 2, PARALLEL, AXIS_NONE);
-    BufferId x = kernel_buffer(k, "x", F32, BUF_IN, 8, 0),
-             y = kernel_buffer(k, "y", F32, BUF_OUT, 8, 0);
-    Affine at = affine_scale(affine_loop(i), 4);
-    Expr   load = *ex_load(k, x, at);
+    Expr load = *ex_load(k, x, affine_scale(affine_loop(i), 4));
     load.type.lanes = 4;
-    const Expr *pick = ex_pick(k, &load, 2, affine_loop(i));
-    st_add(k, k->body, st_for(k, i, st_store(k, y, at, ASSIGN, pick)));
-    CHECK(verified(k, a));
-    float in[8] = {1, 2, 3, 4, 5, 6, 7, 8}, picked[8];
-    float expected[8] = {1, 1, 3, 3, 6, 6, 8, 8};
-    kernel_interp(k, (void *[]){NULL, in, picked}, a);
-    CHECK(memcmp(picked, expected, sizeof picked) == 0);
+    Expr *e = arena_struct(k->arena, Expr);
+    *e = load;
+    return e;
 }
 
-/* for i in 2 { y[4 i : 4] = swap(x[4 i : 4], 2 i) } */
-static void test_swaps(Arena *a)
+typedef const Expr *(*LanesOf)(BufferId x, LoopId i);
+
+/* check_lanes - for i in 2 { y[4 i : 4] = lanes of x[4 i : 4] } */
+static void check_lanes(Arena *a, LanesOf lanes, const float expected[8])
 {
     k = kernel_new(a, "test", NULL, FP_STRICT);
     LoopId   i = kernel_loop(k, "i", 2, PARALLEL, AXIS_NONE);
     BufferId x = kernel_buffer(k, "x", F32, BUF_IN, 8, 0),
              y = kernel_buffer(k, "y", F32, BUF_OUT, 8, 0);
     Affine at = affine_scale(affine_loop(i), 4);
-    Expr   load = *ex_load(k, x, at);
-    load.type.lanes = 4;
-    const Expr *swap = ex_swap(k, &load, affine_scale(affine_loop(i), 2));
-    st_add(k, k->body, st_for(k, i, st_store(k, y, at, ASSIGN, swap)));
+    st_add(k, k->body, st_for(k, i, st_store(k, y, at, ASSIGN, lanes(x, i))));
     CHECK(verified(k, a));
-    float in[8] = {1, 2, 3, 4, 5, 6, 7, 8}, swapped[8];
-    float expected[8] = {1, 2, 3, 4, 7, 8, 5, 6};
-    kernel_interp(k, (void *[]){NULL, in, swapped}, a);
-    CHECK(memcmp(swapped, expected, sizeof swapped) == 0);
+    float in[8] = {1, 2, 3, 4, 5, 6, 7, 8}, got[8];
+    kernel_interp(k, (void *[]){NULL, in, got}, a);
+    CHECK(memcmp(got, expected, sizeof got) == 0);
+}
+
+static const Expr *picked(BufferId x, LoopId i)
+{
+    return ex_pick(k, loaded(x, i), 2, affine_loop(i));
+}
+
+static const Expr *swapped(BufferId x, LoopId i)
+{
+    return ex_swap(k, loaded(x, i), affine_scale(affine_loop(i), 2));
+}
+
+static void test_lanes(Arena *a)
+{
+    check_lanes(a, picked, (float[]){1, 1, 3, 3, 6, 6, 8, 8});
+    check_lanes(a, swapped, (float[]){1, 2, 3, 4, 7, 8, 5, 6});
 }
 
 /* q[i] = i8(x[i] * 100),  y[i] = f32(q[i]) */
@@ -281,8 +286,7 @@ int main(void)
     Arena *a = arena_new();
     test_operators(a);
     test_vectors(a);
-    test_picks(a);
-    test_swaps(a);
+    test_lanes(a);
     test_casts(a);
     test_halves(a);
     test_unset(a);
