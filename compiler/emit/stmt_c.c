@@ -66,11 +66,21 @@ static bool has_loop(const Stmt *s)
     return s->kind == S_FOR;
 }
 
+/* only_loop - the loop that is all there is in `s` but for announcements of what memory will be read; NULL. */
 static const Stmt *only_loop(const Stmt *s)
 {
-    while (s->kind == S_BLOCK && s->n_items == 1)
-        s = s->items[0];
-    return s->kind == S_FOR ? s : NULL;
+    const Stmt *found = NULL;
+    if (s->kind != S_BLOCK)
+        return s->kind == S_FOR ? s : NULL;
+    for (int i = 0; i < s->n_items; i++) {
+        if (s->items[i]->kind == S_PREFETCH)
+            continue;
+        const Stmt *loop = found ? NULL : only_loop(s->items[i]);
+        if (!loop)
+            return NULL;
+        found = loop;
+    }
+    return found;
 }
 
 /* rolled_copies - of the body of a loop that stays rolled: one. Two where it runs twice and is a short loop
