@@ -2,7 +2,8 @@
  *
  * Each node is lowered, scheduled and taken through the kernel passes in memory of its own, which
  * is given back once the kernel is C; kernels that print alike are kept once, and those that differ in
- * numbers only share their text. Constants go to the blob, and what they are made of is copied where it lay in the kernel's memory. */
+ * numbers only share their text. Constants go to the blob, and what they are made of is copied where it
+ * lay in the kernel's memory. */
 #include "emit/emit.h"
 
 #include "ops/ops.h"

@@ -43,6 +43,8 @@ typedef struct Writer {
 } Writer;
 
 void w_line(Writer *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* w_indented - a line that begins with its indentation, as a draft has it; wrapped now. */
+void w_indented(Writer *w, const char *line);
 void w_blank(Writer *w);                                        /* an empty line */
 void w_open(Writer *w, const char *fmt, ...) PRINTF_LIKE(2, 3); /* line, brace, indent */
 void w_close(Writer *w, const char *after);                     /* outdent, brace, `after` */

@@ -49,17 +49,6 @@ void take_numbers(KernelText *t, const char *marked, Arena *a)
     t->body = body.data;
 }
 
-/* print_line - one line of a body, wrapped now that its numbers have their text. */
-static void print_line(Writer *w, const char *line)
-{
-    enum { INDENT = 4 };
-    size_t spaces = strspn(line, " ");
-    int    outside = w->depth;
-    w->depth = (int)spaces / INDENT;
-    w_line(w, "%s", line + spaces / INDENT * INDENT);
-    w->depth = outside;
-}
-
 /* body_c - each line is wrapped now that its numbers have their text. */
 void body_c(Writer *w, const KernelText *t, const char *const *as)
 {
@@ -75,7 +64,7 @@ void body_c(Writer *w, const KernelText *t, const char *const *as)
             i++;
             s = strchr(s + 1, MARK);
         } else if (*s == '\n') {
-            print_line(w, line.data);
+            w_indented(w, line.data);
             line.len = 0;
             text_add(&line, "");
         } else {

@@ -80,6 +80,14 @@ void w_line(Writer *w, const char *fmt, ...)
     va_end(args);
 }
 
+void w_indented(Writer *w, const char *line)
+{
+    int spaces = (int)strspn(line, " "), outside = w->depth;
+    w->depth = spaces / INDENT;
+    write_wrapped(w, line + w->depth * INDENT);
+    w->depth = outside;
+}
+
 void w_blank(Writer *w)
 {
     text_add(&w->text, "\n");

@@ -9,8 +9,7 @@
  *
  * An operand that does not depend on all loops of the tile is read once, before the first loop it does
  * not depend on. The tile then costs rows + columns loads in place of rows * columns, and in this order
- * only one operand of a row is alive at a time: accumulators, columns and one more register.
- */
+ * only one operand of a row is alive at a time: accumulators, columns and one more register. */
 #include "kernel/kernel.h"
 
 #define MAX_CHAIN 4

@@ -12,9 +12,11 @@
  *     acc[ow1] += swap(turned[ow1][t], 2 * t)
  *
  * There are as many products as before, and each vector read serves all t. The weights are laid out for that:
- * those of sum t and lane l are channel 2 * (l / 2) + ip of output l ^ 2t (View.turned). */
+ * those of sum t and lane l are channel 2 * (l / 2) + ip of output l ^ 2t (View.turned_group). */
 #include "kernel/kernel.h"
 #include "target/target.h"
+
+#include <string.h>
 
 #define MAX_TILE_LOOPS 3
 
@@ -98,7 +100,8 @@ static bool begin(Turner *t, const Turn *found)
     Kernel *k = t->k;
     if (t->now.acc)
         return t->now.acc == found->acc && t->now.group == found->group &&
-               t->now.n_tile == found->n_tile;
+               t->now.n_tile == found->n_tile &&
+               !memcmp(t->now.tile, found->tile, sizeof found->tile);
     t->now = *found;
     t->now.turns = kernel_loop(k, "t", found->group / 2, PARALLEL, AXIS_N);
     k->loops[t->now.turns].mark = UNROLL;
