@@ -17,6 +17,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#define KILN_VERSION "0.1.0"
+
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 #define COUNT_OF(array)        (sizeof(array) / sizeof((array)[0]))
 

@@ -34,8 +34,6 @@
 #include "npy.h"
 #include "passes/passes.h"
 
-#define KILN_VERSION "0.1.0"
-
 /* Exit codes of INTERFACE: 0 done, 1 the model or its data, 2 usage, 3 the machine. */
 enum { EXIT_DONE = 0, EXIT_MODEL = 1, EXIT_USAGE = 2, EXIT_MACHINE = 3 };
 

@@ -1,8 +1,8 @@
 /* blob.c - the constants of a program, one behind the other, equal contents once.
  *
- * Contents stay views of the model's tensors and are evaluated whenever they are needed, in
- * pieces: the blob costs no memory of its own. Equality is found by hash and proven by
- * comparing. */
+ * Contents stay views of the model's tensors and are evaluated when they are written, in pieces: the blob costs no
+ * memory of its own. Equality is found by a hash of the tensors behind the views, which is read once and in order,
+ * and proven by comparing. */
 #include "emit/emit.h"
 
 #include <string.h>
@@ -17,7 +17,6 @@ struct Blob {
     size_t     n, cap;
     uint32_t  *slots; /* hash table: position + 1 */
     size_t     n_slots;
-    bool       has_odd_numbers;
 };
 
 Blob *blob_new(Arena *a, int64_t align)
@@ -51,39 +50,57 @@ static uint64_t hash_bytes(uint64_t h, const unsigned char *bytes, size_t n)
     return mix(h, word);
 }
 
-static bool has_odd(const float *v, int64_t n)
-{
-    uint32_t most = 0;
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, &v[i], sizeof bits);
-        bits &= 0x7fffffffu;
-        most = bits > most ? bits : most;
-    }
-    return most >= 0x7f800000u;
-}
-
 static int64_t piece_size(const Buffer *buffer, int64_t at)
 {
     return buffer->count - at < PIECE ? buffer->count - at : PIECE;
 }
 
-static uint64_t hash_contents(Blob *b, const Buffer *buffer, void *piece)
+/* How contents are made from the numbers of the tensor behind them. */
+typedef struct Recipe {
+    int64_t at[12 + 2 * MAX_TERMS + 2 * MAX_RANK];
+    size_t  n;
+} Recipe;
+
+static void recipe_add(Recipe *r, const int64_t *numbers, int n)
 {
-    uint64_t h = mix((uint64_t)buffer->elem, (uint64_t)buffer->count);
-    for (int64_t at = 0, n; at < buffer->count; at += n) {
-        n = piece_size(buffer, at);
-        view_read(buffer, at, n, piece);
-        h = hash_bytes(h, piece, (size_t)n * elem_bytes(buffer->elem));
-        b->has_odd_numbers |= buffer->elem == F32 && has_odd(piece, n);
-    }
-    return h;
+    memcpy(r->at + r->n, numbers, (size_t)n * sizeof *numbers);
+    r->n += (size_t)n;
 }
 
-static bool same_contents(const Buffer *x, const Buffer *y, void *piece_x, void *piece_y)
+static Recipe recipe_of(const Buffer *b)
 {
-    if (x->elem != y->elem || x->count != y->count)
-        return false;
+    const View *v = &b->view;
+    const Type *source = &view_source(v)->type, *t = &v->tensor->type;
+    int64_t     fill,
+        own[] = {(int64_t)b->elem, b->count,        source->rank,      (int64_t)source->elem,
+                 v->n_dims,        v->offset,       v->winograd.m,     v->winograd.k,
+                 v->turned_group,  v->turned_lanes, v->winograd.stride};
+    Recipe r = {.n = 0};
+    memcpy(&fill, &v->fill, sizeof fill);
+    recipe_add(&r, &fill, 1);
+    recipe_add(&r, own, (int)COUNT_OF(own));
+    recipe_add(&r, source->dims, source->rank);
+    recipe_add(&r, v->padded, t->rank);
+    recipe_add(&r, v->extent, v->n_dims);
+    recipe_add(&r, v->stride, v->n_dims);
+    return r;
+}
+
+static size_t source_bytes(const Tensor *t)
+{
+    return (size_t)type_count(&t->type) * elem_bytes(t->type.elem);
+}
+
+/* hash_source - of the tensor's numbers, and of how many the contents are. */
+static uint64_t hash_source(const Buffer *b)
+{
+    const Tensor *t = view_source(&b->view);
+    uint64_t      h = mix((uint64_t)b->elem, (uint64_t)b->count);
+    return hash_bytes(h, t->data, source_bytes(t));
+}
+
+static bool same_read(const Buffer *x, const Buffer *y, void *piece_x, void *piece_y)
+{
     for (int64_t at = 0, n; at < x->count; at += n) {
         n = piece_size(x, at);
         view_read(x, at, n, piece_x);
@@ -92,6 +109,18 @@ static bool same_contents(const Buffer *x, const Buffer *y, void *piece_x, void 
             return false;
     }
     return true;
+}
+
+/* same_contents - of two buffers whose tensors are likely to be the same. False may be wrong for transformed
+ * filters. */
+static bool same_contents(const Buffer *x, const Buffer *y, void *piece_x, void *piece_y)
+{
+    Recipe        how_x = recipe_of(x), how_y = recipe_of(y);
+    const Tensor *of_x = view_source(&x->view), *of_y = view_source(&y->view);
+    if (how_x.n == how_y.n && !memcmp(how_x.at, how_y.at, how_x.n * sizeof *how_x.at))
+        return of_x->data == of_y->data || !memcmp(of_x->data, of_y->data, source_bytes(of_x));
+    return x->elem == y->elem && x->count == y->count && !x->view.plain && !y->view.plain &&
+           same_read(x, y, piece_x, piece_y);
 }
 
 /* ---- adding ------------------------------------------------------------------------------ */
@@ -127,7 +156,7 @@ int64_t blob_add(Blob *b, const Buffer *buffer)
 {
     Arena *scratch = arena_new();
     void  *piece = arena_array(scratch, float, PIECE), *other = arena_array(scratch, float, PIECE);
-    uint64_t hash = hash_contents(b, buffer, piece);
+    uint64_t hash = hash_source(buffer);
     int64_t  offset = -1;
     for (size_t at = hash & (b->n_slots - 1); b->slots[at]; at = (at + 1) & (b->n_slots - 1)) {
         const BlobEntry *e = &b->entries[b->slots[at] - 1];
@@ -191,39 +220,61 @@ bool blob_ends_with_zero(const Blob *b)
     size_t           size = e ? elem_bytes(e->buffer.elem) : 0;
     if (!e || e->offset + e->buffer.count * (int64_t)size < b->bytes)
         return true;
-    view_read(&e->buffer, e->buffer.count - 1, 1, last);
+    Arena *scratch = arena_new();
+    Buffer made = view_made(scratch, &e->buffer);
+    view_read(&made, made.count - 1, 1, last);
+    arena_free(scratch);
     return last[size - 1] == 0;
+}
+
+static void look_for_odd(void *ctx, const BlobEntry *e, const void *bytes, size_t n)
+{
+    const unsigned char *at = bytes;
+    uint32_t             most = 0, bits;
+    for (; e->buffer.elem == F32 && n >= sizeof bits; at += sizeof bits, n -= sizeof bits) {
+        memcpy(&bits, at, sizeof bits);
+        bits &= 0x7fffffffu;
+        most = bits > most ? bits : most;
+    }
+    *(bool *)ctx |= most >= 0x7f800000u;
 }
 
 bool blob_has_odd_numbers(const Blob *b)
 {
-    return b->has_odd_numbers;
+    bool has = false;
+    blob_each(b, look_for_odd, &has);
+    return has;
 }
 
 uint64_t blob_hash(const Blob *b)
 {
-    uint64_t h = (uint64_t)b->bytes;
-    for (size_t i = 0; i < b->n; i++)
+    uint64_t h =
+        hash_bytes((uint64_t)b->bytes, (const unsigned char *)KILN_VERSION, sizeof KILN_VERSION);
+    for (size_t i = 0; i < b->n; i++) {
+        Recipe how = recipe_of(&b->entries[i].buffer);
+        h = hash_bytes(h, (const unsigned char *)how.at, how.n * sizeof *how.at);
         h = mix(h, b->entries[i].hash);
+    }
     return h;
 }
 
-void blob_each(const Blob *b, void (*piece)(void *ctx, const void *bytes, size_t n), void *ctx)
+void blob_each(const Blob *b, BlobPiece *piece, void *ctx)
 {
-    Arena *scratch = arena_new();
-    void  *bytes = arena_array(scratch, float, PIECE);
     for (size_t i = 0; i < b->n; i++) {
-        const Buffer *buffer = &b->entries[i].buffer;
-        size_t        size = elem_bytes(buffer->elem);
-        for (int64_t at = 0, n; at < buffer->count; at += n) {
-            n = piece_size(buffer, at);
-            view_read(buffer, at, n, bytes);
-            piece(ctx, bytes, (size_t)n * size);
+        const BlobEntry *e = &b->entries[i];
+        Arena           *scratch = arena_new();
+        Buffer           buffer = view_made(scratch, &e->buffer);
+        void            *bytes = arena_array(scratch, float, PIECE);
+        size_t           size = elem_bytes(buffer.elem);
+        for (int64_t at = 0, n; at < buffer.count; at += n) {
+            n = piece_size(&buffer, at);
+            view_read(&buffer, at, n, bytes);
+            piece(ctx, e, bytes, (size_t)n * size);
         }
-        int64_t next = i + 1 < b->n ? b->entries[i + 1].offset : b->bytes;
-        int64_t padding = next - b->entries[i].offset - buffer->count * (int64_t)size;
+        int64_t next = i + 1 < b->n ? e[1].offset : b->bytes;
+        int64_t padding = next - e->offset - buffer.count * (int64_t)size;
         memset(bytes, 0, (size_t)padding);
-        piece(ctx, bytes, (size_t)padding);
+        piece(ctx, e, bytes, (size_t)padding);
+        arena_free(scratch);
     }
-    arena_free(scratch);
 }

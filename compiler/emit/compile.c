@@ -87,7 +87,7 @@ static Aliases find_aliases(const Graph *g, const Kernel *k)
     return a;
 }
 
-/* keep_tensor - the tensor behind a constant, copied unless it is the model's own. */
+/* keep_tensor - the tensor of a constant, copied unless it is the model's own. */
 static const Tensor *keep_tensor(Compiler *c, const Buffer *b)
 {
     const Tensor *t = b->view.tensor;
@@ -96,7 +96,7 @@ static const Tensor *keep_tensor(Compiler *c, const Buffer *b)
         return t;
     Tensor *copy = arena_struct(c->arena, Tensor);
     *copy = *t;
-    if (own && own->data == t->data)
+    if (b->view.plain || (own && own->data == t->data))
         return copy;
     size_t bytes = (size_t)type_count(&t->type) * elem_bytes(t->type.elem);
     void  *data = arena_alloc(c->arena, bytes);

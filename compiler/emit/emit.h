@@ -332,14 +332,14 @@ typedef struct Blob Blob;
 /* One constant of the blob. */
 typedef struct BlobEntry {
     Buffer   buffer;
-    uint64_t hash;   /* of the contents */
+    uint64_t hash;   /* of the numbers they are made from */
     int64_t  offset; /* bytes from the start of the blob */
     int64_t  index;  /* elements from the start of the array of its type */
 } BlobEntry;
 
 Blob *blob_new(Arena *a, int64_t align);
 /* blob_add - the contents of a CONST buffer; equal contents are stored once. Its byte offset.
- * Contents are read through the view each time they are needed, so the view's tensor must live
+ * Contents are read through the view each time they are needed, so the view's tensors must live
  * as long. */
 int64_t blob_add(Blob *b, const Buffer *buffer);
 void    blob_keep(Blob *b, const Tensor *t); /* the entry added last reads `t` from now on */
@@ -349,10 +349,12 @@ int     blob_n_entries(const Blob *b);
 const BlobEntry *blob_entry(const Blob *b, int i);
 const BlobEntry *blob_at(const Blob *b, int64_t offset); /* the entry that starts there */
 bool             blob_ends_with_zero(const Blob *b);     /* its last byte */
-bool             blob_has_odd_numbers(const Blob *b);    /* infinities or NaN */
-uint64_t         blob_hash(const Blob *b);
-/* blob_each - hand out the contents in pieces, padding included, in order of offset. */
-void blob_each(const Blob *b, void (*piece)(void *ctx, const void *bytes, size_t n), void *ctx);
+bool             blob_has_odd_numbers(const Blob *b);    /* infinities or NaN; reads all */
+/* blob_hash - of this version of kiln, the numbers the contents are made from, and how. */
+uint64_t blob_hash(const Blob *b);
+/* blob_each - hand out the contents in pieces, each entry's padding as well, in order of offset. */
+typedef void BlobPiece(void *ctx, const BlobEntry *e, const void *bytes, size_t n);
+void         blob_each(const Blob *b, BlobPiece *piece, void *ctx);
 
 /* ---- pack.c, filter_c.c ----------------------------------------------------------------- */
 

@@ -146,7 +146,7 @@ bool pack_plain(const Buffer *b, Buffer *plain)
         return false; /* vectors are too small to be worth it */
     if (!find_loops(&b->view, &l))
         return false;
-    const Tensor *t = b->view.winograd.m ? b->view.plain : b->view.tensor;
+    const Tensor *t = view_source(&b->view);
     *plain = (Buffer){.name = b->name, .elem = b->elem, .kind = BUF_CONST, .value = b->value};
     plain->elem = t->type.elem;
     plain->count = type_count(&t->type);

@@ -89,16 +89,17 @@ static double number_at(const void *piece, Elem e, int64_t i)
 static void put_entry(NumberLine *l, const Graph *g, const BlobEntry *e, int64_t padded)
 {
     enum { PIECE = 4096 };
-    Arena *scratch = arena_new();
+    Arena *made = arena_new(), *scratch = arena_new();
+    Buffer buffer = view_made(made, &e->buffer);
     float  piece[PIECE];
     if (e->buffer.value)
         put_text(l->f, arena_printf(scratch, "    /* %s */\n",
                                     text_printable(scratch, value_get(g, e->buffer.value)->name)));
     for (int64_t at = 0, n; at < e->buffer.count; at += n) {
-        n = e->buffer.count - at < PIECE ? e->buffer.count - at : PIECE;
-        view_read(&e->buffer, at, n, piece);
+        n = buffer.count - at < PIECE ? buffer.count - at : PIECE;
+        view_read(&buffer, at, n, piece);
         for (int64_t i = 0; i < n; i++)
-            put_number(l, c_number(scratch, number_at(piece, e->buffer.elem, i), e->buffer.elem));
+            put_number(l, c_number(scratch, number_at(piece, buffer.elem, i), buffer.elem));
         arena_free(scratch);
         scratch = arena_new();
     }
@@ -106,6 +107,7 @@ static void put_entry(NumberLine *l, const Graph *g, const BlobEntry *e, int64_t
         put_number(l, "0");
     end_number_line(l);
     arena_free(scratch);
+    arena_free(made);
 }
 
 static void numbers_c(OutFile *f, const Program *p, const Names *names, Arena *a)
@@ -161,8 +163,9 @@ static void union_c(Writer *w, const Program *p, const char *opening, int64_t by
     w->depth--;
 }
 
-static void put_literal(void *ctx, const void *bytes, size_t n)
+static void put_literal(void *ctx, const BlobEntry *e, const void *bytes, size_t n)
 {
+    (void)e;
     literal_bytes(ctx, bytes, n);
 }
 
@@ -215,8 +218,9 @@ static void file_head(const Program *p, unsigned char head[FILE_HEAD])
     put_u64(head + 16, blob_hash(p->blob));
 }
 
-static void put_file(void *ctx, const void *bytes, size_t n)
+static void put_file(void *ctx, const BlobEntry *e, const void *bytes, size_t n)
 {
+    (void)e;
     file_write(ctx, bytes, n);
 }
 

@@ -119,8 +119,10 @@ static void prepare_memory(Machine *m, void *const *memory)
         }
         void *own = arena_array_(m->arena, (size_t)buffer->count, elem_bytes(buffer->elem));
         m->memory[b] = own;
-        if (buffer->kind == BUF_CONST)
-            view_read(buffer, 0, buffer->count, own);
+        if (buffer->kind == BUF_CONST) {
+            Buffer made = view_made(m->arena, buffer);
+            view_read(&made, 0, made.count, own);
+        }
         for (int64_t i = 0; buffer->kind == BUF_LOCAL && i < buffer->count; i++)
             ((float *)own)[i] = NAN;
     }

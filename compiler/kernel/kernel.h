@@ -131,8 +131,9 @@ typedef struct View {
     int64_t       offset;
     double        fill;
     int           turned_group, turned_lanes; /* 0, or channels of a group, lanes of a vector: turned_index, view.c */
-    Winograd      winograd; /* m > 0: `tensor` was made of the filters `plain` for that; see  */
-    const Tensor *plain;    /* winograd_filter in ops.h                                       */
+    Winograd      winograd; /* m > 0: `tensor` is made of the filters `plain` for that, see winograd_filter in ops.h, */
+    const Tensor *plain;    /* by `make`; until then it has a type and no data                                        */
+    const Tensor *(*make)(Arena *a, const Tensor *plain, Winograd w);
 } View;
 
 typedef enum { BUF_IN, BUF_OUT, BUF_CONST, BUF_LOCAL } BufferKind;
@@ -352,7 +353,11 @@ Stmt *stmt_fresh(Kernel *k, const Stmt *s);
 
 /* ---- view.c ----------------------------------------------------------------------------- */
 
-/* view_read - elements [first, first + n) of a CONST buffer into `out` (elements of its type). Works
+/* view_made - a CONST buffer with the tensor that it reads: where that is transformed filters it is made now. */
+Buffer view_made(Arena *a, const Buffer *b);
+/* view_source - the tensor that the contents are made from. */
+const Tensor *view_source(const View *v);
+/* view_read - elements [first, first + n) of a CONST buffer, made, into `out` (elements of its type). Works
  * through them with an odometer; O(n). */
 void view_read(const Buffer *b, int64_t first, int64_t n, void *out);
 

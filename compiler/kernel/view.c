@@ -129,6 +129,19 @@ static void read_packed(const Buffer *b, int64_t first, int64_t n, void *out)
     }
 }
 
+Buffer view_made(Arena *a, const Buffer *b)
+{
+    Buffer made = *b;
+    if (b->view.plain)
+        made.view.tensor = b->view.make(a, b->view.plain, b->view.winograd);
+    return made;
+}
+
+const Tensor *view_source(const View *v)
+{
+    return v->plain ? v->plain : v->tensor;
+}
+
 /* turned_index - where element `i` of a chunk, the weights of all channels of a vector's groups, comes from. It is
  * element [ip][t][lane], for step ip of sum t; without turning [channel of the group][lane]. The lane has the
  * channels of its own pair, and sum t is that of the output 2t lanes away (turn.c). */

@@ -331,8 +331,10 @@ typedef struct FilterTransform {
     double power[WINOGRAD_EDGE][WINOGRAD_TAPS], factor[WINOGRAD_EDGE];
 } FilterTransform;
 FilterTransform winograd_filter(Winograd w);
-/* winograd_weights - U[f][o][i] = (G g G^T)[f] for every filter g[o][i], f = row * edge + column. */
-const Tensor *winograd_weights(Arena *a, const Tensor *w, const FilterTransform *t);
+/* winograd_weights - U[f][o][i] = (G g G^T)[f] for every filter g[o][i] of `plain`, f = row * edge + column;
+ * F32. winograd_type: its type. */
+const Tensor *winograd_weights(Arena *a, const Tensor *plain, Winograd w);
+Type          winograd_type(const Tensor *plain, Winograd w);
 
 typedef struct WinogradMatrix {
     int    rows, columns;

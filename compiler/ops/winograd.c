@@ -336,12 +336,14 @@ void lower_winograd(Graph *g, NodeId id, Kernel *k)
     w.ocb = (y.dims[1] + w.lanes - 1) / w.lanes;
     w.tile_rows = (y.dims[2] + w.m - 1) / w.m;
     w.tile_columns = (y.dims[3] + w.m - 1) / w.m;
-    int64_t         padded[3] = {(int64_t)w.edge * w.edge, w.ocb * w.lanes, w.icb * w.lanes};
-    FilterTransform filter = winograd_filter(size);
-    w.u = kernel_constant(k, "u", winograd_weights(k->arena, weight, &filter), padded);
+    int64_t padded[3] = {(int64_t)w.edge * w.edge, w.ocb * w.lanes, w.icb * w.lanes};
+    Tensor *u = arena_struct(k->arena, Tensor);
+    u->type = winograd_type(weight, size);
+    w.u = kernel_constant(k, "u", u, padded);
     k->buffers[w.u].value = n->in[1];
     k->buffers[w.u].view.winograd = size;
     k->buffers[w.u].view.plain = weight;
+    k->buffers[w.u].view.make = winograd_weights;
     k->macs = type_count(&y) * x->dims[1] * size.k * size.k;
     text_printf(&k->notes, "winograd: tiles of %dx%d outputs, %d products each\n", w.m, w.m,
                 w.edge * w.edge);

@@ -13,6 +13,7 @@
 #include "target/target.h"
 
 #include <math.h>
+#include <string.h>
 
 /* ---- the matrices ------------------------------------------------------------------------ */
 
@@ -106,32 +107,57 @@ FilterTransform winograd_filter(Winograd w)
     return t;
 }
 
-/* The sum of c[0], c[step] ... times the powers of a row. */
-static double row_of(const FilterTransform *t, int row, const double *c, int step)
+/* One number of each of a few filters, which are transformed at the same time. */
+enum { FILTERS = 16 };
+typedef double Filters __attribute__((vector_size(FILTERS * sizeof(double))));
+
+/* powers_sum - of a number for every tap, x[0], x[step] ...: the sum of them times the powers of a row. */
+static void powers_sum(const FilterTransform *t, int row, const Filters *x, int step, Filters *out)
 {
-    double sum = 0;
+    Filters sum = {0};
     for (int i = 0; i < t->k; i++)
-        sum += t->power[row][i] * c[i * step];
-    return sum;
+        sum += t->power[row][i] * x[i * step];
+    *out = sum;
 }
 
-const Tensor *winograd_weights(Arena *a, const Tensor *w, const FilterTransform *t)
+/* transform_filters - filters with taps g[row * k + column]; `count` of them to to[0], to[1] ..., `step` from one
+ * number of theirs to the next. */
+static void transform_filters(const FilterTransform *t, const Filters *g, int64_t count, float *to,
+                              int64_t step)
 {
-    const int64_t *d = w->type.dims;
-    int64_t        n = t->edge, filters = d[0] * d[1], k = d[2];
-    Tensor        *u = tensor_new(a, F32, 3, (int64_t[]){n * n, d[0], d[1]});
-    float         *to = (float *)(uintptr_t)u->data;
-    for (int64_t q = 0; q < filters; q++) {
-        double g[WINOGRAD_TAPS * WINOGRAD_TAPS] = {0}, half[WINOGRAD_EDGE * WINOGRAD_TAPS] = {0};
-        for (int64_t i = 0; i < k * k; i++)
-            g[i] = tensor_get(w, q * k * k + i);
-        for (int r = 0; r < n; r++)
-            for (int c = 0; c < k; c++)
-                half[r * k + c] = row_of(t, r, g + c, (int)k);
-        for (int r = 0; r < n; r++)
-            for (int c = 0; c < n; c++)
-                to[(r * n + c) * filters + q] =
-                    (float)(row_of(t, c, half + r * k, 1) * t->factor[r] * t->factor[c]);
+    for (int r = 0; r < t->edge; r++) {
+        Filters half[WINOGRAD_TAPS], sum;
+        for (int c = 0; c < t->k; c++)
+            powers_sum(t, r, g + c, t->k, &half[c]);
+        for (int c = 0; c < t->edge; c++, to += step) {
+            powers_sum(t, c, half, 1, &sum);
+            sum = sum * t->factor[r] * t->factor[c];
+            for (int64_t l = 0; l < count; l++)
+                to[l] = (float)sum[l];
+        }
+    }
+}
+
+Type winograd_type(const Tensor *plain, Winograd w)
+{
+    int64_t n = winograd_edge(w);
+    return type_plain(F32, 3, (int64_t[]){n * n, plain->type.dims[0], plain->type.dims[1]});
+}
+
+const Tensor *winograd_weights(Arena *a, const Tensor *plain, Winograd w)
+{
+    FilterTransform t = winograd_filter(w);
+    Type            type = winograd_type(plain, w);
+    Tensor         *u = tensor_new(a, F32, 3, type.dims);
+    float          *to = (float *)(uintptr_t)u->data; /* ours while it is in the making */
+    int64_t         filters = type.dims[1] * type.dims[2], taps = (int64_t)w.k * w.k;
+    for (int64_t q = 0, n; q < filters; q += n) {
+        Filters g[WINOGRAD_TAPS * WINOGRAD_TAPS] = {{0}};
+        n = filters - q < FILTERS ? filters - q : FILTERS;
+        for (int64_t l = 0; l < n; l++)
+            for (int64_t i = 0; i < taps; i++)
+                g[i][l] = tensor_get(plain, (q + l) * taps + i);
+        transform_filters(&t, g, n, to + q, filters);
     }
     return u;
 }

@@ -108,8 +108,9 @@ static void write_constant(FILE *f, const Case *c, int number, int i)
 {
     Arena        *a = arena_new();
     const Buffer *b = &c->k->buffers[c->text.constants[i]];
+    Buffer        made = view_made(a, b);
     float        *data = arena_array(a, float, (size_t)b->count);
-    view_read(b, 0, b->count, data);
+    view_read(&made, 0, b->count, data);
     fprintf(f, "static const %s constant_%d_%d[] = {", c_type(NULL, vtype(b->elem, 1)), number, i);
     for (int64_t k = 0; k < b->count; k++)
         if (elem_is_half(b->elem))

@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include "emit/emit.h"
+#include "ops/ops.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -164,9 +165,10 @@ typedef struct Gathered {
     size_t        n;
 } Gathered;
 
-static void gather(void *ctx, const void *bytes, size_t n)
+static void gather(void *ctx, const BlobEntry *e, const void *bytes, size_t n)
 {
     Gathered *g = ctx;
+    (void)e;
     memcpy(g->bytes + g->n, bytes, n);
     g->n += n;
 }
@@ -207,6 +209,50 @@ static void test_blob(Arena *a)
           all.bytes[20] == 0 && all.bytes[191] == 0);
     tensor_set(x, 0, INFINITY);
     CHECK(blob_add(blob, &b[0]) == 192 && blob_has_odd_numbers(blob));
+}
+
+/* Filters that are transformed when they are read: shared where they and the way they are laid out agree. */
+static void test_transformed(Arena *a)
+{
+    Kernel  *k = kernel_new(a, "k", target_by_name("c99"), FP_STRICT);
+    Winograd w = {.m = 2, .k = 3, .stride = 1};
+    Tensor  *filters[3];
+    Buffer   b[4];
+    for (int i = 0; i < 4; i++) {
+        Tensor *u = arena_struct(a, Tensor);
+        if (i < 3)
+            filters[i] = tensor_new(a, F32, 4, (int64_t[]){2, 3, 3, 3});
+        for (int j = 0; i < 3 && j < 54; j++)
+            tensor_set(filters[i], j, j % 7 - (i == 2 && j == 53 ? 9 : 0));
+        u->type = winograd_type(filters[i % 3], w);
+        b[i] = buffer_of(k, u);
+        b[i].view.winograd = w;
+        b[i].view.plain = filters[i % 3];
+        b[i].view.make = winograd_weights;
+    }
+    b[3].view.n_dims = 1; /* the first filters' first numbers alone */
+    b[3].view.extent[0] = b[3].count = 16;
+    b[3].view.stride[0] = 1;
+    Blob *blob = blob_new(a, 64);
+    CHECK(blob_add(blob, &b[0]) == 0 && blob_add(blob, &b[1]) == 0);
+    CHECK(blob_add(blob, &b[2]) == 384 && blob_add(blob, &b[3]) == 768);
+    CHECK(blob_bytes(blob) == 832 && blob_n_entries(blob) == 3);
+    Gathered all = {.n = 0};
+    blob_each(blob, gather, &all);
+    CHECK(all.n == 832 && !memcmp(all.bytes, winograd_weights(a, filters[0], w)->data, 384) &&
+          !memcmp(all.bytes + 384, winograd_weights(a, filters[2], w)->data, 384) &&
+          !memcmp(all.bytes + 768, all.bytes, 64));
+
+    Blob *other = blob_new(a, 64), *again = blob_new(a, 64);
+    blob_add(other, &b[2]);
+    blob_add(again, &b[0]);
+    CHECK(blob_hash(again) != blob_hash(other) && blob_hash(again) != blob_hash(blob));
+    blob_add(again, &b[2]);
+    blob_add(again, &b[3]);
+    CHECK(blob_hash(again) == blob_hash(blob));
+    b[1].view.winograd.m =
+        4; /* equal sizes alone are not enough: another transform of the same filters */
+    CHECK(blob_add(again, &b[1]) == 832);
 }
 
 static void test_numbers(Arena *a)
@@ -322,6 +368,7 @@ int main(void)
     test_names(a);
     test_literal(a);
     test_blob(a);
+    test_transformed(a);
     test_numbers(a);
     test_helpers(a);
     run("rm -rf %s", dir);
