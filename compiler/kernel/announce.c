@@ -5,7 +5,9 @@
  * several places side by side half as fast again as one (measured: 4 to 8 places, 16 against 10.5 GB/s).
  * So the weights of the next tile are announced during this one in Schedule.streams parts at once: of
  * steps 0, 1, 2, 3, 4 .. the lines 0, S/4, S/2, 3S/4, 1 .. of S. Where the columns of a tile lie apart
- * they are streams already, and each announces its own PREFETCH_BYTES / columns ahead.
+ * they are streams already, and each announces its own PREFETCH_BYTES / columns ahead, to the second-level
+ * cache: as far apart as they are they may share sets of the first and push each other out. VGG-11/8's linear
+ * layers, 4096 channels: 0.75 of the time on an EPYC of family 25, 28 in place of 22 GB/s.
  *
  *     for oc { for ow0 in 7 { for ic { for il0 in 4 {         a round: one iteration of il0
  *         prefetch x[the pixels of a quarter of the tile, for the next ic]
@@ -135,12 +137,13 @@ static Stmt *announce_weights(Walk *w, const Expr *e)
     Kernel *k = w->k;
     int64_t ahead = PREFETCH_BYTES / (int64_t)elem_bytes(k->buffers[e->buffer].elem);
     Slab    slab = slab_of(k, &e->index);
-    if (kernel_columns_apart(k))
+    bool    apart = kernel_columns_apart(k);
+    if (apart)
         ahead = ahead / k->schedule.tile.n / e->type.lanes * e->type.lanes;
     else if (k->schedule.streams > 1 && slab.inner && k->loops[slab.inner].axis == AXIS_K &&
              k->loops[slab.inner].extent == k->schedule.streams)
         return announce_tile(w, e, &slab);
-    return st_prefetch(k, e->buffer, affine_offset(e->index, ahead), false);
+    return st_prefetch(k, e->buffer, affine_offset(e->index, ahead), apart);
 }
 
 /* ---- pixels ------------------------------------------------------------------------------ */
