@@ -240,10 +240,17 @@ static void add_step(Compiler *c, NodeId n, const Kernel *k, const KernelText *t
 
 /* ---- the program --------------------------------------------------------------------------- */
 
+/* kernel_target - the narrow target for what it makes blocks of. */
+static const Target *kernel_target(const Graph *g, const Node *n, const Target *t)
+{
+    int block = (int)value_get(g, n->out)->type.layout.block;
+    return t->narrow && block == t->narrow->lanes ? t->narrow : t;
+}
+
 Kernel *program_lower(Graph *g, NodeId n, const EmitOptions *o, Arena *a)
 {
     const Node *node = node_get(g, n);
-    Kernel     *k = kernel_new(a, op_info(node->op)->name, o->target, o->fp);
+    Kernel *k = kernel_new(a, op_info(node->op)->name, kernel_target(g, node, o->target), o->fp);
     k->node = n;
     k->weights_cold = o->weights_cold;
     op_info(node->op)->lower(g, n, k);

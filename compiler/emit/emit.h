@@ -260,7 +260,7 @@ void c_renew_bases(KernelPrinter *p, const Stmt *s);
 /* What the text printed so far calls besides operators and instructions. */
 typedef struct Needs {
     bool *helpers;
-    bool *support; /* by Target.support */
+    bool *support; /* see target_nth_support */
 } Needs;
 
 Needs needs_new(const Target *t, Arena *a);

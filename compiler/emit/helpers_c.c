@@ -182,15 +182,17 @@ static bool has_word(const char *text, const char *word)
 Needs needs_new(const Target *t, Arena *a)
 {
     return (Needs){arena_array(a, bool, COUNT_OF(helpers)),
-                   arena_array(a, bool, (size_t)t->n_support + 1)};
+                   arena_array(a, bool, (size_t)target_n_support(t) + 1)};
 }
 
 /* is_support - whether the target has a function of that name: it takes the helper's place. */
 static bool is_support(const Target *t, const char *name)
 {
-    for (int i = 0; i < t->n_support; i++)
-        if (!strcmp(name, t->support[i].name))
+    for (int i = 0; i < target_n_support(t); i++) {
+        const Support *s = target_nth_support(t, i);
+        if (s && !strcmp(name, s->name))
             return true;
+    }
     return false;
 }
 
@@ -212,10 +214,11 @@ void needs_scan(Needs *n, const Target *t, const char *text)
 
 void helpers_c(Writer *w, const Target *t, const Needs *n)
 {
-    for (int i = 0; i < t->n_support; i++) {
-        if (!n->support[i])
+    for (int i = 0; i < target_n_support(t); i++) {
+        const Support *s = target_nth_support(t, i);
+        if (!n->support[i] || !s)
             continue;
-        w_raw(w, t->support[i].text, strlen(t->support[i].text));
+        w_raw(w, s->text, strlen(s->text));
         w_blank(w);
     }
     for (size_t i = 0; i < COUNT_OF(helpers); i++) {

@@ -88,10 +88,12 @@ static bool is_taken(const Program *p, const char *name)
     for (int i = 0; i < p->n_kernels; i++)
         if (!strcmp(name, p->kernels[i]->name))
             return true;
-    const Target *t = p->n_kernels ? p->kernels[0]->target : NULL;
-    for (int i = 0; t && i < t->n_support; i++)
-        if (!strcmp(name, t->support[i].name))
+    const Target *t = p->options.target;
+    for (int i = 0; i < target_n_support(t); i++) {
+        const Support *s = target_nth_support(t, i);
+        if (s && !strcmp(name, s->name))
             return true;
+    }
     return is_helper_name(name);
 }
 

@@ -1,7 +1,8 @@
 /* choose_layout.c - a layout for every value, and relayout nodes where two meet.
  *
  * On a target with L lanes the kernels that take and make channel-blocked values (OPF_BLOCKED) work on
- * blocks of L channels; all others, and the caller, on row-major values. The order is
+ * blocks of L channels; where there are no more channels than a narrow target has lanes (Target.narrow), on one
+ * block of those; all others, and the caller, on row-major values. The order is
  *
  *     ports       NHWC inputs and a transpose
  *     linear      reads [N, C, H, W] itself, without a flatten
@@ -101,6 +102,12 @@ static bool makes_nan(const Node *n)
     return flags & OPF_UNBOUNDED;
 }
 
+/* block_of - channels of a block of values of type `t`: the lanes of the vectors that they are kept in. */
+static int block_of(const Target *target, const Type *t)
+{
+    return target_for(target, t->dims[1])->lanes;
+}
+
 /* conv_takes_blocks - groups must be whole blocks, single channels, or equal parts of a block. */
 static bool conv_takes_blocks(const Graph *g, const Node *n, int lanes)
 {
@@ -114,12 +121,13 @@ static bool conv_takes_blocks(const Graph *g, const Node *n, int lanes)
     return icg == ocg && lanes % icg == 0 && in % lanes == 0;
 }
 
-/* can_block - whether node `n` could make its output in blocks of `lanes` channels. */
-static bool can_block(const Graph *g, const Node *n, int lanes)
+/* can_block - whether node `n` could make its output in blocks of channels. */
+static bool can_block(const Graph *g, const Node *n, const Target *target)
 {
     const Type *y = &value_get(g, n->out)->type;
     if (!(op_info(n->op)->flags & OPF_BLOCKED) || !has_blocks(y))
         return false;
+    int lanes = block_of(target, y);
     for (int i = 0; i < n->n_in; i++) {
         if (!is_computed(g, n, i))
             continue;
@@ -134,7 +142,7 @@ static bool can_block(const Graph *g, const Node *n, int lanes)
 
 /* wants_block - whether blocks pay: always where sums are made; else where an input has them, or where
  * a window is moved over enough channels. */
-static bool wants_block(const Graph *g, const Node *n, int lanes)
+static bool wants_block(const Graph *g, const Node *n, const Target *target)
 {
     if (op_is_conv(n->op) || n->op == OP_linear)
         return true;
@@ -143,22 +151,24 @@ static bool wants_block(const Graph *g, const Node *n, int lanes)
             return true;
     }
     bool is_window = n->op == OP_max_pool || n->op == OP_avg_pool || n->op == OP_adaptive_avg_pool;
-    return is_window && value_get(g, n->out)->type.dims[1] >= lanes;
+    const Type *y = &value_get(g, n->out)->type;
+    return is_window && y->dims[1] >= block_of(target, y);
 }
 
 /* ---- what a node needs ------------------------------------------------------------------ */
 
 /* The first convolution of a network reads a few row-major channels as they are. */
-static Need conv_need(const Graph *g, const Node *n, int lanes)
+static Need conv_need(const Graph *g, const Node *n, const Target *target)
 {
     const Type *x = &graph_input(g, n, 0)->type;
+    int         lanes = block_of(target, x);
     if (value_get(g, n->out)->type.layout.block == 1)
         return NEED_ONE;
     bool few = n->attrs.groups == 1 && (x->dims[1] < lanes || x->dims[1] % lanes != 0);
     return few ? NEED_ANY : NEED_BLOCK;
 }
 
-static Need need(const Graph *g, const Node *n, int i, int lanes)
+static Need need(const Graph *g, const Node *n, int i, const Target *target)
 {
     const OpInfo *info = op_info(n->op);
     const Type   *x = &graph_input(g, n, i)->type;
@@ -173,7 +183,7 @@ static Need need(const Graph *g, const Node *n, int i, int lanes)
     if (i < n->n_own && (n->op == OP_linear || n->op == OP_concat || n->op == OP_pad))
         return NEED_ANY;
     if (i < n->n_own && op_is_conv(n->op))
-        return conv_need(g, n, lanes);
+        return conv_need(g, n, target);
     if (is_beside(n, i) && x->dims[1] == 1) /* one channel for all: no lane is read but the first */
         return NEED_ANY;
     return value_get(g, n->out)->type.layout.block > 1 ? NEED_BLOCK : NEED_ONE;
@@ -191,9 +201,9 @@ static bool satisfies(const Type *t, Need what)
 
 /* ---- relayouts -------------------------------------------------------------------------- */
 
-static LayoutCopies layout_copies_new(Graph *g, Arena *scratch, int lanes)
+static LayoutCopies layout_copies_new(Graph *g, Arena *scratch, const Target *target)
 {
-    LayoutCopies c = {.g = g, .lanes = lanes, .n_values = g->n_values};
+    LayoutCopies c = {.g = g, .target = target, .n_values = g->n_values};
     for (int i = 0; i < N_NEEDS; i++)
         c.copy[i] = arena_array(scratch, ValueId, g->n_values);
     return c;
@@ -208,7 +218,7 @@ ValueId layout_copy(LayoutCopies *c, ValueId v, Need what, Span where, NodeId be
     NodeId      n = graph_add(c->g, OP_relayout, name, where, 1, &v, NULL, before);
     ValueId     out = node_get(c->g, n)->out;
     Type        t = value_get(c->g, v)->type;
-    t.layout = (Layout){.block = what == NEED_BLOCK ? c->lanes : 1};
+    t.layout = (Layout){.block = what == NEED_BLOCK ? block_of(c->target, &t) : 1};
     value_at(c->g, out)->type = t;
     c->copy[what][v] = out;
     return out;
@@ -222,7 +232,7 @@ static void supply(LayoutCopies *c, NodeId id, bool plain)
         const Node *n = node_get(c->g, id);
         if (!is_computed(c->g, n, i))
             continue;
-        Need what = need(c->g, n, i, c->lanes);
+        Need what = need(c->g, n, i, c->target);
         if ((what == NEED_PLAIN) == plain && !satisfies(&graph_input(c->g, n, i)->type, what))
             graph_set_input(c->g, id, i, layout_copy(c, n->in[i], what, n->where, id));
     }
@@ -235,8 +245,10 @@ static void choose_blocks(LayoutCopies *c)
         const Node *n = node_get(g, id);
         if (n->op == OP_relayout)
             continue;
-        if (can_block(g, n, c->lanes) && wants_block(g, n, c->lanes))
-            value_at(g, n->out)->type.layout.block = c->lanes;
+        if (can_block(g, n, c->target) && wants_block(g, n, c->target)) {
+            Type *y = &value_at(g, n->out)->type;
+            y->layout.block = block_of(c->target, y);
+        }
         supply(c, id, false);
     }
 }
@@ -276,7 +288,7 @@ bool pass_choose_layout(Graph *g, const PassContext *c)
     if (!c->target || c->target->lanes <= 1)
         return changed;
     Arena       *scratch = arena_new();
-    LayoutCopies copies = layout_copies_new(g, scratch, c->target->lanes);
+    LayoutCopies copies = layout_copies_new(g, scratch, c->target);
     choose_blocks(&copies);
     if (c->target->halo)
         choose_halos(&copies);

@@ -216,7 +216,7 @@ bool match_polynomial(const Graph *g, ValueId v, ValueId x, int depth, Polynomia
 typedef enum Need {
     NEED_ANY,   /* nothing: it reads every layout */
     NEED_ONE,   /* block 1, with or without halo  */
-    NEED_BLOCK, /* blocks of all lanes            */
+    NEED_BLOCK, /* blocks of channels             */
     NEED_PLAIN, /* row-major, no halo             */
     N_NEEDS
 } Need;
@@ -224,7 +224,7 @@ typedef enum Need {
 /* Copies of values in other layouts, by need and value, so that each is made once. */
 typedef struct LayoutCopies {
     Graph   *g;
-    int      lanes;
+    const Target *target;
     uint32_t n_values; /* before the first copy: copies are not copied again */
     ValueId *copy[N_NEEDS];
 } LayoutCopies;

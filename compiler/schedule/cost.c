@@ -94,7 +94,7 @@ static Layer layer_of(const Graph *g, const Node *n, const CostContext *c)
 {
     const Type  x = node_reads(g, n), y = node_computed(g, n);
     const Type *w = &graph_input(g, n, 1)->type;
-    int64_t     lanes = c->target->lanes;
+    int64_t     lanes = target_for(c->target, y.dims[1])->lanes;
     Layer       l = {.images = y.dims[0],
                      .rows = 1,
                      .columns = 1,

@@ -81,6 +81,27 @@ static bool names_call(const char *text, const char *name)
     return false;
 }
 
+const Target *target_for(const Target *t, int64_t channels)
+{
+    return t->narrow && channels <= t->narrow->lanes ? t->narrow : t;
+}
+
+int target_n_support(const Target *t)
+{
+    return t->n_support + (t->narrow ? t->narrow->n_support : 0);
+}
+
+const Support *target_nth_support(const Target *t, int i)
+{
+    if (i < t->n_support)
+        return &t->support[i];
+    const Support *s = &t->narrow->support[i - t->n_support];
+    for (int j = 0; j < t->n_support; j++)
+        if (!strcmp(s->name, t->support[j].name))
+            return NULL;
+    return s;
+}
+
 void target_support(const Target *t, const char *text, bool *used)
 {
     for (int i = t->n_support - 1; i >= 0; i--)
@@ -91,4 +112,6 @@ void target_support(const Target *t, const char *text, bool *used)
         for (int j = 0; used[i] && j < i; j++)
             if (names_call(t->support[i].text, t->support[j].name))
                 used[j] = true;
+    if (t->narrow)
+        target_support(t->narrow, text, used + t->n_support);
 }

@@ -96,6 +96,8 @@ typedef struct Target {
     const char *about;       /* one line for `kiln targets` */
     int         lanes;       /* f32 lanes of a vector; 1: no vectors */
     int         vector_regs; /* registers that hold them (lanes 1: scalar float registers) */
+    const struct Target *narrow; /* of fewer lanes: for what has no more channels than those. Its code may
+                                    compile wherever this target's may. NULL: there is none */
     bool        has_fma;
     bool        splats_operands; /* an operand may be a scalar in memory, for all lanes */
     const char *plain_pointer;   /* support function, see PLAIN_POINTER; NULL: none needed */
@@ -138,7 +140,13 @@ bool target_picks(const Target *t, int64_t group);
  * one by one; 1: they are picked, or there are none. */
 int          target_turns(const Target *t, int64_t group);
 bool         target_runs_here(const Target *t); /* directly, without an emulator */
-/* target_support - mark in used[0..n_support) the functions that `text` names, and those they
+/* target_for - the target, or the narrow one of it, whose vectors so many channels are best kept in. */
+const Target *target_for(const Target *t, int64_t channels);
+/* target_n_support, target_nth_support - the support functions, those of the narrow target behind; NULL: a function
+ * of that name comes before. */
+int            target_n_support(const Target *t);
+const Support *target_nth_support(const Target *t, int i);
+/* target_support - mark in used[0..target_n_support) the functions that `text` names, and those they
  * name. */
 void target_support(const Target *t, const char *text, bool *used);
 
