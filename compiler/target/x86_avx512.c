@@ -21,7 +21,8 @@
 static bool has_avx512(void)
 {
 #ifdef __x86_64__
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("fma");
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+           __builtin_cpu_supports("fma");
 #else
     return false;
 #endif
@@ -204,7 +205,8 @@ const Target target_x86_avx512 = {
     .narrow = &target_x86_avx2,
     .guard = "defined(__AVX512F__) && defined(__FMA__)",
     .guard_hint = "compile with -mavx512f -mfma",
-    .c_flags = "-O2 -mavx512f -mfma -mf16c",
+    /* What is kept in vectors of 256 bits gets 32 registers too: LeNet-5 0.94. */
+    .c_flags = "-O2 -mavx512f -mavx512vl -mfma -mf16c",
     .cpu_has = has_avx512,
     .n_instrs = (int)COUNT_OF(avx512) - BF16_ROWS,
     .n_support = (int)COUNT_OF(avx512_support) - BF16_SUPPORT,
