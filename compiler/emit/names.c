@@ -89,7 +89,7 @@ static bool is_taken(const Program *p, const char *name)
         if (!strcmp(name, p->kernels[i]->name))
             return true;
     const Target *t = p->options.target;
-    for (int i = 0; i < target_n_support(t); i++) {
+    for (int i = 0; t && i < target_n_support(t); i++) {
         const Support *s = target_nth_support(t, i);
         if (s && !strcmp(name, s->name))
             return true;

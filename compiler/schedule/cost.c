@@ -92,27 +92,28 @@ static bool multiplies_bf16(const Type *x, const Type *w)
 
 static Layer layer_of(const Graph *g, const Node *n, const CostContext *c)
 {
-    const Type  x = node_reads(g, n), y = node_computed(g, n);
-    const Type *w = &graph_input(g, n, 1)->type;
-    int64_t     lanes = target_for(c->target, y.dims[1])->lanes;
-    Layer       l = {.images = y.dims[0],
-                     .rows = 1,
-                     .columns = 1,
-                     .ic = round_up(type_count(w) / w->dims[0], lanes),
-                     .oc = round_up(w->dims[0], lanes),
-                     .taps = 1,
-                     .k = 1,
-                     .stride = 1,
-                     .lanes = lanes,
-                     .weight_bytes = (int64_t)elem_bytes(w->elem),
-                     .share = DIRECT_SHARE,
-                     .gain = multiplies_bf16(&x, w) ? c->target->dot_gain : 1};
+    const Type    x = node_reads(g, n), y = node_computed(g, n);
+    const Type   *w = &graph_input(g, n, 1)->type;
+    const Target *own = target_for(c->target, y.dims[1]);
+    int64_t       lanes = own->lanes;
+    Layer         l = {.images = y.dims[0],
+                       .rows = 1,
+                       .columns = 1,
+                       .ic = round_up(type_count(w) / w->dims[0], lanes),
+                       .oc = round_up(w->dims[0], lanes),
+                       .taps = 1,
+                       .k = 1,
+                       .stride = 1,
+                       .lanes = lanes,
+                       .weight_bytes = (int64_t)elem_bytes(w->elem),
+                       .share = DIRECT_SHARE,
+                       .gain = multiplies_bf16(&x, w) ? c->target->dot_gain : 1};
     if (n->op == OP_linear)
         return l;
     l.rows = y.dims[2];
     l.columns = y.dims[3];
-    l.ic = summed_channels(x.dims[1], n->attrs.groups, lanes);
-    narrow_groups(&l, c->target, n->attrs.groups);
+    l.ic = summed_channels(x.dims[1], n->attrs.groups, target_for(c->target, x.dims[1])->lanes);
+    narrow_groups(&l, own, n->attrs.groups);
     l.taps = w->dims[2] * w->dims[3];
     l.k = w->dims[2];
     l.stride = n->attrs.strides[0];

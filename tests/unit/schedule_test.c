@@ -47,7 +47,7 @@ static void check_parts(const AlgorithmCost *c, const Conv *v, int64_t lanes)
     CHECK(c->peak > 0 && c->sums >= c->peak && c->stream > 0 && c->transforms >= 0);
     CHECK(c->cycles >= longest && c->cycles <= 1.001 * (c->sums + c->stream + c->transforms));
     CHECK((c->algorithm == DIRECT) == (c->tile == 0));
-    /* Weights, padded to vectors; in vectors of 16 never fewer than there are. */
+    /* Weights, padded to vectors of outputs; never fewer than there are. */
     int64_t edge = c->tile ? (c->tile - 1) * v->stride + v->k : v->k;
     CHECK(c->weight_bytes >= 4.0 * (double)(edge * edge * v->o * (v->c / v->groups)));
     CHECK(fmod(c->weight_bytes, 4.0 * (double)(edge * edge * lanes)) == 0);
@@ -67,7 +67,7 @@ static void test_algorithms(const Target *t)
         CHECK(has_tiles == may);
         CHECK(n == (!may || v.stride == 2 ? 2 : v.k == 3 ? 4 : 3));
         for (int k = 0; k < n && (k == 0 || may); k++) {
-            check_parts(&c[k], &v, t->lanes);
+            check_parts(&c[k], &v, target_for(t, v.o)->lanes);
             CHECK(c[k].added_bytes == c[k].weight_bytes - c[0].weight_bytes);
             CHECK(k < 2 || c[k].tile == c[k - 1].tile + 2);
         }
