@@ -99,28 +99,32 @@ static uint64_t hash_source(const Buffer *b)
     return hash_bytes(h, t->data, source_bytes(t));
 }
 
-static bool same_read(const Buffer *x, const Buffer *y, void *piece_x, void *piece_y)
+static bool same_read(const Buffer *x, const Buffer *y)
 {
-    for (int64_t at = 0, n; at < x->count; at += n) {
+    Arena *scratch = arena_new();
+    void  *piece_x = arena_array(scratch, float, PIECE);
+    void  *piece_y = arena_array(scratch, float, PIECE);
+    bool   same = true;
+    for (int64_t at = 0, n; same && at < x->count; at += n) {
         n = piece_size(x, at);
         view_read(x, at, n, piece_x);
         view_read(y, at, n, piece_y);
-        if (memcmp(piece_x, piece_y, (size_t)n * elem_bytes(x->elem)) != 0)
-            return false;
+        same = memcmp(piece_x, piece_y, (size_t)n * elem_bytes(x->elem)) == 0;
     }
-    return true;
+    arena_free(scratch);
+    return same;
 }
 
 /* same_contents - of two buffers whose tensors are likely to be the same. False may be wrong for transformed
  * filters. */
-static bool same_contents(const Buffer *x, const Buffer *y, void *piece_x, void *piece_y)
+static bool same_contents(const Buffer *x, const Buffer *y)
 {
     Recipe        how_x = recipe_of(x), how_y = recipe_of(y);
     const Tensor *of_x = view_source(&x->view), *of_y = view_source(&y->view);
     if (how_x.n == how_y.n && !memcmp(how_x.at, how_y.at, how_x.n * sizeof *how_x.at))
         return of_x->data == of_y->data || !memcmp(of_x->data, of_y->data, source_bytes(of_x));
     return x->elem == y->elem && x->count == y->count && !x->view.plain && !y->view.plain &&
-           same_read(x, y, piece_x, piece_y);
+           same_read(x, y);
 }
 
 /* ---- adding ------------------------------------------------------------------------------ */
@@ -154,18 +158,15 @@ static void add_entry(Blob *b, const Buffer *buffer, uint64_t hash)
 
 int64_t blob_add(Blob *b, const Buffer *buffer)
 {
-    Arena *scratch = arena_new();
-    void  *piece = arena_array(scratch, float, PIECE), *other = arena_array(scratch, float, PIECE);
     uint64_t hash = hash_source(buffer);
     int64_t  offset = -1;
     for (size_t at = hash & (b->n_slots - 1); b->slots[at]; at = (at + 1) & (b->n_slots - 1)) {
         const BlobEntry *e = &b->entries[b->slots[at] - 1];
-        if (e->hash == hash && same_contents(&e->buffer, buffer, piece, other)) {
+        if (e->hash == hash && same_contents(&e->buffer, buffer)) {
             offset = e->offset;
             break;
         }
     }
-    arena_free(scratch);
     if (offset < 0) {
         offset = b->bytes;
         add_entry(b, buffer, hash);

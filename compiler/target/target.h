@@ -96,8 +96,8 @@ typedef struct Target {
     const char *about;       /* one line for `kiln targets` */
     int         lanes;       /* f32 lanes of a vector; 1: no vectors */
     int         vector_regs; /* registers that hold them (lanes 1: scalar float registers) */
-    const struct Target *narrow; /* of fewer lanes: for what has no more channels than those. Its code may
-                                    compile wherever this target's may. NULL: there is none */
+    const struct Target *narrow; /* of fewer lanes: for what has no more channels than those. Its code
+                                    compiles with this target's c_flags. NULL: there is none */
     bool        has_fma;
     bool        splats_operands; /* an operand may be a scalar in memory, for all lanes */
     const char *plain_pointer;   /* support function, see PLAIN_POINTER; NULL: none needed */
