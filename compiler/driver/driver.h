@@ -302,7 +302,6 @@ double peak_measure(Compilation *c, const Options *o, const char *program);
 typedef struct Layer {
     NodeId        node;
     const char   *name;
-    int           winograd; /* output tile; 0: direct sums, or no convolution */
     int           kernel;   /* layers of the same kernel are alike */
     Schedule      schedule;
     int64_t       macs, weight_bytes; /* as the kernel reads them */
@@ -313,7 +312,7 @@ typedef struct Layer {
 
 /* model_layers - one for each step of the program. */
 Layer *model_layers(Compilation *c, const Options *o);
-/* layer_algorithm - "direct", "winograd 4x4": of costs[cost]; "" where there is no choice. layer_tile -
+/* layer_algorithm - "direct", "winograd 4x4", "strassen": of costs[cost]; "" where there is no choice. layer_tile -
  * "14x2"; "" for a kernel without sums. */
 const char *layer_algorithm(Arena *a, const Layer *l, int cost);
 const char *layer_tile(Arena *a, const Layer *l);

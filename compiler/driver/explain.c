@@ -70,7 +70,8 @@ static void print_reason(Compilation *c, const Options *o, const Layer *l)
 {
     Span        where;
     PassContext context = model_context(c, o);
-    bool        is_fixed = schedule_winograd(c->schedules, l->name, &where) >= 0;
+    bool        is_fixed = schedule_winograd(c->schedules, l->name, &where) >= 0 ||
+                    schedule_strassen(c->schedules, l->name, &where) >= 0;
     if (is_fixed || l->next < 0 || l->costs[l->next].cycles >= l->costs[l->chosen].cycles)
         return;
     else if (!passes_include("choose-algorithm", &o->passes))
@@ -115,15 +116,17 @@ static void print_tiles(Compilation *c, const Options *o, const Layer *l)
 
 static void print_blocks(Compilation *c, const Node *n)
 {
-    if (!n->winograd)
+    if (!n->winograd && !n->strassen)
         return;
-    WinogradBlock b = n->block;
-    int64_t       bytes = winograd_scratch(c->graph, n, b) * (int64_t)sizeof(float);
+    BlockShape b = n->block;
+    int64_t    bytes = (n->winograd ? winograd_scratch : strassen_scratch)(c->graph, n, b) *
+                    (int64_t)sizeof(float);
     printf("\nblocks of ");
     if (b.images > 1)
         printf("%lld images, ", (long long)b.images);
-    printf("%lld x %lld tiles, %s bytes of scratch memory%s\n", (long long)b.rows,
-           (long long)b.columns, grouped(c->arena, bytes), b.copies > 1 ? " a thread" : "");
+    printf("%lld x %lld %s, %s bytes of scratch memory%s\n", (long long)b.rows,
+           (long long)b.columns, n->winograd ? "tiles" : "pairs of pixels",
+           grouped(c->arena, bytes), b.copies > 1 ? " a thread" : "");
 }
 
 static void print_planes(Compilation *c, const Node *n)

@@ -5,12 +5,17 @@
 
 #include <string.h>
 
+/* is_done - whether node `n` is computed so. */
+static bool is_done(const AlgorithmCost *c, const Node *n)
+{
+    return c->tile == n->winograd && (c->algorithm == STRASSEN) == n->strassen;
+}
+
 static Layer layer_of(const Compilation *c, const CostContext *costs, const Step *s)
 {
     const Node *n = node_get(c->graph, s->node);
     Layer       l = {.node = s->node,
                      .name = n->name,
-                     .winograd = n->winograd,
                      .kernel = s->kernel,
                      .schedule = c->program->kernels[s->kernel]->schedule,
                      .macs = s->macs,
@@ -20,7 +25,7 @@ static Layer layer_of(const Compilation *c, const CostContext *costs, const Step
     for (int i = 0; i < l.n_costs; i++) {
         if (l.costs[i].why_not)
             continue;
-        if (l.costs[i].tile == n->winograd)
+        if (is_done(&l.costs[i], n))
             l.chosen = i;
         else if (l.next < 0 || l.costs[i].cycles < l.costs[l.next].cycles)
             l.next = i;
@@ -40,12 +45,12 @@ Layer *model_layers(Compilation *c, const Options *o)
 
 const char *layer_algorithm(Arena *a, const Layer *l, int cost)
 {
-    int tile = l->n_costs ? l->costs[cost].tile : 0;
     if (!l->n_costs)
         return "";
-    if (l->costs[cost].why_not)
-        return "winograd";
-    return tile ? arena_printf(a, "winograd %dx%d", tile, tile) : "direct";
+    const AlgorithmCost *c = &l->costs[cost];
+    if (c->tile)
+        return arena_printf(a, "winograd %dx%d", c->tile, c->tile);
+    return c->algorithm == STRASSEN ? "strassen" : c->algorithm == WINOGRAD ? "winograd" : "direct";
 }
 
 const char *layer_tile(Arena *a, const Layer *l)

@@ -124,10 +124,11 @@ static void check_algorithms(Compilation *c, const Options *o)
     for (NodeId id = graph_first(c->graph); id; id = graph_next(c->graph, id)) {
         const Node *n = node_get(c->graph, id);
         int         tile = schedule_winograd(c->schedules, n->name, &where);
-        if (tile >= 0 && tile != n->winograd)
+        int         strassen = schedule_strassen(c->schedules, n->name, &where);
+        if ((tile >= 0 && tile != n->winograd) || (strassen >= 0 && strassen != n->strassen))
             diag_error(c->diag, where, "%s '%s': %s", op_info(n->op)->name,
                        text_printable(c->arena, n->name),
-                       chosen ? "the layouts around it do not allow Winograd's method"
+                       chosen ? "the layouts around it do not allow this algorithm"
                               : "the pass choose-algorithm is not to run");
     }
 }

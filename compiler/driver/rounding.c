@@ -8,7 +8,7 @@
  * every element of every node's result and of the inputs. The largest change seen in an output is what
  * direct sums are off by; its bound is FACTOR times that.
  *
- * A convolution by Winograd's algorithm may be off by more: by WINOGRAD_SHARE of its output's standard
+ * A convolution by Winograd's or Strassen's algorithm may be off by more: by FAST_SHARE of its output's standard
  * deviation. Where the compiled graph has any, further trials put an error of that size divided by
  * FACTOR on their results too, and the bound is FACTOR times the largest change in those.
  *
@@ -25,10 +25,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FACTOR         4.0
-#define WINOGRAD_SHARE 2e-4
-#define U              0x1p-24
-#define STEP           0x1p-7 /* the largest between numbers of BF16, to the smaller one */
+#define FACTOR     4.0
+#define FAST_SHARE 2e-4
+#define U          0x1p-24
+#define STEP       0x1p-7 /* the largest between numbers of BF16, to the smaller one */
 
 /* ---- one node --------------------------------------------------------------------------- */
 
@@ -156,8 +156,8 @@ typedef struct Walk {
     const Graph *g;
     Kept        *held; /* by value */
     int          n_ways;
-    const char **winograd; /* names of nodes, sorted */
-    size_t       n_winograd;
+    const char **fast; /* names of nodes, sorted */
+    size_t       n_fast;
     uint64_t     state;
 } Walk;
 
@@ -166,25 +166,24 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* find_winograd - the nodes of the compiled graph that are computed so. They keep their names. */
-static void find_winograd(Walk *w, const Graph *compiled, Arena *a)
+/* find_fast - the nodes of the compiled graph that are not computed by direct sums. They keep their names. */
+static void find_fast(Walk *w, const Graph *compiled, Arena *a)
 {
     size_t cap = 0;
     for (NodeId n = graph_first(compiled); n; n = graph_next(compiled, n)) {
-        if (!node_get(compiled, n)->winograd)
+        if (!node_get(compiled, n)->winograd && !node_get(compiled, n)->strassen)
             continue;
-        w->winograd = arena_grow(a, w->winograd, w->n_winograd, &cap, sizeof *w->winograd);
-        w->winograd[w->n_winograd++] = node_get(compiled, n)->name;
+        w->fast = arena_grow(a, w->fast, w->n_fast, &cap, sizeof *w->fast);
+        w->fast[w->n_fast++] = node_get(compiled, n)->name;
     }
-    if (w->n_winograd)
-        qsort(w->winograd, w->n_winograd, sizeof *w->winograd, by_name);
-    w->n_ways = w->n_winograd ? WAYS : 1 + TRIALS;
+    if (w->n_fast)
+        qsort(w->fast, w->n_fast, sizeof *w->fast, by_name);
+    w->n_ways = w->n_fast ? WAYS : 1 + TRIALS;
 }
 
-static bool is_winograd(const Walk *w, const Node *n)
+static bool is_fast(const Walk *w, const Node *n)
 {
-    return w->n_winograd &&
-           bsearch(&n->name, w->winograd, w->n_winograd, sizeof *w->winograd, by_name);
+    return w->n_fast && bsearch(&n->name, w->fast, w->n_fast, sizeof *w->fast, by_name);
 }
 
 static double deviation(const Array *a)
@@ -267,7 +266,7 @@ static void run_node(Walk *w, const Node *n)
     for (int i = 0; i < n->n_in; i++)
         if (n->in[i] && value_get(w->g, n->in[i])->constant)
             hold_constant(w, n->in[i]);
-    double size = 0, winograd = 0;
+    double size = 0, fast = 0;
     for (int k = 0; k < w->n_ways; k++) {
         for (int i = 0; i < n->n_in; i++)
             in[i] = n->in[i] ? &w->held[n->in[i]].way[k] : NULL;
@@ -275,9 +274,9 @@ static void run_node(Walk *w, const Node *n)
         node_eval(n, in, &h->way[k]);
         if (k == 0) {
             size = sum_size(n, in, &h->way[0], length);
-            winograd = is_winograd(w, n) ? WINOGRAD_SHARE / FACTOR * deviation(&h->way[0]) : 0;
+            fast = is_fast(w, n) ? FAST_SHARE / FACTOR * deviation(&h->way[0]) : 0;
         } else if (length > 0)
-            shake(&h->way[k], U * sqrt(length), size, k > TRIALS ? winograd : 0, &w->state);
+            shake(&h->way[k], U * sqrt(length), size, k > TRIALS ? fast : 0, &w->state);
         array_round(&h->way[k]);
         if (k > 0 && h->way[k].type.elem == BF16)
             step_one(&h->way[k], size, &w->state);
@@ -314,7 +313,7 @@ void rounding_bounds(const Graph *g, const Graph *compiled, const Array *inputs,
 {
     Walk w = {.g = g, .held = arena_array(a, Kept, g->n_values), .state = seed};
     int  done = 0, total = (int)g->n_nodes - 1;
-    find_winograd(&w, compiled, a);
+    find_fast(&w, compiled, a);
     for (int i = 0; i < g->n_inputs; i++)
         hold_input(&w, g->inputs[i].value, &inputs[i]);
     for (NodeId n = graph_first(g); n; n = graph_next(g, n)) {

@@ -14,7 +14,8 @@ enum { CHECKS = 2 };
 
 static bool same_choice(const Choice *a, const Choice *b)
 {
-    return a->winograd == b->winograd && regtile_equal(a->tile, b->tile);
+    return a->winograd == b->winograd && a->strassen == b->strassen &&
+           regtile_equal(a->tile, b->tile);
 }
 
 static void show_round(const Tune *t)

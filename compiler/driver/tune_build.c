@@ -7,14 +7,20 @@ enum { TURNS = 9, LEAST_RUNS = 3, MOST_RUNS = 20000 };
 
 /* ---- building ---------------------------------------------------------------------------- */
 
+/* is_done - whether node `n` is computed as the choice says. */
+static bool is_done(const Choice *c, const Node *n)
+{
+    return c->strassen ? n->strassen : c->winograd == n->winograd && !n->strassen;
+}
+
 /* drop_refused - layers whose layouts do not allow the algorithm are as by default; true: some. */
 static bool drop_refused(Tune *t, const Graph *g)
 {
     bool any = false;
     for (NodeId n = graph_first(g); n; n = graph_next(g, n)) {
         int i = plan_layer(t, node_get(g, n)->name);
-        if (i < 0 || t->layers[i].now.winograd < 0 ||
-            t->layers[i].now.winograd == node_get(g, n)->winograd)
+        if (i < 0 || !choice_algorithm(&t->layers[i].now) ||
+            is_done(&t->layers[i].now, node_get(g, n)))
             continue;
         t->layers[i].now = by_default;
         t->layers[i].refused = true;

@@ -66,6 +66,12 @@ static double best_cycles(const Layer *l)
     return best;
 }
 
+static Choice choice_of(const AlgorithmCost *c)
+{
+    bool strassen = c->algorithm == STRASSEN;
+    return (Choice){strassen ? -1 : c->tile, strassen, {0, 0, 0}};
+}
+
 void plan_algorithms(Tune *t, Compilation *c)
 {
     const Layer *layers = model_layers(c, t->o);
@@ -77,7 +83,7 @@ void plan_algorithms(Tune *t, Compilation *c)
         for (int i = 0; i < l->n_costs; i++)
             if (!l->costs[i].why_not && i != l->chosen &&
                 l->costs[i].cycles < WORTH_TRYING * best_cycles(l))
-                d->candidates[d->n_candidates++] = (Choice){l->costs[i].tile, {0, 0, 0}};
+                d->candidates[d->n_candidates++] = choice_of(&l->costs[i]);
     }
 }
 
@@ -93,7 +99,8 @@ static void add_tiles(Tune *t, Compilation *c, TuneLayer *d, NodeId node)
         if (is_chosen || all[i].cycles > WORTH_TRYING * all[0].cycles ||
             kinds[all[i].tile.n]++ >= OF_A_KIND)
             continue;
-        d->candidates[d->n_candidates++] = (Choice){d->best.winograd, all[i].tile};
+        d->candidates[d->n_candidates++] =
+            (Choice){d->best.winograd, d->best.strassen, all[i].tile};
     }
 }
 
@@ -135,6 +142,8 @@ static void add_node(Text *t, const char *node, const Choice *c)
     text_add(t, ": {");
     if (c->winograd >= 0)
         add_member(t, "winograd", c->winograd, &first);
+    if (c->strassen)
+        add_member(t, "strassen", 1, &first);
     if (c->tile.m) {
         add_member(t, "tile_h", c->tile.h, &first);
         add_member(t, "tile_m", c->tile.m, &first);
@@ -150,7 +159,7 @@ Text plan_text(const Tune *t, Arena *a)
     text_printf(&text, "// %s\n{", t->o->how);
     for (int i = 0; i < t->n_layers; i++) {
         const TuneLayer *l = &t->layers[i];
-        for (int k = 0; k < l->n_nodes && (l->now.winograd >= 0 || l->now.tile.m); k++) {
+        for (int k = 0; k < l->n_nodes && (choice_algorithm(&l->now) || l->now.tile.m); k++) {
             text_add(&text, first ? "\n" : ",\n");
             add_node(&text, l->nodes[k], &l->now);
             first = false;
@@ -160,9 +169,15 @@ Text plan_text(const Tune *t, Arena *a)
     return text;
 }
 
+bool choice_algorithm(const Choice *c)
+{
+    return c->winograd >= 0 || c->strassen;
+}
+
 const char *choice_text(Arena *a, const Choice *c)
 {
-    const char *algorithm = c->winograd < 0 ? ""
+    const char *algorithm = c->strassen       ? "strassen"
+                            : c->winograd < 0 ? ""
                             : c->winograd == 0
                                 ? "direct"
                                 : arena_printf(a, "winograd %dx%d", c->winograd, c->winograd);

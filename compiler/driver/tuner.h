@@ -16,11 +16,12 @@
 
 /* What a schedule file may say of a layer. */
 typedef struct Choice {
-    int     winograd; /* -1: left to kiln */
+    int     winograd; /* -1: left to kiln, or to the next */
+    bool    strassen;
     RegTile tile;     /* 0: left to kiln */
 } Choice;
 
-static const Choice by_default = {-1, {0, 0, 0}};
+static const Choice by_default = {-1, false, {0, 0, 0}};
 
 enum { MOST_TILES = 6, MAX_CANDIDATES = 8 };
 
@@ -79,6 +80,8 @@ int  plan_rounds(const Tune *t); /* the largest number of candidates */
 int plan_layer(const Tune *t, const char *node);
 /* plan_text - the schedule file for what `now` says. */
 Text plan_text(const Tune *t, Arena *a);
+/* choice_algorithm - whether the choice says one. */
+bool choice_algorithm(const Choice *c);
 /* choice_text - "winograd 4x4, tile 6x2". */
 const char *choice_text(Arena *a, const Choice *c);
 

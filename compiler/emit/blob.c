@@ -57,7 +57,7 @@ static int64_t piece_size(const Buffer *buffer, int64_t at)
 
 /* How contents are made from the numbers of the tensor behind them. */
 typedef struct Recipe {
-    int64_t at[12 + 2 * MAX_TERMS + 2 * MAX_RANK];
+    int64_t at[13 + 2 * MAX_TERMS + 2 * MAX_RANK];
     size_t  n;
 } Recipe;
 
@@ -72,9 +72,9 @@ static Recipe recipe_of(const Buffer *b)
     const View *v = &b->view;
     const Type *source = &view_source(v)->type, *t = &v->tensor->type;
     int64_t     fill,
-        own[] = {(int64_t)b->elem, b->count,        source->rank,      (int64_t)source->elem,
-                 v->n_dims,        v->offset,       v->winograd.m,     v->winograd.k,
-                 v->turned_group,  v->turned_lanes, v->winograd.stride};
+        own[] = {(int64_t)b->elem, b->count,        source->rank,       (int64_t)source->elem,
+                 v->n_dims,        v->offset,       v->winograd.m,      v->winograd.k,
+                 v->turned_group,  v->turned_lanes, v->winograd.stride, v->plain != NULL};
     Recipe r = {.n = 0};
     memcpy(&fill, &v->fill, sizeof fill);
     recipe_add(&r, &fill, 1);

@@ -8,7 +8,8 @@
  *
  * That works where no digit carries into the next dimension of the tensor; then each dimension has a
  * coordinate, and what was grown is where a coordinate lies past the tensor's own. Filters to be
- * transformed by Winograd's method are taken whole: the digit of the positions is inside the call. */
+ * transformed by Winograd's method are taken whole: the digit of the positions is inside the call. Weights for
+ * Strassen's algorithm are not made at start. */
 #include "emit/emit.h"
 
 #include "ops/ops.h"
@@ -127,7 +128,7 @@ static bool add_digit(Loops *l, int digit)
 static bool find_loops(const View *v, Loops *l)
 {
     *l = (Loops){.view = v, .position = -1};
-    if (v->n_dims == 0 || v->fill != 0 || v->turned_group)
+    if (v->n_dims == 0 || v->fill != 0 || v->turned_group || (v->plain && !v->winograd.m))
         return false;
     find_digits(l);
     if (v->winograd.m && l->position < 0)

@@ -207,6 +207,11 @@ Type node_computed(const Graph *g, const Node *n)
     return t;
 }
 
+const char *node_algorithm(const Node *n)
+{
+    return n->winograd ? "winograd" : n->strassen ? "strassen" : "direct";
+}
+
 Winograd node_winograd(const Graph *g, const Node *n, int m)
 {
     const Type *w = &value_get(g, n->in[1])->type;

@@ -146,12 +146,13 @@ typedef struct Winograd {
     int m, k, stride;
 } Winograd;
 
-/* Winograd tiles done at a time: those of whole images, whole rows of tiles, or a part of one row. */
-typedef struct WinogradBlock {
+/* Winograd's tiles, or Strassen's pairs of pixels, done at a time: those of whole images, whole rows of tiles, or a
+ * part of one row. */
+typedef struct BlockShape {
     int64_t images, rows, columns; /* images: a divisor of the batch */
     int64_t copies; /* of the memory for it: one a thread, each doing blocks of its own; 1: threads share
                        the work of each block */
-} WinogradBlock;
+} BlockShape;
 
 /* A 1x1 convolution, of stride 1 and in one group, whose result a depthwise convolution reads in place of its
  * in[0]. A few blocks of its channels at a time lie in Node.scratch; all of them never exist. */
@@ -175,11 +176,12 @@ typedef struct Node {
     ValueId     out;
     OpAttrs     attrs;
     Epilogue    epilogue;
-    int         winograd;   /* conv2d: outputs of a tile edge; 0: direct sums */
+    int         winograd;   /* conv2d by Winograd's method: outputs of a tile edge; 0: not so */
+    bool        strassen;   /* conv2d by Strassen's algorithm */
     int64_t     pooled[2];  /* ... of which `out` has the maximum of each 2x2, behind the epilogue: its rows
                                and columns before; 0: no pooling */
     ValueId     scratch;    /* memory for the duration of the node; 0: none */
-    WinogradBlock block;    /* what it holds */
+    BlockShape block;    /* what it holds */
     const Expansion *expansion; /* conv2d: what it makes of in[0] first; NULL: nothing */
     NodeId      prev, next; /* the order of execution */
 } Node;
@@ -235,6 +237,8 @@ NodeId       graph_first(const Graph *g); /* execution order; 0 at the end */
 NodeId       graph_next(const Graph *g, NodeId n);
 /* node_computed - the type of what `n` computes before it pools: of its output, where it does not. */
 Type node_computed(const Graph *g, const Node *n);
+/* node_algorithm - how its sums are made: "winograd", "strassen" or "direct". */
+const char *node_algorithm(const Node *n);
 /* node_winograd - what a convolution with square filters would be in tiles of `m` outputs a side. */
 Winograd node_winograd(const Graph *g, const Node *n, int m);
 /* winograd_edge - inputs a side of a tile; it takes as many products a side. */

@@ -118,6 +118,8 @@ static void print_algorithm(const Node *n, Text *out)
 {
     if (n->winograd)
         text_printf(out, " by winograd %dx%d", n->winograd, n->winograd);
+    if (n->strassen)
+        text_add(out, " by strassen");
 }
 
 static void print_epilogue(const Graph *g, const Node *n, const Epilogue *e, Text *out)

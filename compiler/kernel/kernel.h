@@ -131,8 +131,8 @@ typedef struct View {
     int64_t       offset;
     double        fill;
     int           turned_group, turned_lanes; /* 0, or channels of a group, lanes of a vector: turned_index, view.c */
-    Winograd      winograd; /* m > 0: `tensor` is made of the filters `plain` for that, see winograd_filter in ops.h, */
-    const Tensor *plain;    /* by `make`; until then it has a type and no data                                        */
+    const Tensor *plain;    /* not NULL: `tensor` is made of it by `make`, and until then has a type and no data */
+    Winograd      winograd; /* m > 0: ... of filters for that, see winograd_filter in ops.h */
     const Tensor *(*make)(Arena *a, const Tensor *plain, Winograd w);
 } View;
 

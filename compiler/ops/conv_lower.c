@@ -210,8 +210,8 @@ void lower_conv2d(Graph *g, NodeId id, Kernel *k)
 {
     const Node    *n = node_get(g, id);
     const OpAttrs *a = &n->attrs;
-    if (n->winograd || n->expansion) {
-        (n->winograd ? lower_winograd : lower_expanded)(g, id, k);
+    if (n->winograd || n->strassen || n->expansion) {
+        (n->winograd ? lower_winograd : n->strassen ? lower_strassen : lower_expanded)(g, id, k);
         return;
     }
     const Type   *y = &value_get(g, n->out)->type;

@@ -13,8 +13,11 @@
  *   conv_lower.c   conv2d, linear: their loops
  *   conv_expand.c  a 1x1 convolution and the depthwise one that reads it, block by block
  *   conv_transpose.c  conv_transpose: its phases, each a convolution
+ *   bilinear.c     what the algorithms of Winograd and Strassen share
+ *   transform.c    products by their small constant matrices
  *   winograd.c     conv2d by Winograd's minimal filtering
- *   winograd_matrix.c  its matrices, and products by them
+ *   winograd_matrix.c  its matrices, and filters transformed by them
+ *   strassen.c     1x1 conv2d by Strassen's product of matrices
  *   matmul.c       matmul
  *   norm.c         batch_norm, lrn
  *   activation.c   relu ... prelu
@@ -315,11 +318,76 @@ int64_t expansion_scratch(const Expansion *e);
  * `blocks` blocks of channels are made at a time. */
 int64_t expansion_parts(const Type *t, int64_t blocks);
 
+/* ---- transform.c -------------------------------------------------------------------------- */
+
+enum { TRANSFORM_SIDE = 9 };
+
+typedef struct TransformMatrix {
+    int    rows, columns;
+    double at[TRANSFORM_SIDE][TRANSFORM_SIDE];
+} TransformMatrix;
+
+/* transform_apply - out = m in: statements at the end of `block`. in[] is overwritten. */
+void transform_apply(Kernel *k, Stmt *block, const TransformMatrix *m, const Expr **in,
+                     const Expr **out);
+/* lower_let - a temporary called `name` that is `e`, defined at the end of `block`. */
+const Expr *lower_let(Kernel *k, Stmt *block, const char *name, const Expr *e);
+
+/* ---- bilinear.c --------------------------------------------------------------------------- */
+
+/* A convolution in the making. */
+typedef struct Bilinear {
+    Graph      *g;
+    Kernel     *k;
+    const Node *n;
+    int64_t     positions; /* of a tile: products for each pair of channels */
+    int64_t     lanes, ic; /* ic: input channels that are summed                                   */
+    int64_t     icb, ocb;  /* blocks of channels that are summed; of those that are made at a time */
+    BufferId    u, scratch;
+} Bilinear;
+
+/* A block of images * rows * columns tiles; the first of them is at image `image`, tile row `row`, tile
+ * column `column`. */
+typedef struct TileBlock {
+    Affine  image, row, column;
+    int64_t images, rows, columns, tiles;
+} TileBlock;
+
+/* Loops over some channel blocks, and over the images, tile rows, tile columns and lanes of a block. */
+typedef struct TileLoops {
+    LoopId cb, image, row, column, lane;
+    Affine tile, n, h, w; /* number within the block; its image, first row and column */
+} TileLoops;
+
+/* bilinear_new - with the node's scratch memory; the rest of it is the caller's to fill. */
+Bilinear bilinear_new(Graph *g, Kernel *k, const Node *n);
+/* bilinear_weights - u: of `type`, made of the node's weights by `make`, its dims [position, output channel,
+ * input channel] grown to `padded`. */
+void bilinear_weights(Bilinear *s, Type type, Winograd size,
+                      const Tensor *(*make)(Arena *a, const Tensor *plain, Winograd w),
+                      const int64_t padded[3]);
+/* bilinear_v, bilinear_m - where position f of channel block cb and tile t, lane l, is kept: of the transformed
+ * input, and of the products. */
+Affine bilinear_v(const Bilinear *s, const TileBlock *b, Affine f, Affine cb, Affine t, Affine l);
+Affine bilinear_m(const Bilinear *s, const TileBlock *b, Affine f, Affine cb, Affine t, Affine l);
+/* tile_loops - a tile has `pixels` a side of what is read or stored. tile_nest: `body` inside them. */
+TileLoops tile_loops(const Bilinear *s, const TileBlock *b, const char *channel, int64_t blocks,
+                     int pixels);
+Stmt     *tile_nest(const Bilinear *s, const TileLoops *l, Stmt *body);
+/* lower_tile_blocks - `body` for all blocks of so many rows and columns of tiles, in loops. */
+void lower_tile_blocks(const Bilinear *s, int64_t rows, int64_t columns, const void *context,
+                       Stmt *(*body)(const void *context, const TileBlock *b));
+/* bilinear_products - the sums over all input channels at every position, for s->ocb channel blocks from `first`
+ * on. */
+Stmt *bilinear_products(const Bilinear *s, const TileBlock *b, Affine first);
+/* bilinear_finish - `e` and the bias, through the epilogue. */
+const Expr *bilinear_finish(const Bilinear *s, const Expr *e, const At *at);
+
 /* ---- winograd.c, winograd_matrix.c -------------------------------------------------------- */
 
 enum {
-    WINOGRAD_EDGE = 9, /* of an input tile, at most */
-    WINOGRAD_TAPS = 7  /* of a filter, along a side */
+    WINOGRAD_EDGE = TRANSFORM_SIDE, /* of an input tile, at most */
+    WINOGRAD_TAPS = 7               /* of a filter, along a side */
 };
 
 /* How a filter g is transformed, U = G g G^T: `edge` rows of G, each the numbers of `power`, times a factor.
@@ -336,20 +404,10 @@ FilterTransform winograd_filter(Winograd w);
 const Tensor *winograd_weights(Arena *a, const Tensor *plain, Winograd w);
 Type          winograd_type(const Tensor *plain, Winograd w);
 
-typedef struct WinogradMatrix {
-    int    rows, columns;
-    double at[WINOGRAD_EDGE][WINOGRAD_EDGE];
-} WinogradMatrix;
-
 typedef struct WinogradTransform {
-    WinogradMatrix b, a; /* B^T, A^T */
+    TransformMatrix b, a; /* B^T, A^T */
 } WinogradTransform;
 WinogradTransform winograd_transform(Winograd w);
-/* winograd_apply - out = m in: statements at the end of `block`. in[] is overwritten. */
-void winograd_apply(Kernel *k, Stmt *block, const WinogradMatrix *m, const Expr **in,
-                    const Expr **out);
-/* winograd_let - a temporary called `name` that is `e`, defined at the end of `block`. */
-const Expr *winograd_let(Kernel *k, Stmt *block, const char *name, const Expr *e);
 
 /* lower_winograd - conv2d with n->winograd > 0, equal strides, no dilation, one group, square kernel; x and y
  * in blocks of the target's lanes, x with a halo for whole tiles (winograd_halo), n->scratch large enough
@@ -357,6 +415,13 @@ const Expr *winograd_let(Kernel *k, Stmt *block, const char *name, const Expr *e
 void lower_winograd(Graph *g, NodeId id, Kernel *k);
 /* winograd_halo - rows and columns around x that whole tiles read: top, left, bottom, right. */
 void winograd_halo(const Graph *g, const Node *n, int64_t side[4]);
+
+/* ---- strassen.c --------------------------------------------------------------------------- */
+
+/* lower_strassen - conv2d with n->strassen: 1x1, no padding, one group, whole halves of vectors of channels on both
+ * sides (strassen_cost.c); x and y in blocks of the target's lanes, pairs of pixels to be had, n->scratch large
+ * enough for n->block.copies times strassen_scratch(g, n, n->block) elements. */
+void lower_strassen(Graph *g, NodeId id, Kernel *k);
 
 /* ---- math.c: expressions within a few ulp, no libm, the same bits on every target ---------- */
 

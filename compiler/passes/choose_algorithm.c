@@ -1,4 +1,4 @@
-/* choose_algorithm.c - direct sums or Winograd's, for each convolution, by estimated cycles
+/* choose_algorithm.c - direct sums, Winograd's or Strassen's, for each convolution, by estimated cycles
  * (schedule/cost.c). */
 #include "passes/passes.h"
 #include "ops/ops.h"
@@ -21,24 +21,34 @@ CostContext cost_context(const PassContext *c)
     };
 }
 
+/* Strassen's algorithm saves an eighth at most: what it is estimated to save has to be worth its memory. */
+#define STRASSEN_WORTH 0.02
+
 /* A convolution that would gain, and what it costs. */
 typedef struct Gain {
-    NodeId node;
-    int    tile;
-    double cycles; /* saved */
-    double bytes;  /* of weights, added */
+    NodeId    node;
+    Algorithm algorithm;
+    int       tile;
+    double    cycles; /* saved */
+    double    bytes;  /* of weights, added */
 } Gain;
 
-/* The output tile with the fewest cycles; tile 0: direct. */
-static Gain best_tile(const Graph *g, NodeId id, const CostContext *c)
+static Gain gain_of(NodeId id, const AlgorithmCost *direct, const AlgorithmCost *c)
+{
+    return (Gain){id, c->algorithm, c->tile, direct->cycles - c->cycles, c->added_bytes};
+}
+
+/* The algorithm with the fewest cycles. */
+static Gain best_algorithm(const Graph *g, NodeId id, const CostContext *c)
 {
     AlgorithmCost costs[MAX_ALGORITHMS];
     Gain          best = {.node = id};
     int           n = cost_algorithms(g, id, c, costs);
     for (int i = 1; i < n; i++) {
-        double saved = costs[0].cycles - costs[i].cycles;
-        if (!costs[i].why_not && saved > best.cycles)
-            best = (Gain){id, costs[i].tile, saved, costs[i].added_bytes};
+        Gain   gain = gain_of(id, costs, &costs[i]);
+        double least = costs[i].algorithm == STRASSEN ? STRASSEN_WORTH * costs[0].cycles : 0;
+        if (!costs[i].why_not && gain.cycles > best.cycles && gain.cycles >= least)
+            best = gain;
     }
     return best;
 }
@@ -84,15 +94,18 @@ static bool take(Graph *g, const Gain *gain, double *room)
 {
     *room -= gain->bytes;
     node_at(g, gain->node)->winograd = gain->tile;
-    return gain->tile > 0;
+    node_at(g, gain->node)->strassen = gain->algorithm == STRASSEN;
+    return gain->algorithm != DIRECT;
 }
 
-/* why_no_tile - why a node cannot have the tile that a schedule file asks for. */
+/* Why a node cannot have the tile that a schedule file asks for. */
 static const char *why_no_tile(Arena *a, const AlgorithmCost *costs, int n)
 {
     Text t = text_new(a);
     if (n < 2)
         return "does not apply: it is for convolutions";
+    if (costs[1].algorithm != WINOGRAD)
+        return "does not apply: its filters have to be 3x3, 5x5 or 7x7";
     if (costs[1].why_not)
         return arena_printf(a, "does not apply: %s", costs[1].why_not);
     text_add(&t, "has output tiles of ");
@@ -101,29 +114,59 @@ static const char *why_no_tile(Arena *a, const AlgorithmCost *costs, int n)
     return t.data;
 }
 
-/* fixed_tile - whether the schedule file says how the node is computed. *out is what that adds; tile 0:
- * direct, or a tile that cannot be had, which is reported. */
-static bool fixed_tile(const Graph *g, NodeId id, const PassContext *c, const CostContext *costs_of,
-                       Gain *out)
+static const char *why_no_strassen(Arena *a, const AlgorithmCost *costs, int n)
 {
-    const Node   *n = node_get(g, id);
-    Span          where;
-    int           tile = schedule_winograd(c->schedules, n->name, &where);
-    AlgorithmCost costs[MAX_ALGORITHMS];
-    *out = (Gain){.node = id};
-    if (tile <= 0)
-        return tile == 0;
-    int n_costs = cost_algorithms(g, id, costs_of, costs);
-    for (int i = 1; i < n_costs; i++)
-        if (!costs[i].why_not && costs[i].tile == tile)
-            *out = (Gain){id, tile, costs[0].cycles - costs[i].cycles, costs[i].added_bytes};
-    if (!out->tile)
-        diag_error(g->diag, where, "%s '%s': Winograd's method %s", op_info(n->op)->name,
-                   text_printable(g->arena, n->name), why_no_tile(g->arena, costs, n_costs));
+    if (n < 2)
+        return "does not apply: it is for convolutions";
+    return arena_printf(a, "does not apply: %s",
+                        costs[1].algorithm == STRASSEN ? costs[1].why_not
+                                                       : "its filters have to be 1x1");
+}
+
+/* given - whether the schedule file says how the node is computed, and how. A member of 1 or more asks for an
+ * algorithm; of 0, for direct sums. */
+static bool given(const ScheduleFile *f, const char *node, Gain *out, Span *where)
+{
+    int tile = schedule_winograd(f, node, where), strassen;
+    if (tile <= 0 && (strassen = schedule_strassen(f, node, where)) > 0)
+        out->algorithm = STRASSEN;
+    else if (tile > 0) {
+        out->algorithm = WINOGRAD;
+        out->tile = tile;
+    } else
+        return tile == 0 || strassen == 0;
     return true;
 }
 
-/* pass_choose_algorithm - decide which convolutions are done by Winograd's method (Node.winograd).
+/* fixed_algorithm - whether the schedule file says how the node is computed. *out is what that adds; direct, or
+ * one that cannot be had, which is reported: nothing. */
+static bool fixed_algorithm(const Graph *g, NodeId id, const PassContext *c,
+                            const CostContext *costs_of, Gain *out)
+{
+    const Node   *n = node_get(g, id);
+    Span          where;
+    AlgorithmCost costs[MAX_ALGORITHMS];
+    Gain          asked = {.node = id};
+    *out = asked;
+    if (!given(c->schedules, n->name, &asked, &where))
+        return false;
+    if (asked.algorithm == DIRECT)
+        return true;
+    int n_costs = cost_algorithms(g, id, costs_of, costs);
+    for (int i = 1; i < n_costs; i++)
+        if (!costs[i].why_not && costs[i].algorithm == asked.algorithm &&
+            costs[i].tile == asked.tile)
+            *out = gain_of(id, costs, &costs[i]);
+    if (out->algorithm == DIRECT)
+        diag_error(g->diag, where, "%s '%s': %s %s", op_info(n->op)->name,
+                   text_printable(g->arena, n->name),
+                   asked.tile ? "Winograd's method" : "Strassen's algorithm",
+                   (asked.tile ? why_no_tile : why_no_strassen)(g->arena, costs, n_costs));
+    return true;
+}
+
+/* pass_choose_algorithm - decide which convolutions are done by Winograd's method (Node.winograd) or Strassen's
+ * algorithm (Node.strassen).
  *
  * Not on a target without vectors, where transforms cost memory and code, nor where every sum must be
  * made in one order. Where the weights are part of the C text there is a limit to their growth: the
@@ -141,9 +184,9 @@ bool pass_choose_algorithm(Graph *g, const PassContext *c)
     bool        changed = false;
     for (NodeId id = graph_first(g); id; id = graph_next(g, id)) {
         Gain gain;
-        if (fixed_tile(g, id, c, &costs, &gain))
+        if (fixed_algorithm(g, id, c, &costs, &gain))
             changed |= take(g, &gain, &room);
-        else if ((gain = best_tile(g, id, &costs)).tile)
+        else if ((gain = best_algorithm(g, id, &costs)).algorithm != DIRECT)
             gains[n_gains++] = gain;
     }
     qsort(gains, n_gains, sizeof *gains, by_gain_per_byte);
@@ -154,18 +197,25 @@ bool pass_choose_algorithm(Graph *g, const PassContext *c)
     return changed;
 }
 
-/* Whether the layouts are what the transforms read and write: whole tiles within the halo. */
+/* halo_allows - whether there are whole tiles within the halo. */
+static bool halo_allows(const Graph *g, const Node *n)
+{
+    const Layout *l = &graph_input(g, n, 0)->type.layout;
+    int64_t       need[4];
+    winograd_halo(g, n, need);
+    return l->top >= need[0] && l->left >= need[1] && l->bottom >= need[2] && l->right >= need[3];
+}
+
+/* layouts_allow - whether the layouts are what the transforms read and write. */
 static bool layouts_allow(const Graph *g, const Node *n, const Target *t)
 {
     const Type *x = &graph_input(g, n, 0)->type, *y = &value_get(g, n->out)->type;
-    int64_t     need[4];
-    winograd_halo(g, n, need);
-    return x->layout.block == t->lanes && y->layout.block == t->lanes && x->layout.top >= need[0] &&
-           x->layout.left >= need[1] && x->layout.bottom >= need[2] && x->layout.right >= need[3];
+    return x->layout.block == t->lanes && y->layout.block == t->lanes &&
+           (n->winograd ? halo_allows(g, n) : strassen_pairs(g, n).rows > 0);
 }
 
-/* pass_reserve_scratch - memory for the transforms of each Winograd convolution; one whose layouts turned
- * out otherwise goes back to direct sums.
+/* pass_reserve_scratch - memory for the transforms of each convolution by Winograd's method or Strassen's
+ * algorithm; one whose layouts turned out otherwise goes back to direct sums.
  *
  * Needs layouts. Returns true when the graph changed. */
 bool pass_reserve_scratch(Graph *g, const PassContext *c)
@@ -173,18 +223,21 @@ bool pass_reserve_scratch(Graph *g, const PassContext *c)
     CostContext costs = cost_context(c);
     bool        changed = false;
     for (NodeId id = graph_first(g); id; id = graph_next(g, id)) {
-        if (!node_get(g, id)->winograd)
+        const Node *n = node_get(g, id);
+        if (!n->winograd && !n->strassen)
             continue;
         changed = true;
-        if (!layouts_allow(g, node_get(g, id), c->target)) {
+        if (!layouts_allow(g, n, c->target)) {
             node_at(g, id)->winograd = 0;
+            node_at(g, id)->strassen = false;
             continue;
         }
-        const Node   *n = node_get(g, id);
-        WinogradBlock block = winograd_block(g, n, &costs, c->threads);
-        int64_t       count = winograd_scratch(g, n, block) * block.copies;
-        char         *name = graph_fresh_name(g, n->name);
-        ValueId       v = graph_add_value(g, name, type_plain(F32, 1, &count));
+        BlockShape block =
+            (n->winograd ? winograd_block : strassen_block)(g, n, &costs, c->threads);
+        int64_t count =
+            (n->winograd ? winograd_scratch : strassen_scratch)(g, n, block) * block.copies;
+        char   *name = graph_fresh_name(g, n->name);
+        ValueId v = graph_add_value(g, name, type_plain(F32, 1, &count));
         value_at(g, v)->producer = id;
         node_at(g, id)->scratch = v;
         node_at(g, id)->block = block;

@@ -14,7 +14,8 @@ static bool is_depthwise(const Graph *g, const Node *n)
 static bool is_pointwise(const Graph *g, const Node *n)
 {
     const OpAttrs *a = &n->attrs;
-    if (n->op != OP_conv2d || n->expansion || a->groups != 1 || !graph_input(g, n, 1)->constant)
+    if (n->op != OP_conv2d || n->expansion || n->strassen || a->groups != 1 ||
+        !graph_input(g, n, 1)->constant)
         return false;
     const int64_t *w = graph_input(g, n, 1)->type.dims;
     for (int i = 0; i < 2; i++)

@@ -16,7 +16,7 @@
  *   fuse_epilogue.c    elementwise nodes into the node that makes their input
  *   store_weights.c    weights rounded to the type they are kept in
  *   round_products.c   values and weights that are multiplied in bf16 (--fp fast)
- *   choose_algorithm.c direct sums or Winograd's, for each convolution
+ *   choose_algorithm.c direct sums, Winograd's or Strassen's, for each convolution
  *   choose_layout.c    a layout for every value; relayout nodes where two meet
  *   layout_halo.c      zeros around the planes that padded convolutions read
  *   fuse_depthwise.c   a 1x1 convolution into the depthwise one that reads it

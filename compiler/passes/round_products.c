@@ -8,7 +8,9 @@ static double saved(const Graph *g, NodeId id, const PassContext *c, const CostC
 {
     Span          where;
     AlgorithmCost dots, costs[MAX_ALGORITHMS];
-    int           fixed = schedule_winograd(c->schedules, node_get(g, id)->name, &where);
+    const char   *name = node_get(g, id)->name;
+    int           strassen = schedule_strassen(c->schedules, name, &where);
+    int           fixed = strassen > 0 ? strassen : schedule_winograd(c->schedules, name, &where);
     int           n = cost_algorithms(g, id, costs_of, costs);
     if (fixed > 0 || !n || !cost_dots(g, id, costs_of, &dots))
         return 0;

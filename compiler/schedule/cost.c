@@ -1,7 +1,7 @@
 /* cost.c - what a convolution costs by each algorithm, in estimated cycles.
  *
- * Winograd saves products and pays with transforms and with larger weights, which count where they have
- * to come from memory: few pixels reuse each of them. So algorithms are compared by time, not by
+ * Winograd and Strassen save products and pay with transforms and with larger weights, which count where they
+ * have to come from memory: few pixels reuse each of them. So algorithms are compared by time, not by
  * products. The figures are those of machine.h and the target's data. */
 #include "schedule/schedule.h"
 #include "graph/graph.h"
@@ -138,6 +138,21 @@ static void add_expansion(const Graph *g, const Node *n, const CostContext *c, A
     out->weight_bytes += own.weight_bytes;
 }
 
+/* transforms_refused - what holds for every algorithm that transforms its weights. */
+static const char *transforms_refused(const Graph *g, const Node *n, const CostContext *c)
+{
+    const Type *x = &graph_input(g, n, 0)->type, *w = &graph_input(g, n, 1)->type;
+    if (c->exact)
+        return "every sum is to be made in one order";
+    if (c->target->lanes == 1)
+        return "the target has no vectors";
+    if (multiplies_bf16(x, w))
+        return "its products are of bf16, in pairs";
+    if (n->attrs.groups != 1)
+        return "the channels are in groups";
+    return graph_input(g, n, 0)->constant ? "its input is constant" : NULL;
+}
+
 /* winograd_refused - why no tile of it can be had; NULL: it can. */
 static const char *winograd_refused(const Graph *g, const Node *n, const CostContext *c)
 {
@@ -145,14 +160,9 @@ static const char *winograd_refused(const Graph *g, const Node *n, const CostCon
     const OpAttrs *a = &n->attrs;
     if (n->op != OP_conv2d)
         return "it is for convolutions";
-    if (c->exact)
-        return "every sum is to be made in one order";
-    if (c->target->lanes == 1)
-        return "the target has no vectors";
-    if (multiplies_bf16(x, w))
-        return "its products are of bf16, in pairs";
-    if (a->groups != 1)
-        return "the channels are in groups";
+    const char *why = transforms_refused(g, n, c);
+    if (why)
+        return why;
     if (a->strides[0] != a->strides[1] || a->strides[0] > 2)
         return "its strides have to be 1 or 2, the same both ways";
     if (a->dilations[0] != 1 || a->dilations[1] != 1)
@@ -163,11 +173,33 @@ static const char *winograd_refused(const Graph *g, const Node *n, const CostCon
         return "filters of 7x7 have to move by 2";
     if (elem_is_half(w->elem) && !c->packs_may_start)
         return "weights kept in 16 bits are transformed at start or not at all";
-    if (graph_input(g, n, 0)->constant)
-        return "its input is constant";
     if (x->dims[1] < c->target->lanes || w->dims[0] < c->target->lanes)
         return "it takes a vector of channels on both sides";
     return NULL;
+}
+
+/* is_pointwise - whether it is a convolution for which there may be Strassen's algorithm. */
+static bool is_pointwise(const Graph *g, const Node *n)
+{
+    const int64_t *w = graph_input(g, n, 1)->type.dims;
+    return n->op == OP_conv2d && !n->expansion && w[2] == 1 && w[3] == 1;
+}
+
+/* strassen_refused - why it cannot be had; NULL: it can. */
+static const char *strassen_refused(const Graph *g, const Node *n, const CostContext *c)
+{
+    const Type    *w = &graph_input(g, n, 1)->type, *x = &graph_input(g, n, 0)->type;
+    const int64_t *padding = n->attrs.padding;
+    const char    *why = transforms_refused(g, n, c);
+    if (why)
+        return why;
+    if (x->dims[1] % (2 * c->target->lanes) || w->dims[0] % (2 * c->target->lanes))
+        return "half the channels have to be whole vectors on both sides";
+    if (padding[0] || padding[1] || padding[2] || padding[3])
+        return "it takes no padding";
+    if (w->elem != F32 || c->packs_may_start)
+        return "weights that may be made at start are not made for it";
+    return strassen_pairs(g, n).rows ? NULL : "no two halves of the pixels are alike in memory";
 }
 
 static bool has_cost(const Graph *g, const Node *n)
@@ -193,13 +225,18 @@ int cost_algorithms(const Graph *g, NodeId id, const CostContext *c, AlgorithmCo
     if (!has_cost(g, n))
         return 0;
     Layer       l = layer_of(g, n, c);
-    const char *refused = winograd_refused(g, n, c);
+    Algorithm   other = is_pointwise(g, n) ? STRASSEN : WINOGRAD;
+    const char *refused = (other == STRASSEN ? strassen_refused : winograd_refused)(g, n, c);
     int         count = 0;
     out[count++] = direct_cost(&l);
     if (n->expansion)
         add_expansion(g, n, c, out);
     if (refused) {
-        out[count++] = (AlgorithmCost){.algorithm = WINOGRAD, .why_not = refused};
+        out[count++] = (AlgorithmCost){.algorithm = other, .why_not = refused};
+        return count;
+    }
+    if (other == STRASSEN) {
+        out[count++] = strassen_cost(g, n, c);
         return count;
     }
     for (int64_t m = 2; m <= largest_tile(&l); m += 2)

@@ -11,6 +11,7 @@
 /* What the file may give a node; -1 where it does not. */
 typedef struct Given {
     int      winograd; /* output tile; 0: direct sums */
+    int      strassen; /* 1: so; 0: direct sums */
     Schedule schedule;
 } Given;
 
@@ -33,6 +34,7 @@ static const struct {
     int         min, max;
 } members[] = {
     {"winograd", offsetof(Given, winograd), 0, 6},
+    {"strassen", offsetof(Given, strassen), 0, 1},
     {"tile_h", offsetof(Given, schedule.tile.h), 0, 64},
     {"tile_m", offsetof(Given, schedule.tile.m), 0, 64},
     {"tile_n", offsetof(Given, schedule.tile.n), 0, 64},
@@ -138,13 +140,25 @@ bool schedule_override(ScheduleFile *f, const char *node, Schedule *s)
     return true;
 }
 
+/* given_algorithm - the member `name`, which is `value`; its place into *where. */
+static int given_algorithm(const ScheduleFile *f, const Override *o, const char *name, int value,
+                           Span *where)
+{
+    if (value >= 0)
+        *where = (Span){.source = &f->source, .at = json_get(o->json, name)};
+    return value;
+}
+
 int schedule_winograd(const ScheduleFile *f, const char *node, Span *where)
 {
     const Override *o = find(f, node);
-    if (!o || o->given.winograd < 0)
-        return -1;
-    *where = (Span){.source = &f->source, .at = json_get(o->json, "winograd")};
-    return o->given.winograd;
+    return o ? given_algorithm(f, o, "winograd", o->given.winograd, where) : -1;
+}
+
+int schedule_strassen(const ScheduleFile *f, const char *node, Span *where)
+{
+    const Override *o = find(f, node);
+    return o ? given_algorithm(f, o, "strassen", o->given.strassen, where) : -1;
 }
 
 const char *schedule_given(const ScheduleFile *f, const char *node, Arena *a)

@@ -2,6 +2,7 @@
  *
  *   cost.c           what a convolution costs by each algorithm, in estimated cycles
  *   winograd_cost.c  what Winograd's method costs, and how many of its tiles are done at a time
+ *   strassen_cost.c  the same of Strassen's algorithm
  *   choose.c         a schedule from the kernel's loops and the target's data, with reasons
  *   machine.h        the figures behind these
  *   file.c           schedules as JSON (--schedule): overrides per node */
@@ -13,7 +14,7 @@
 struct Kernel;
 struct Target;
 
-typedef enum { DIRECT, WINOGRAD } Algorithm;
+typedef enum { DIRECT, WINOGRAD, STRASSEN } Algorithm;
 
 /* ---- cost.c ----------------------------------------------------------------------------- */
 
@@ -33,7 +34,7 @@ typedef struct AlgorithmCost {
     double      peak;         /* cycles: multiply-adds, two vectors of them a cycle */
     double      sums;         /* cycles: the same as tiles do them */
     double      stream;       /* cycles: the way of the weights from the cache or memory */
-    double      transforms;   /* cycles: of input and output (WINOGRAD) */
+    double      transforms;   /* cycles: of input and output (not DIRECT) */
     double      cycles;       /* estimated, for all of it */
     double      weight_bytes; /* as the kernel reads them */
     double      added_bytes;  /* ... more than without transforms */
@@ -42,8 +43,8 @@ typedef struct AlgorithmCost {
 enum { MAX_ALGORITHMS = 4 };
 
 /* cost_algorithms - the algorithms there are for a conv2d or linear node of a graph with shapes, into
- * out[MAX_ALGORITHMS]: direct sums first, then Winograd's by ascending tile, or once with the reason
- * why it does not apply. Their number; 0 for other nodes. */
+ * out[MAX_ALGORITHMS]: direct sums first, then Winograd's by ascending tile or, of a 1x1 convolution,
+ * Strassen's; or one of them with the reason why it does not apply. Their number; 0 for other nodes. */
 int cost_algorithms(const Graph *g, NodeId n, const CostContext *c, AlgorithmCost *out);
 
 /* cost_dots - the same for direct sums, were both sides of the products of BF16. False: other nodes, or the
@@ -61,14 +62,34 @@ double cost_overlapped(double sums, double stream, double rows);
 AlgorithmCost winograd_cost(const Graph *g, const Node *n, int m, const CostContext *c);
 /* winograd_block - the blocks that cost `threads` threads the fewest cycles; blocks of a convolution are of
  * this size or one row, or one column, less. */
-WinogradBlock winograd_block(const Graph *g, const Node *n, const CostContext *c, int threads);
+BlockShape winograd_block(const Graph *g, const Node *n, const CostContext *c, int threads);
 /* winograd_scratch - elements of transformed input and products for the tiles of one block. */
-int64_t winograd_scratch(const Graph *g, const Node *n, WinogradBlock block);
-/* winograd_cuts - tiles along one side in blocks of `size` and of one less: how many there are of each. */
-typedef struct WinogradCuts {
+int64_t winograd_scratch(const Graph *g, const Node *n, BlockShape block);
+/* block_cuts - tiles along one side in blocks of `size` and of one less: how many there are of each. */
+typedef struct BlockCuts {
     int64_t count[2], size[2];
-} WinogradCuts;
-WinogradCuts winograd_cuts(int64_t tiles, int64_t size);
+} BlockCuts;
+BlockCuts block_cuts(int64_t tiles, int64_t size);
+
+/* ---- strassen_cost.c --------------------------------------------------------------------- */
+
+enum { STRASSEN_PRODUCTS = 7 };
+
+/* How the pixels of a plane make pairs: the first ones are `rows` x `columns` pixels from the corner, the second ones
+ * lie as far from them. One row: the pixels of all rows, one after the other; of an odd number the one in the middle
+ * is in two pairs. */
+typedef struct StrassenPairs {
+    int64_t rows, columns; /* 0: no pairs to be had */
+    int64_t down, right;   /* from the first pixel of a pair to the second */
+} StrassenPairs;
+StrassenPairs strassen_pairs(const Graph *g, const Node *n);
+/* strassen_columns - of `half` blocks of output channels, how many are made at a time: a divisor. */
+int64_t strassen_columns(int64_t half);
+/* strassen_cost, strassen_block, strassen_scratch - of a convolution that can be done so, as above; "tiles" are
+ * pairs. */
+AlgorithmCost strassen_cost(const Graph *g, const Node *n, const CostContext *c);
+BlockShape    strassen_block(const Graph *g, const Node *n, const CostContext *c, int threads);
+int64_t       strassen_scratch(const Graph *g, const Node *n, BlockShape block);
 
 /* ---- choose.c --------------------------------------------------------------------------- */
 
@@ -124,6 +145,8 @@ bool schedule_override(ScheduleFile *f, const char *node, Schedule *s);
 /* schedule_winograd - the output tile that the file gives `node`, 0 for direct sums, and its place;
  * -1: none. */
 int schedule_winograd(const ScheduleFile *f, const char *node, Span *where);
+/* schedule_strassen - likewise: 1: by Strassen's algorithm, 0: by direct sums. */
+int schedule_strassen(const ScheduleFile *f, const char *node, Span *where);
 /* schedule_given - what the file fixes for `node`, as "winograd 4, tile_m 7"; "": nothing. */
 const char *schedule_given(const ScheduleFile *f, const char *node, Arena *a);
 /* schedule_check_used - an error for each node named in the file that never came up. */

@@ -50,7 +50,7 @@ typedef struct Work {
     int           threads;
 } Work;
 
-int64_t winograd_scratch(const Graph *g, const Node *n, WinogradBlock block)
+int64_t winograd_scratch(const Graph *g, const Node *n, BlockShape block)
 {
     const int64_t *x = value_get(g, n->in[0])->type.dims;
     const Type    *y = &value_get(g, n->out)->type;
@@ -60,10 +60,10 @@ int64_t winograd_scratch(const Graph *g, const Node *n, WinogradBlock block)
     return edge * edge * channels * lanes * block.images * block.rows * block.columns;
 }
 
-WinogradCuts winograd_cuts(int64_t tiles, int64_t size)
+BlockCuts block_cuts(int64_t tiles, int64_t size)
 {
     int64_t blocks = (tiles + size - 1) / size, shorter = blocks * size - tiles;
-    return (WinogradCuts){{blocks - shorter, shorter}, {size, size - 1}};
+    return (BlockCuts){{blocks - shorter, shorter}, {size, size - 1}};
 }
 
 /* One tile of one channel block through an n x n transform: loads, stores, and about n operations for
@@ -105,7 +105,7 @@ static Work work_of(const Graph *g, const Node *n, int m, const CostContext *c, 
 }
 
 /* Bytes of scratch memory for a block. */
-static double block_scratch(const Work *w, WinogradBlock b)
+static double block_scratch(const Work *w, BlockShape b)
 {
     int64_t tiles = b.images * b.rows * b.columns;
     return (double)(tiles * w->positions * (w->in + w->out) * w->t->lanes) * sizeof(float);
@@ -117,12 +117,11 @@ typedef struct Busiest {
     double blocks, share;
 } Busiest;
 
-static Busiest busiest(const Work *w, WinogradBlock b)
+static Busiest busiest(const Work *w, BlockShape b)
 {
-    WinogradCuts rows = winograd_cuts(w->rows, b.rows),
-                 columns = winograd_cuts(w->columns, b.columns);
-    int     threads = b.copies > 1 ? w->threads : 1;
-    Busiest out = {0, 0};
+    BlockCuts rows = block_cuts(w->rows, b.rows), columns = block_cuts(w->columns, b.columns);
+    int       threads = b.copies > 1 ? w->threads : 1;
+    Busiest   out = {0, 0};
     for (int i = 0; i < 2; i++)
         for (int j = 0; j < 2; j++) {
             int64_t blocks = w->images / b.images * rows.count[i] * columns.count[j];
@@ -156,7 +155,7 @@ typedef struct BlockCost {
 } BlockCost;
 
 /* Threads that share a block share all there is to do, read half of the scratch from each other, and meet thrice. */
-static BlockCost block_cost(const Work *w, WinogradBlock b)
+static BlockCost block_cost(const Work *w, BlockShape b)
 {
     Busiest   all = busiest(w, b);
     bool      shared = b.copies == 1 && w->threads > 1;
@@ -183,7 +182,7 @@ static int64_t evenly(int64_t all, int64_t size)
 
 /* next_block - every block worth trying, largest first: images, which divide the batch; rows of one image;
  * parts of one row that leave a register tile its pixels. False: `b` was the last. */
-static bool next_block(const Work *w, WinogradBlock *b)
+static bool next_block(const Work *w, BlockShape *b)
 {
     if (b->images > 1) {
         do
@@ -201,12 +200,12 @@ static bool next_block(const Work *w, WinogradBlock *b)
     return b->columns >= LEAST_TILES;
 }
 
-static WinogradBlock best_block(const Work *w)
+static BlockShape best_block(const Work *w)
 {
     /* A block that is smaller has to save this much of what memory costs. */
-    const double  worth_it = 0.05;
-    double        best_cycles = INFINITY;
-    WinogradBlock b = {w->images, w->rows, w->columns, 1}, best = b;
+    const double worth_it = 0.05;
+    double       best_cycles = INFINITY;
+    BlockShape   b = {w->images, w->rows, w->columns, 1}, best = b;
     do {
         for (b.copies = 1; b.copies <= w->threads;
              b.copies += w->threads > 1 ? w->threads - 1 : 1) {
@@ -221,7 +220,7 @@ static WinogradBlock best_block(const Work *w)
     return best;
 }
 
-WinogradBlock winograd_block(const Graph *g, const Node *n, const CostContext *c, int threads)
+BlockShape winograd_block(const Graph *g, const Node *n, const CostContext *c, int threads)
 {
     Work w = work_of(g, n, n->winograd, c, threads);
     return best_block(&w);

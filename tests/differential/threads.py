@@ -3,7 +3,8 @@ target, and they never race.
 
 The networks have what threads share in different ways: Winograd convolutions of one block, of many small ones
 and of blocks of several sizes, 3x3 and 5x5; a convolution with more image than weights, and one with more
-weights than image; a 1x1 one done by the depthwise one behind it; linear layers whose last columns fill no tile; several images at once."""
+weights than image; a 1x1 one done by the depthwise one behind it; 1x1 ones by Strassen's algorithm; linear layers whose
+last columns fill no tile; several images at once."""
 import os
 import sys
 import tempfile
@@ -48,6 +49,22 @@ def network(name, images, size, channels):
         params = {"weight": (random.standard_normal((n_out, n_in)) / np.sqrt(n_in)).astype(np.float32),
                   "bias": random.standard_normal(n_out).astype(np.float32)}
         value = model.node(stem, "linear", [value], params)
+    model.output(value)
+    return model
+
+
+def products(name, size):
+    """1x1 convolutions with many channels, of an even and of an odd number of pixels, one of them added to its input."""
+    random = np.random.default_rng(13)
+    model = Model(name)
+    x = model.input("x", (1, 3, size, size + 3))
+    first = convolution(model, "stem", x, (256, 3, 3, 3), random)
+    value = convolution(model, "widen", first, (512, 256, 1, 1), random)
+    value = convolution(model, "narrow", value, (256, 512, 1, 1), random)
+    value = model.node("add", "add", [value, first])
+    value = model.node("pool", "max_pool", [value], kernel=[2, 2], strides=[2, 2], padding=[0, 1, 0, 0])
+    value = convolution(model, "odd", value, (1024, 256, 1, 1), random)
+    value = model.node("mean", "global_avg_pool", [value])
     model.output(value)
     return model
 
@@ -116,6 +133,12 @@ def main():
             same_bits(counts, path, x, folder, names)
             no_race(counts, path, x, folder, fast[-1])
             seen += sharing(path, fast[-1], folder)
+        path = products("products", 28).write(folder)
+        x = random.standard_normal((1, 3, 28, 31)).astype(np.float32)
+        graph = run([KILN, "compile", path, "--target", fast[-1], *FOR_THREADS, "--emit", "graph"])
+        counts.check("three by Strassen's algorithm", graph.count(" by strassen") == 3)
+        same_bits(counts, path, x, folder, fast[-1:])
+        no_race(counts, path, x, folder, fast[-1])
         counts.check("threads meet inside a kernel somewhere", seen[0] > 0)
         counts.check("threads have memory of their own somewhere", seen[1] > 0)
         counts.check("threads claim pieces of loops somewhere", seen[2] > 0)

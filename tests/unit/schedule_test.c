@@ -60,7 +60,7 @@ static void test_algorithms(const Target *t)
         AlgorithmCost c[MAX_ALGORITHMS], more[MAX_ALGORITHMS];
         Conv          v = random_conv(), twice = v;
         int           n = costs_of(&v, &context, c);
-        bool          has_tiles = n > 1 && !c[1].why_not;
+        bool          has_tiles = n > 1 && !c[1].why_not && c[1].algorithm == WINOGRAD;
         bool          for_tiles = v.k == 3 || v.k == 5 || (v.k == 7 && v.stride == 2);
         bool may = v.groups == 1 && for_tiles && t->lanes > 1 && v.c >= t->lanes && v.o >= t->lanes;
         CHECK(c[0].algorithm == DIRECT && c[0].added_bytes == 0);
@@ -112,11 +112,11 @@ static void test_reasons(void)
 }
 
 /* block_of - the blocks of a convolution done in tiles of 4 x 4 outputs. */
-static WinogradBlock block_of(const Conv *v, const CostContext *context, int threads)
+static BlockShape block_of(const Conv *v, const CostContext *context, int threads)
 {
     OneNode o = make_conv(v);
     node_at(o.graph, o.node)->winograd = 4;
-    WinogradBlock b = winograd_block(o.graph, node_get(o.graph, o.node), context, threads);
+    BlockShape b = winograd_block(o.graph, node_get(o.graph, o.node), context, threads);
     one_free(&o);
     return b;
 }
@@ -131,17 +131,17 @@ static void test_blocks(const Target *t)
 {
     CostContext context = {.target = t};
     for (int i = 0; i < 100; i++) {
-        Conv          v = {1 + random_below(3),
-                           random_between(16, 60),
-                           random_between(4, 40),
-                           random_between(4, 40),
-                           random_between(16, 60),
-                           3,
-                           1,
-                           1};
-        int           threads = 1 + random_below(3);
-        WinogradBlock b = block_of(&v, &context, threads);
-        int64_t       rows = tiles_of(v.h), columns = tiles_of(v.w);
+        Conv       v = {1 + random_below(3),
+                        random_between(16, 60),
+                        random_between(4, 40),
+                        random_between(4, 40),
+                        random_between(16, 60),
+                        3,
+                        1,
+                        1};
+        int        threads = 1 + random_below(3);
+        BlockShape b = block_of(&v, &context, threads);
+        int64_t    rows = tiles_of(v.h), columns = tiles_of(v.w);
         CHECK(b.images >= 1 && v.n % b.images == 0 && (b.images == 1 || b.rows == rows));
         CHECK(b.rows >= 1 && b.rows <= rows && b.columns >= 1 && b.columns <= columns);
         CHECK((b.columns == columns || b.rows == 1) && (b.copies == 1 || b.copies == threads));
@@ -151,11 +151,84 @@ static void test_blocks(const Target *t)
 /* Little scratch memory is one block, so that weights are read once; much is cut, so that it stays near. */
 static void test_block_sizes(void)
 {
-    CostContext   context = {.target = &target_x86_avx512};
-    Conv          small = {1, 64, 15, 15, 256, 3, 1, 1}, large = {1, 64, 226, 226, 64, 3, 1, 1};
-    WinogradBlock one = block_of(&small, &context, 1), part = block_of(&large, &context, 1);
+    CostContext context = {.target = &target_x86_avx512};
+    Conv        small = {1, 64, 15, 15, 256, 3, 1, 1}, large = {1, 64, 226, 226, 64, 3, 1, 1};
+    BlockShape  one = block_of(&small, &context, 1), part = block_of(&large, &context, 1);
     CHECK(one.rows == 4 && one.columns == 4);
     CHECK(36 * 128 * 4 * part.rows * part.columns <= target_x86_avx512.l2_bytes);
+}
+
+/* ---- Strassen's algorithm ------------------------------------------------------------------- */
+
+/* A 1x1 convolution with half the channels in whole vectors of 16 on both sides. */
+static Conv random_product(void)
+{
+    return (Conv){.n = 1 + random_below(2),
+                  .c = 32 * random_between(1, 40),
+                  .h = random_between(2, 30),
+                  .w = random_between(2, 30),
+                  .o = 32 * random_between(1, 40),
+                  .k = 1,
+                  .stride = 1 + random_below(2),
+                  .groups = 1};
+}
+
+/* Every pixel is in one pair, but for the middle one of an odd number. */
+static void check_pairs(const StrassenPairs *p, int64_t rows, int64_t columns)
+{
+    int  seen[30 * 30] = {0};
+    bool flat = p->rows == 1 && p->columns > columns / 2;
+    for (int64_t r = 0; r < p->rows; r++)
+        for (int64_t c = 0; c < p->columns; c++) {
+            seen[r * columns + c]++;
+            seen[(r + p->down) * columns + c + p->right]++;
+        }
+    for (int64_t i = 0; i < rows * columns; i++) {
+        bool middle = flat && rows * columns % 2 && i == rows * columns / 2;
+        CHECK(seen[i] == 1 + middle);
+    }
+}
+
+static void test_strassen(const Target *t)
+{
+    CostContext context = {.target = t};
+    for (int i = 0; i < 300; i++) {
+        AlgorithmCost c[MAX_ALGORITHMS];
+        Conv          v = random_product();
+        OneNode       o = make_conv(&v);
+        const Node   *n = node_get(o.graph, o.node);
+        const Type   *y = &value_get(o.graph, n->out)->type;
+        StrassenPairs p = strassen_pairs(o.graph, n);
+        bool          may = v.stride == 1 || y->dims[2] % 2 == 0 || y->dims[3] % 2 == 0;
+        CHECK((p.rows > 0) == may);
+        CHECK(cost_algorithms(o.graph, o.node, &context, c) == 2 && c[1].algorithm == STRASSEN);
+        CHECK(!c[1].why_not == may);
+        if (may) {
+            int        threads = 1 + random_below(3);
+            BlockShape b = strassen_block(o.graph, n, &context, threads);
+            check_pairs(&p, y->dims[2], y->dims[3]);
+            CHECK(b.images == 1 && b.copies == threads && b.rows <= p.rows &&
+                  b.columns <= p.columns);
+            CHECK(b.rows >= 1 && b.columns >= 1 && (b.columns == p.columns || b.rows == 1));
+            CHECK(4 * c[1].weight_bytes == 7 * c[0].weight_bytes && c[1].transforms > 0);
+            CHECK(c[1].added_bytes == c[1].weight_bytes - c[0].weight_bytes);
+            CHECK(8 * c[1].peak >= 7 * c[0].peak && c[1].cycles > c[1].sums);
+        }
+        one_free(&o);
+    }
+    for (int64_t half = 1; half < 100; half++)
+        CHECK(half % strassen_columns(half) == 0);
+}
+
+/* It saves nothing where there are few channels, and most where there are many. */
+static void test_strassen_gain(void)
+{
+    CostContext   context = {.target = &target_x86_avx512};
+    AlgorithmCost few[MAX_ALGORITHMS], many[MAX_ALGORITHMS];
+    costs_of(&(Conv){1, 64, 56, 56, 64, 1, 1, 1}, &context, few);
+    costs_of(&(Conv){1, 512, 14, 14, 1024, 1, 1, 1}, &context, many);
+    CHECK(few[1].cycles > few[0].cycles);
+    CHECK(many[1].cycles < 0.95 * many[0].cycles && many[1].cycles > 0.875 * many[0].cycles);
 }
 
 /* A sum of h x m x n results, as kpass_schedule meets one. */
@@ -212,10 +285,13 @@ int main(void)
     for (int i = 0; i < target_count(); i++) {
         test_algorithms(target_nth(i));
         test_tiles(target_nth(i));
-        if (target_nth(i)->lanes > 1)
+        if (target_nth(i)->lanes > 1) {
             test_blocks(target_nth(i));
+            test_strassen(target_nth(i));
+        }
     }
     test_reasons();
     test_block_sizes();
+    test_strassen_gain();
     return check_end();
 }
