@@ -9,14 +9,13 @@
  *         M[f][oc][tile] += V[f][ic][tile] * U[f][oc][ic]   tiled like any sum
  *         y               = epilogue(A^T M + bias)          output transform
  *
- * This file has the loops over blocks and over the tiles of one, the place of V and M in scratch memory, and the
- * products. */
+ * This file has the loops over blocks and over the tiles of one, the places of V and M, and the products. */
 #include "ops/ops.h"
 
 Bilinear bilinear_new(Graph *g, Kernel *k, const Node *n)
 {
     Bilinear s = {.g = g, .k = k, .n = n, .lanes = value_get(g, n->out)->type.layout.block};
-    s.scratch = lower_buffer(g, k, n->scratch);
+    s.scratch = s.products = lower_buffer(g, k, n->scratch);
     k->buffers[s.scratch].name = "scratch";
     k->buffers[s.scratch].count /= n->block.copies;
     k->buffers[s.scratch].copies = n->block.copies;
@@ -37,11 +36,11 @@ void bilinear_weights(Bilinear *s, Type type, Winograd size,
     b->view.make = make;
 }
 
-/* ---- scratch memory ------------------------------------------------------------------------- */
+/* ---- V and M ------------------------------------------------------------------------- */
 
 /* Where position f of channel block cb and tile t, lane l, lies behind `base`. */
-static Affine scratch_at(const Bilinear *s, const TileBlock *b, int64_t base, int64_t blocks,
-                         Affine f, Affine cb, Affine t, Affine l)
+static Affine position_at(const Bilinear *s, const TileBlock *b, int64_t base, int64_t blocks,
+                          Affine f, Affine cb, Affine t, Affine l)
 {
     Affine at = affine_add(affine_scale(f, blocks), cb);
     at = affine_add(affine_scale(at, b->tiles), t);
@@ -51,13 +50,13 @@ static Affine scratch_at(const Bilinear *s, const TileBlock *b, int64_t base, in
 
 Affine bilinear_v(const Bilinear *s, const TileBlock *b, Affine f, Affine cb, Affine t, Affine l)
 {
-    return scratch_at(s, b, 0, s->icb, f, cb, t, l);
+    return position_at(s, b, 0, s->icb, f, cb, t, l);
 }
 
 Affine bilinear_m(const Bilinear *s, const TileBlock *b, Affine f, Affine cb, Affine t, Affine l)
 {
     int64_t v_count = s->positions * s->icb * b->tiles * s->lanes;
-    return scratch_at(s, b, v_count, s->ocb, f, cb, t, l);
+    return position_at(s, b, s->products == s->scratch ? v_count : 0, s->ocb, f, cb, t, l);
 }
 
 /* ---- loops -------------------------------------------------------------------------------- */
@@ -126,12 +125,13 @@ void lower_tile_blocks(const Bilinear *s, int64_t rows, int64_t columns, const v
 
 /* ---- products ----------------------------------------------------------------------------- */
 
-Stmt *bilinear_products(const Bilinear *s, const TileBlock *b, Affine first)
+Stmt *bilinear_products(const Bilinear *s, const TileBlock *b, const TileBlock *part, Affine from,
+                        Affine first)
 {
     Kernel *k = s->k;
     LoopId  f = kernel_loop(k, "f", s->positions, PARALLEL, AXIS_NONE);
     LoopId  ob = kernel_loop_if(k, "oc", s->ocb, PARALLEL, AXIS_N);
-    LoopId  t = kernel_loop_if(k, "tile", b->tiles, PARALLEL, AXIS_M);
+    LoopId  t = kernel_loop_if(k, "tile", part->tiles, PARALLEL, AXIS_M);
     LoopId  ol = kernel_loop(k, "ol", s->lanes, PARALLEL, AXIS_LANE);
     LoopId  ib = kernel_loop_if(k, "ic", s->icb, REDUCE, AXIS_NONE);
     LoopId  il = kernel_loop_if(k, "il", s->ic < s->lanes ? s->ic : s->lanes, REDUCE, AXIS_K);
@@ -140,14 +140,16 @@ Stmt *bilinear_products(const Bilinear *s, const TileBlock *b, Affine first)
     Affine  u = affine_scale(affine_loop(f), k->buffers[s->u].view.padded[1]);
     u = affine_add(u, affine_add(o, affine_loop(ol)));
     u = affine_add(affine_scale(u, s->icb * s->lanes), i);
-    Affine v = bilinear_v(s, b, affine_loop(f), affine_loop(ib), affine_loop(t), affine_loop(il));
-    Affine m = bilinear_m(s, b, affine_loop(f), affine_loop(ob), affine_loop(t), affine_loop(ol));
-    TempId acc = kernel_temp(k, "acc", vtype(F32, 1));
+    Affine v = bilinear_v(s, b, affine_loop(f), affine_loop(ib), affine_add(from, affine_loop(t)),
+                          affine_loop(il));
+    Affine m =
+        bilinear_m(s, part, affine_loop(f), affine_loop(ob), affine_loop(t), affine_loop(ol));
+    TempId      acc = kernel_temp(k, "acc", vtype(F32, 1));
     const Expr *product = ex_binary(k, B_MUL, ex_load(k, s->scratch, v), ex_load(k, s->u, u));
     Stmt       *leaf = st_block(k);
     st_add(k, leaf, st_set(k, acc, ASSIGN, ex_const(k, 0.0)));
     st_add(k, leaf, st_for(k, ib, st_for(k, il, st_set(k, acc, ASSIGN_ADD, product))));
-    st_add(k, leaf, st_store(k, s->scratch, m, ASSIGN, ex_temp(k, acc)));
+    st_add(k, leaf, st_store(k, s->products, m, ASSIGN, ex_temp(k, acc)));
     return lower_nest(k, (LoopId[]){f, ob, t, ol}, 4, leaf);
 }
 

@@ -344,6 +344,7 @@ typedef struct Bilinear {
     int64_t     lanes, ic; /* ic: input channels that are summed                                   */
     int64_t     icb, ocb;  /* blocks of channels that are summed; of those that are made at a time */
     BufferId    u, scratch;
+    BufferId    products;  /* where M is: in scratch memory too, behind V, or an array of the kernel's own */
 } Bilinear;
 
 /* A block of images * rows * columns tiles; the first of them is at image `image`, tile row `row`, tile
@@ -366,8 +367,8 @@ Bilinear bilinear_new(Graph *g, Kernel *k, const Node *n);
 void bilinear_weights(Bilinear *s, Type type, Winograd size,
                       const Tensor *(*make)(Arena *a, const Tensor *plain, Winograd w),
                       const int64_t padded[3]);
-/* bilinear_v, bilinear_m - where position f of channel block cb and tile t, lane l, is kept: of the transformed
- * input, and of the products. */
+/* bilinear_v, bilinear_m - where position f of channel block cb and tile t of a block, lane l, is kept: of the
+ * transformed input, and of the products. */
 Affine bilinear_v(const Bilinear *s, const TileBlock *b, Affine f, Affine cb, Affine t, Affine l);
 Affine bilinear_m(const Bilinear *s, const TileBlock *b, Affine f, Affine cb, Affine t, Affine l);
 /* tile_loops - a tile has `pixels` a side of what is read or stored. tile_nest: `body` inside them. */
@@ -378,8 +379,9 @@ Stmt     *tile_nest(const Bilinear *s, const TileLoops *l, Stmt *body);
 void lower_tile_blocks(const Bilinear *s, int64_t rows, int64_t columns, const void *context,
                        Stmt *(*body)(const void *context, const TileBlock *b));
 /* bilinear_products - the sums over all input channels at every position, for s->ocb channel blocks from `first`
- * on. */
-Stmt *bilinear_products(const Bilinear *s, const TileBlock *b, Affine first);
+ * on and a part of block `b`: its tiles from `from` on. */
+Stmt *bilinear_products(const Bilinear *s, const TileBlock *b, const TileBlock *part, Affine from,
+                        Affine first);
 /* bilinear_finish - `e` and the bias, through the epilogue. */
 const Expr *bilinear_finish(const Bilinear *s, const Expr *e, const At *at);
 

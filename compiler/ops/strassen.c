@@ -9,14 +9,15 @@
  *     w = w11, w12, w21, w22    halves of the output channels, of the input channels
  *     y = y11, y12, y21, y22    halves of the output channels, of the pixels
  *
- * So a "tile" is a pair of pixels that lie half a plane apart (strassen_pairs). Output channels are taken a few
- * vectors at a time, so that their products are near when they are added up:
+ * So a "tile" is a pair of pixels that lie half a plane apart (strassen_pairs). The products of a register tile or two
+ * are added up at once, from an array that stays in the first-level cache:
  *
  *     for each block of pairs
  *         V = B^T x                                         all input channels
  *         for each few output channels of either half
- *             M = U * V
- *             y = epilogue(A^T M + bias)
+ *             for each few pairs of the block
+ *                 M = U * V
+ *                 y = epilogue(A^T M + bias)
  *
  * Sums of weights are made in double and rounded once. The result is off by a few times what direct sums are off
  * by, measured by the largest channel, for channels are added to each other; Winograd's tiles are off by more
@@ -138,7 +139,7 @@ static Stmt *output_transform(const Strassen *w, const TileBlock *b, Affine firs
     for (int f = 0; f < STRASSEN_PRODUCTS; f++) {
         Affine at =
             bilinear_m(&w->s, b, affine_const(f), affine_loop(l.cb), l.tile, affine_loop(l.lane));
-        m[f] = lower_let(k, body, "m", ex_load(k, w->s.scratch, at));
+        m[f] = lower_let(k, body, "m", ex_load(k, w->s.products, at));
     }
     transform_apply(k, body, &of_products, m, y);
     for (int i = 0; i < 4; i++) {
@@ -151,17 +152,77 @@ static Stmt *output_transform(const Strassen *w, const TileBlock *b, Affine firs
 
 /* ---- the whole -------------------------------------------------------------------------- */
 
+/* The pairs of a block that are done together: so many rows of them, or columns of one row. */
+typedef struct Part {
+    int64_t rows, columns;
+} Part;
+
+/* even_part - how many of `all` are taken at a time: at most `most`, and so that all parts are equal if that leaves
+ * them half as large at least. */
+static int64_t even_part(int64_t all, int64_t most)
+{
+    for (int64_t part = most; 2 * part >= most && part > 0; part--)
+        if (all % part == 0)
+            return part;
+    return all < most ? all : most;
+}
+
+static Part part_of(const TileBlock *b, int64_t most)
+{
+    if (b->columns > most)
+        return (Part){1, even_part(b->columns, most)};
+    return (Part){even_part(b->rows, most / b->columns), b->columns};
+}
+
+/* part_body - the products of one part of the block, and what they add up to. */
+static Stmt *part_body(const Strassen *w, const TileBlock *b, Affine row, Affine column, Part size,
+                       Affine first)
+{
+    Stmt     *body = st_block(w->s.k);
+    Affine    from = affine_add(affine_scale(row, b->columns), column);
+    TileBlock part = {
+        b->image,     affine_add(b->row, row), affine_add(b->column, column), 1, size.rows,
+        size.columns, size.rows * size.columns};
+    st_add(w->s.k, body, bilinear_products(&w->s, b, &part, from, first));
+    st_add(w->s.k, body, output_transform(w, &part, first));
+    return body;
+}
+
+/* parts - all of a block: full ones, and what is left of rows or columns. */
+static Stmt *parts(const Strassen *w, const TileBlock *b, Affine first)
+{
+    Kernel *k = w->s.k;
+    Part    size = part_of(b, strassen_part(w->s.lanes));
+    Stmt   *all = st_block(k);
+    int64_t rows = b->rows / size.rows, columns = b->columns / size.columns;
+    LoopId  r = kernel_loop_if(k, "row", rows, PARALLEL, AXIS_NONE);
+    LoopId  c = kernel_loop_if(k, "col", columns, PARALLEL, AXIS_NONE);
+    Affine  row = affine_scale(affine_loop(r), size.rows);
+    Affine  column = affine_scale(affine_loop(c), size.columns);
+    Part    left = {b->rows - rows * size.rows, b->columns - columns * size.columns};
+    st_add(k, all, lower_nest(k, (LoopId[]){r, c}, 2, part_body(w, b, row, column, size, first)));
+    if (left.columns)
+        st_add(k, all,
+               st_for(k, r,
+                      part_body(w, b, row, affine_const(b->columns - left.columns),
+                                (Part){size.rows, left.columns}, first)));
+    if (left.rows)
+        st_add(k, all,
+               part_body(w, b, affine_const(b->rows - left.rows), affine_const(0),
+                         (Part){left.rows, b->columns}, first));
+    return all;
+}
+
+/* There is a loop over output channels even if it is one: what threads share is its iterations, for each has an array
+ * of products of its own. */
 static Stmt *block_body(const void *context, const TileBlock *b)
 {
     const Strassen *w = context;
     Kernel         *k = w->s.k;
-    LoopId          part = kernel_loop_if(k, "oc", w->halves / w->s.ocb, PARALLEL, AXIS_NONE);
-    Affine          first = affine_scale(affine_loop(part), w->s.ocb);
-    Stmt           *body = st_block(k), *few = st_block(k);
-    st_add(k, few, bilinear_products(&w->s, b, first));
-    st_add(k, few, output_transform(w, b, first));
+    LoopId          few = kernel_loop(k, "oc", w->halves / w->s.ocb, PARALLEL, AXIS_NONE);
+    Stmt           *body = st_block(k);
     st_add(k, body, input_transform(w, b));
-    st_add(k, body, st_for(k, part, few));
+    st_add(k, body, st_for(k, few, parts(w, b, affine_scale(affine_loop(few), w->s.ocb))));
     return body;
 }
 
@@ -178,6 +239,9 @@ void lower_strassen(Graph *g, NodeId id, Kernel *k)
     w.s.ic = x->dims[1] / 2;
     w.s.icb = w.s.ic / w.s.lanes;
     w.s.ocb = strassen_columns(w.halves);
+    w.s.products =
+        kernel_buffer(k, "products", F32, BUF_LOCAL,
+                      STRASSEN_PRODUCTS * w.s.ocb * strassen_part(w.s.lanes) * w.s.lanes, 0);
     bilinear_weights(&w.s, type, (Winograd){0}, transformed, type.dims);
     k->macs = type_count(y) * x->dims[1];
     text_printf(&k->notes,

@@ -198,7 +198,7 @@ static Stmt *block_body(const void *context, const TileBlock *b)
     const Wino *w = context;
     Stmt       *body = st_block(w->s.k);
     st_add(w->s.k, body, input_transform(w, b));
-    st_add(w->s.k, body, bilinear_products(&w->s, b, affine_const(0)));
+    st_add(w->s.k, body, bilinear_products(&w->s, b, b, affine_const(0), affine_const(0)));
     st_add(w->s.k, body, output_transform(w, b));
     return body;
 }

@@ -85,6 +85,8 @@ typedef struct StrassenPairs {
 StrassenPairs strassen_pairs(const Graph *g, const Node *n);
 /* strassen_columns - of `half` blocks of output channels, how many are made at a time: a divisor. */
 int64_t strassen_columns(int64_t half);
+/* strassen_part - pairs that are multiplied before their products are added up, at most. */
+int64_t strassen_part(int64_t lanes);
 /* strassen_cost, strassen_block, strassen_scratch - of a convolution that can be done so, as above; "tiles" are
  * pairs. */
 AlgorithmCost strassen_cost(const Graph *g, const Node *n, const CostContext *c);

@@ -207,9 +207,15 @@ static void test_strassen(const Target *t)
             int        threads = 1 + random_below(3);
             BlockShape b = strassen_block(o.graph, n, &context, threads);
             check_pairs(&p, y->dims[2], y->dims[3]);
-            CHECK(b.images == 1 && b.copies == threads && b.rows <= p.rows &&
-                  b.columns <= p.columns);
-            CHECK(b.rows >= 1 && b.columns >= 1 && (b.columns == p.columns || b.rows == 1));
+            CHECK(b.images == 1 && b.rows >= 1 && b.rows <= p.rows);
+            CHECK(b.columns >= 1 && b.columns <= p.columns);
+            if (b.copies == 1) {
+                CHECK(b.columns == p.columns || b.rows == 1);
+            } else { /* as many for each thread, some of the rows or of the columns */
+                CHECK(b.copies == threads && p.rows % b.rows == 0 && p.columns % b.columns == 0);
+                CHECK(p.rows / b.rows * (p.columns / b.columns) % threads == 0);
+                CHECK(b.rows == p.rows || b.columns == p.columns);
+            }
             CHECK(4 * c[1].weight_bytes == 7 * c[0].weight_bytes && c[1].transforms > 0);
             CHECK(c[1].added_bytes == c[1].weight_bytes - c[0].weight_bytes);
             CHECK(8 * c[1].peak >= 7 * c[0].peak && c[1].cycles > c[1].sums);
