@@ -70,6 +70,8 @@ typedef struct BlockCuts {
     int64_t count[2], size[2];
 } BlockCuts;
 BlockCuts block_cuts(int64_t tiles, int64_t size);
+/* cut_evenly - `all` cut into as many parts as parts of `size` make: the largest of them. */
+int64_t cut_evenly(int64_t all, int64_t size);
 
 /* ---- strassen_cost.c --------------------------------------------------------------------- */
 

@@ -112,13 +112,6 @@ static int64_t larger(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* evenly - `all` cut into as many parts as parts of `most` make, the largest of them. */
-static int64_t evenly(int64_t all, int64_t most)
-{
-    int64_t parts = (all + most - 1) / most;
-    return (all + parts - 1) / parts;
-}
-
 /* even_block - equal blocks, as many for each thread, of at most `most` pairs: some of the rows, or of the columns.
  * 0 rows: there are none of some size. */
 static BlockShape even_block(const Work *w, int64_t most, int64_t threads)
@@ -147,8 +140,8 @@ static BlockShape block_of(const Work *w, int threads)
     if (own.rows)
         return own;
     if (most >= p->columns)
-        return (BlockShape){1, evenly(p->rows, most / p->columns), p->columns, 1};
-    return (BlockShape){1, 1, evenly(p->columns, most), 1};
+        return (BlockShape){1, cut_evenly(p->rows, most / p->columns), p->columns, 1};
+    return (BlockShape){1, 1, cut_evenly(p->columns, most), 1};
 }
 
 BlockShape strassen_block(const Graph *g, const Node *n, const CostContext *c, int threads)

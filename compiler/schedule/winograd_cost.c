@@ -60,6 +60,12 @@ int64_t winograd_scratch(const Graph *g, const Node *n, BlockShape block)
     return edge * edge * channels * lanes * block.images * block.rows * block.columns;
 }
 
+int64_t cut_evenly(int64_t all, int64_t size)
+{
+    int64_t parts = (all + size - 1) / size;
+    return (all + parts - 1) / parts;
+}
+
 BlockCuts block_cuts(int64_t tiles, int64_t size)
 {
     int64_t blocks = (tiles + size - 1) / size, shorter = blocks * size - tiles;
@@ -173,13 +179,6 @@ static BlockCost block_cost(const Work *w, BlockShape b)
     return c;
 }
 
-/* evenly - `all` cut into as many parts as parts of `size` make, the largest of them. */
-static int64_t evenly(int64_t all, int64_t size)
-{
-    int64_t parts = (all + size - 1) / size;
-    return (all + parts - 1) / parts;
-}
-
 /* next_block - every block worth trying, largest first: images, which divide the batch; rows of one image;
  * parts of one row that leave a register tile its pixels. False: `b` was the last. */
 static bool next_block(const Work *w, BlockShape *b)
@@ -191,12 +190,12 @@ static bool next_block(const Work *w, BlockShape *b)
         return true;
     }
     if (b->rows > 1) {
-        b->rows = evenly(w->rows, b->rows - 1);
+        b->rows = cut_evenly(w->rows, b->rows - 1);
         return true;
     }
     if (b->columns <= LEAST_TILES)
         return false;
-    b->columns = evenly(w->columns, b->columns - 1);
+    b->columns = cut_evenly(w->columns, b->columns - 1);
     return b->columns >= LEAST_TILES;
 }
 
