@@ -74,7 +74,7 @@ static Recipe recipe_of(const Buffer *b)
     int64_t     fill,
         own[] = {(int64_t)b->elem, b->count,        source->rank,       (int64_t)source->elem,
                  v->n_dims,        v->offset,       v->winograd.m,      v->winograd.k,
-                 v->turned_group,  v->turned_lanes, v->winograd.stride, v->plain != NULL};
+                 v->turned_group,  v->turned_lanes, v->winograd.stride, v->block};
     Recipe r = {.n = 0};
     memcpy(&fill, &v->fill, sizeof fill);
     recipe_add(&r, &fill, 1);

@@ -121,7 +121,8 @@ typedef struct Temp {
  * digits in the mixed radix extent[0..n_dims) give the linear index  offset + sum digit * stride  into
  * `padded`, the tensor's dims grown with zeros (row-major, rank = tensor rank); outside the tensor's
  * own dims the element is `fill`. n_dims = 0: the identity over `padded`. */
-typedef struct View {
+typedef struct View View;
+struct View {
     const Tensor *tensor;
     int64_t       padded[MAX_RANK];
     int           n_dims;
@@ -133,8 +134,9 @@ typedef struct View {
     int           turned_group, turned_lanes; /* 0, or channels of a group, lanes of a vector: turned_index, view.c */
     const Tensor *plain;    /* not NULL: `tensor` is made of it by `make`, and until then has a type and no data */
     Winograd      winograd; /* m > 0: ... of filters for that, see winograd_filter in ops.h */
-    const Tensor *(*make)(Arena *a, const Tensor *plain, Winograd w);
-} View;
+    int64_t       block;    /* ... of halves of the channels: every other block of so many, see strassen.c */
+    const Tensor *(*make)(Arena *a, const View *v);
+};
 
 typedef enum { BUF_IN, BUF_OUT, BUF_CONST, BUF_LOCAL } BufferKind;
 

@@ -133,7 +133,7 @@ Buffer view_made(Arena *a, const Buffer *b)
 {
     Buffer made = *b;
     if (b->view.plain)
-        made.view.tensor = b->view.make(a, b->view.plain, b->view.winograd);
+        made.view.tensor = b->view.make(a, &b->view);
     return made;
 }
 

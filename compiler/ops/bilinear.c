@@ -22,41 +22,40 @@ Bilinear bilinear_new(Graph *g, Kernel *k, const Node *n)
     return s;
 }
 
-void bilinear_weights(Bilinear *s, Type type, Winograd size,
-                      const Tensor *(*make)(Arena *a, const Tensor *plain, Winograd w),
-                      const int64_t padded[3])
+View *bilinear_weights(Bilinear *s, Type type, const Tensor *(*make)(Arena *a, const View *v),
+                       const int64_t padded[3])
 {
     Tensor *u = arena_struct(s->k->arena, Tensor);
     u->type = type;
     s->u = kernel_constant(s->k, "u", u, padded);
     Buffer *b = &s->k->buffers[s->u];
     b->value = s->n->in[1];
-    b->view.winograd = size;
     b->view.plain = value_get(s->g, s->n->in[1])->constant;
     b->view.make = make;
+    return &b->view;
 }
 
 /* ---- V and M ------------------------------------------------------------------------- */
 
-/* Where position f of channel block cb and tile t, lane l, lies behind `base`. */
-static Affine position_at(const Bilinear *s, const TileBlock *b, int64_t base, int64_t blocks,
-                          Affine f, Affine cb, Affine t, Affine l)
+/* Lane l of tile t in run number `run`, of a tile each. */
+static Affine run_at(const Bilinear *s, const TileBlock *b, Affine run, Affine t, Affine l)
 {
-    Affine at = affine_add(affine_scale(f, blocks), cb);
-    at = affine_add(affine_scale(at, b->tiles), t);
-    at = affine_add(affine_scale(at, s->lanes), l);
-    return affine_offset(at, base);
+    Affine at = affine_add(affine_scale(run, b->tiles), t);
+    return affine_add(affine_scale(at, s->lanes), l);
 }
 
 Affine bilinear_v(const Bilinear *s, const TileBlock *b, Affine f, Affine cb, Affine t, Affine l)
 {
-    return position_at(s, b, 0, s->icb, f, cb, t, l);
+    Affine run = s->together ? affine_add(affine_scale(cb, s->positions), f)
+                             : affine_add(affine_scale(f, s->icb), cb);
+    return run_at(s, b, run, t, l);
 }
 
 Affine bilinear_m(const Bilinear *s, const TileBlock *b, Affine f, Affine cb, Affine t, Affine l)
 {
     int64_t v_count = s->positions * s->icb * b->tiles * s->lanes;
-    return position_at(s, b, s->products == s->scratch ? v_count : 0, s->ocb, f, cb, t, l);
+    Affine  at = run_at(s, b, affine_add(affine_scale(f, s->ocb), cb), t, l);
+    return affine_offset(at, s->products == s->scratch ? v_count : 0);
 }
 
 /* ---- loops -------------------------------------------------------------------------------- */

@@ -344,6 +344,7 @@ typedef struct Bilinear {
     int64_t     lanes, ic; /* ic: input channels that are summed                                   */
     int64_t     icb, ocb;  /* blocks of channels that are summed; of those that are made at a time */
     BufferId    u, scratch;
+    bool        together;  /* V has the positions of a block of channels side by side: [ic][f][tile] */
     BufferId    products;  /* where M is: in scratch memory too, behind V, or an array of the kernel's own */
 } Bilinear;
 
@@ -363,10 +364,9 @@ typedef struct TileLoops {
 /* bilinear_new - with the node's scratch memory; the rest of it is the caller's to fill. */
 Bilinear bilinear_new(Graph *g, Kernel *k, const Node *n);
 /* bilinear_weights - u: of `type`, made of the node's weights by `make`, its dims [position, output channel,
- * input channel] grown to `padded`. */
-void bilinear_weights(Bilinear *s, Type type, Winograd size,
-                      const Tensor *(*make)(Arena *a, const Tensor *plain, Winograd w),
-                      const int64_t padded[3]);
+ * input channel] grown to `padded`. Its view, to which the caller adds what `make` takes. */
+View *bilinear_weights(Bilinear *s, Type type, const Tensor *(*make)(Arena *a, const View *v),
+                       const int64_t padded[3]);
 /* bilinear_v, bilinear_m - where position f of channel block cb and tile t of a block, lane l, is kept: of the
  * transformed input, and of the products. */
 Affine bilinear_v(const Bilinear *s, const TileBlock *b, Affine f, Affine cb, Affine t, Affine l);
@@ -401,9 +401,9 @@ typedef struct FilterTransform {
     double power[WINOGRAD_EDGE][WINOGRAD_TAPS], factor[WINOGRAD_EDGE];
 } FilterTransform;
 FilterTransform winograd_filter(Winograd w);
-/* winograd_weights - U[f][o][i] = (G g G^T)[f] for every filter g[o][i] of `plain`, f = row * edge + column;
+/* winograd_weights - U[f][o][i] = (G g G^T)[f] for every filter g[o][i] of v->plain, f = row * edge + column;
  * F32. winograd_type: its type. */
-const Tensor *winograd_weights(Arena *a, const Tensor *plain, Winograd w);
+const Tensor *winograd_weights(Arena *a, const View *v);
 Type          winograd_type(const Tensor *plain, Winograd w);
 
 typedef struct WinogradTransform {

@@ -9,6 +9,9 @@
  *     w = w11, w12, w21, w22    halves of the output channels, of the input channels
  *     y = y11, y12, y21, y22    halves of the output channels, of the pixels
  *
+ * Halves of the channels are their even and their odd blocks: so no distance in memory depends on how many there are,
+ * and layers that differ in that alone share a function (emit/function.c).
+ *
  * So a "tile" is a pair of pixels that lie half a plane apart (strassen_pairs). The products of a register tile or two
  * are added up at once, from an array that stays in the first-level cache:
  *
@@ -57,22 +60,28 @@ static Type transformed_type(const Tensor *plain)
     return type_plain(F32, 3, (int64_t[]){STRASSEN_PRODUCTS, w[0] / 2, w[1] / 2});
 }
 
-/* transformed - U[f][o][i] of a filter: sums of weights half of the channels apart. */
-static const Tensor *transformed(Arena *a, const Tensor *plain, Winograd unused)
+/* The channel that is number `i` of a half. */
+static int64_t channel_of(int64_t i, int64_t block, int half)
 {
-    (void)unused;
-    Type    type = transformed_type(plain);
+    return (i / block * 2 + half) * block + i % block;
+}
+
+/* transformed - U[f][o][i] of a filter: sums of weights from both halves of the channels. */
+static const Tensor *transformed(Arena *a, const View *v)
+{
+    Type    type = transformed_type(v->plain);
     Tensor *u = tensor_new(a, F32, 3, type.dims);
     float  *to = (float *)(uintptr_t)u->data; /* ours while it is in the making */
-    int64_t out = type.dims[1], in = type.dims[2];
+    int64_t channels = v->plain->type.dims[1];
     for (int f = 0; f < STRASSEN_PRODUCTS; f++)
-        for (int64_t o = 0; o < out; o++)
-            for (int64_t i = 0; i < in; i++) {
+        for (int64_t o = 0; o < type.dims[1]; o++)
+            for (int64_t i = 0; i < type.dims[2]; i++) {
                 double sum = 0;
                 for (int b = 0; b < 4; b++)
                     if (of_w.at[f][b] != 0)
                         sum += of_w.at[f][b] *
-                               tensor_get(plain, (o + b / 2 * out) * 2 * in + i + b % 2 * in);
+                               tensor_get(v->plain, channel_of(o, v->block, b / 2) * channels +
+                                                        channel_of(i, v->block, b % 2));
                 *to++ = (float)sum;
             }
     return u;
@@ -87,12 +96,12 @@ typedef struct Strassen {
 } Strassen;
 
 /* Channel block `cb` of a half, of the first or the second pixel of a pair: quarter b of x or y. */
-static At quarter(const Strassen *w, const TileLoops *l, Affine cb, int64_t half, int b)
+static At quarter(const Strassen *w, const TileLoops *l, Affine cb, int b)
 {
     bool second = b % 2;
     return (At){w->s.lanes,
                 l->n,
-                affine_offset(cb, b / 2 * half),
+                affine_offset(affine_scale(cb, 2), b / 2),
                 affine_loop(l->lane),
                 affine_offset(l->h, second ? w->pairs.down : 0),
                 affine_offset(l->w, second ? w->pairs.right : 0)};
@@ -107,7 +116,7 @@ static Stmt *input_transform(const Strassen *w, const TileBlock *b)
     const int64_t *strides = w->s.n->attrs.strides;
     const Expr    *x[4], *v[STRASSEN_PRODUCTS];
     for (int i = 0; i < 4; i++) {
-        At at = quarter(w, &l, affine_loop(l.cb), w->s.icb, i);
+        At at = quarter(w, &l, affine_loop(l.cb), i);
         at.h = affine_scale(at.h, strides[0]);
         at.w = affine_scale(at.w, strides[1]);
         x[i] =
@@ -143,7 +152,7 @@ static Stmt *output_transform(const Strassen *w, const TileBlock *b, Affine firs
     }
     transform_apply(k, body, &of_products, m, y);
     for (int i = 0; i < 4; i++) {
-        At          at = quarter(w, &l, affine_add(first, affine_loop(l.cb)), w->halves, i);
+        At          at = quarter(w, &l, affine_add(first, affine_loop(l.cb)), i);
         const Expr *e = bilinear_finish(&w->s, y[i], &at);
         st_add(k, body, once(w, &l, i, lower_store(w->s.g, k, w->s.n->out, &at, e)));
     }
@@ -242,7 +251,8 @@ void lower_strassen(Graph *g, NodeId id, Kernel *k)
     w.s.products =
         kernel_buffer(k, "products", F32, BUF_LOCAL,
                       STRASSEN_PRODUCTS * w.s.ocb * strassen_part(w.s.lanes) * w.s.lanes, 0);
-    bilinear_weights(&w.s, type, (Winograd){0}, transformed, type.dims);
+    bilinear_weights(&w.s, type, transformed, type.dims)->block = w.s.lanes;
+    w.s.together = true;
     k->macs = type_count(y) * x->dims[1];
     text_printf(&k->notes,
                 "strassen: %d products of half the channels by half the pixels, in place of 8\n",

@@ -219,7 +219,7 @@ void lower_winograd(Graph *g, NodeId id, Kernel *k)
     w.s.icb = (x->dims[1] + w.s.lanes - 1) / w.s.lanes;
     w.s.ocb = (y.dims[1] + w.s.lanes - 1) / w.s.lanes;
     int64_t padded[3] = {w.s.positions, w.s.ocb * w.s.lanes, w.s.icb * w.s.lanes};
-    bilinear_weights(&w.s, winograd_type(weight, size), size, winograd_weights, padded);
+    bilinear_weights(&w.s, winograd_type(weight, size), winograd_weights, padded)->winograd = size;
     w.half = kernel_buffer(k, "half", F32, BUF_LOCAL, w.s.positions * w.s.lanes, 0);
     k->macs = type_count(&y) * x->dims[1] * size.k * size.k;
     text_printf(&k->notes, "winograd: tiles of %dx%d outputs, %d products each\n", w.m, w.m,

@@ -144,8 +144,10 @@ Type winograd_type(const Tensor *plain, Winograd w)
     return type_plain(F32, 3, (int64_t[]){n * n, plain->type.dims[0], plain->type.dims[1]});
 }
 
-const Tensor *winograd_weights(Arena *a, const Tensor *plain, Winograd w)
+const Tensor *winograd_weights(Arena *a, const View *v)
 {
+    const Tensor   *plain = v->plain;
+    Winograd        w = v->winograd;
     FilterTransform t = winograd_filter(w);
     Type            type = winograd_type(plain, w);
     Tensor         *u = tensor_new(a, F32, 3, type.dims);

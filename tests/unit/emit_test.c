@@ -239,8 +239,8 @@ static void test_transformed(Arena *a)
     CHECK(blob_bytes(blob) == 832 && blob_n_entries(blob) == 3);
     Gathered all = {.n = 0};
     blob_each(blob, gather, &all);
-    CHECK(all.n == 832 && !memcmp(all.bytes, winograd_weights(a, filters[0], w)->data, 384) &&
-          !memcmp(all.bytes + 384, winograd_weights(a, filters[2], w)->data, 384) &&
+    CHECK(all.n == 832 && !memcmp(all.bytes, winograd_weights(a, &b[0].view)->data, 384) &&
+          !memcmp(all.bytes + 384, winograd_weights(a, &b[2].view)->data, 384) &&
           !memcmp(all.bytes + 768, all.bytes, 64));
 
     Blob *other = blob_new(a, 64), *again = blob_new(a, 64);
