@@ -76,6 +76,9 @@ static void print_reason(Compilation *c, const Options *o, const Layer *l)
         return;
     else if (!passes_include("choose-algorithm", &o->passes))
         printf("the pass choose-algorithm did not run\n");
+    else if (!choose_pays(l->costs, &l->costs[l->next]))
+        printf("not %s: it saves too little to be worth its memory\n",
+               layer_algorithm(c->arena, l, l->next));
     else if (l->costs[l->next].added_bytes > choose_room(c->graph, &context))
         printf("not %s: transformed weights would make the C text too large "
                "(--weights file or asm, or --pack start, has no such limit)\n",

@@ -38,6 +38,12 @@ static Gain gain_of(NodeId id, const AlgorithmCost *direct, const AlgorithmCost 
     return (Gain){id, c->algorithm, c->tile, direct->cycles - c->cycles, c->added_bytes};
 }
 
+bool choose_pays(const AlgorithmCost *direct, const AlgorithmCost *c)
+{
+    double least = c->algorithm == STRASSEN ? STRASSEN_WORTH * direct->cycles : 0;
+    return direct->cycles - c->cycles > least;
+}
+
 /* The algorithm with the fewest cycles. */
 static Gain best_algorithm(const Graph *g, NodeId id, const CostContext *c)
 {
@@ -45,9 +51,8 @@ static Gain best_algorithm(const Graph *g, NodeId id, const CostContext *c)
     Gain          best = {.node = id};
     int           n = cost_algorithms(g, id, c, costs);
     for (int i = 1; i < n; i++) {
-        Gain   gain = gain_of(id, costs, &costs[i]);
-        double least = costs[i].algorithm == STRASSEN ? STRASSEN_WORTH * costs[0].cycles : 0;
-        if (!costs[i].why_not && gain.cycles > best.cycles && gain.cycles >= least)
+        Gain gain = gain_of(id, costs, &costs[i]);
+        if (!costs[i].why_not && gain.cycles > best.cycles && choose_pays(costs, &costs[i]))
             best = gain;
     }
     return best;

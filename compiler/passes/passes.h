@@ -128,6 +128,8 @@ CostContext cost_context(const PassContext *c);
 /* layout_pads - the layout's halo as the convolution `n` reads it around in[0]; false: the zeros would outgrow
  * the plane. */
 bool layout_pads(const Graph *g, const Node *n, Layout *l);
+/* choose_pays - whether an algorithm saves enough of what direct sums take to be chosen. */
+bool choose_pays(const AlgorithmCost *direct, const AlgorithmCost *c);
 /* choose_room - bytes that transformed weights may add to those of the graph. */
 double choose_room(const Graph *g, const PassContext *c);
 /* packs_at_start - whether the weights of a graph are laid out at start, once its algorithms are
