@@ -108,9 +108,15 @@ static Affine plane_at(const Expand *x, const Pixels *p, Affine h, Affine w)
     return affine_add(affine_scale(affine_add(at, w), x->lanes), affine_loop(p->l));
 }
 
+/* Products that are summed: those of all iterations of two loops. */
+typedef struct Terms {
+    LoopId      reduce[2];
+    const Expr *product;
+} Terms;
+
 /* One of the two sums: bias, reduce loops around the products, and what becomes of it. */
-static Stmt *sum(const Expand *x, const Node *n, const Pixels *p, const LoopId reduce[3],
-                 const Expr *product, Stmt *(*store)(const Expand *, const Pixels *, const Expr *))
+static Stmt *sum(const Expand *x, const Node *n, const Pixels *p, const Terms *terms, int n_terms,
+                 Stmt *(*store)(const Expand *, const Pixels *, const Expr *))
 {
     Kernel     *k = x->k;
     At          at = pixel_at(x, p);
@@ -118,7 +124,9 @@ static Stmt *sum(const Expand *x, const Node *n, const Pixels *p, const LoopId r
     const Expr *bias = lower_bias(x->g, k, n, &at);
     Stmt       *leaf = st_block(k);
     st_add(k, leaf, st_set(k, acc, ASSIGN, bias ? bias : ex_const(k, 0.0)));
-    st_add(k, leaf, lower_nest(k, reduce, 3, st_set(k, acc, ASSIGN_ADD, product)));
+    for (int i = 0; i < n_terms; i++)
+        st_add(k, leaf,
+               lower_nest(k, terms[i].reduce, 2, st_set(k, acc, ASSIGN_ADD, terms[i].product)));
     st_add(k, leaf, store(x, p, lower_epilogue(x->g, k, n, ex_temp(k, acc), &at)));
     return lower_nest(k, (LoopId[]){p->b, p->h, p->w, p->l}, 4, leaf);
 }
@@ -137,28 +145,44 @@ static Stmt *store_output(const Expand *x, const Pixels *p, const Expr *e)
     return lower_store(x->g, x->k, x->n->out, &at, e);
 }
 
-/* The 1x1 convolution: products of x and a matrix. */
-static Stmt *expand(const Expand *x)
+/* The products of `blocks` blocks of input channels from number `first` on, of `channels` each. */
+static Terms products(const Expand *x, const Node *n, const Pixels *p, int64_t first,
+                      int64_t blocks, int64_t channels)
 {
     Kernel       *k = x->k;
-    const Node    n = expansion_node(x->n, k->arena);
-    const Value  *in = value_get(x->g, n.in[0]);
-    const Tensor *weight = value_get(x->g, n.in[1])->constant;
-    int64_t       channels = in->type.dims[1], block = in->type.layout.block;
-    int64_t padded[4] = {round_up(x->e->type.dims[1], x->lanes), round_up(channels, block), 1, 1};
-    Pixels  p = pixel_loops(x, AXIS_N, x->e->type.dims);
-    LoopId  ib = kernel_loop_if(k, "ic", padded[1] / block, REDUCE, AXIS_NONE);
-    LoopId  il = kernel_loop_if(k, "il", channels < block ? channels : block, REDUCE, AXIS_K);
-    At      at = pixel_at(x, &p);
+    const Value  *in = value_get(x->g, n->in[0]);
+    const Tensor *weight = value_get(x->g, n->in[1])->constant;
+    int64_t       block = in->type.layout.block;
+    int64_t padded[4] = {round_up(x->e->type.dims[1], x->lanes), round_up(in->type.dims[1], block),
+                         1, 1};
+    LoopId  ib = kernel_loop_if(k, "ic", blocks, REDUCE, AXIS_NONE);
+    LoopId  il = kernel_loop_if(k, "il", channels, REDUCE, AXIS_K);
+    At      at = pixel_at(x, p);
     at.block = block;
-    at.cb = affine_loop(ib);
+    at.cb = affine_offset(affine_loop(ib), first);
     at.cl = affine_loop(il);
-    Affine      ic = affine_add(affine_scale(affine_loop(ib), block), affine_loop(il));
-    Affine      w = affine_add(affine_scale(channel_of(x, &p), padded[1]), ic);
-    const Expr *read = lower_load(x->g, k, n.in[0], &in->type, &at);
-    const Expr *by = ex_load(k, kernel_weight(k, "w", weight, padded, n.in[1]), w);
-    const Expr *product = ex_binary(k, B_MUL, read, ex_cast(k, F32, by));
-    return sum(x, &n, &p, (LoopId[]){ib, il, 0}, product, store_plane);
+    Affine      ic = affine_add(affine_scale(at.cb, block), affine_loop(il));
+    Affine      w = affine_add(affine_scale(channel_of(x, p), padded[1]), ic);
+    const Expr *read = lower_load(x->g, k, n->in[0], &in->type, &at);
+    const Expr *by = ex_load(k, kernel_weight(k, "w", weight, padded, n->in[1]), w);
+    return (Terms){{ib, il}, ex_binary(k, B_MUL, read, ex_cast(k, F32, by))};
+}
+
+/* The 1x1 convolution: products of x and a matrix, those of the last block of channels by themselves where it is
+ * not full. */
+static Stmt *expand(const Expand *x)
+{
+    const Node  n = expansion_node(x->n, x->k->arena);
+    const Type *in = &value_get(x->g, n.in[0])->type;
+    int64_t     block = in->layout.block, full = in->dims[1] / block, rest = in->dims[1] % block;
+    Pixels      p = pixel_loops(x, AXIS_N, x->e->type.dims);
+    Terms       terms[2];
+    int         n_terms = 0;
+    if (full)
+        terms[n_terms++] = products(x, &n, &p, 0, full, block);
+    if (rest)
+        terms[n_terms++] = products(x, &n, &p, full, 1, rest);
+    return sum(x, &n, &p, terms, n_terms, store_plane);
 }
 
 /* The depthwise convolution: products of each plane and its own filter. */
@@ -181,7 +205,7 @@ static Stmt *filter(const Expand *x)
     const Expr *read = ex_load(k, x->planes, plane_at(x, &p, h, w));
     const Expr *by = ex_load(k, kernel_weight(k, "w", weight, padded, x->n->in[1]), at);
     const Expr *product = ex_binary(k, B_MUL, read, ex_cast(k, F32, by));
-    return sum(x, x->n, &p, (LoopId[]){kh, kw, 0}, product, store_output);
+    return sum(x, x->n, &p, &(Terms){{kh, kw}, product}, 1, store_output);
 }
 
 /* around - the loops around both sums. One image after the other is in the cache; threads share the outer loop,

@@ -127,7 +127,7 @@ static void add_expansion(const Graph *g, const Node *n, const CostContext *c, A
     Layer       l = layer_of(g, n, c);
     l.rows = n->expansion->type.dims[2];
     l.columns = n->expansion->type.dims[3];
-    l.ic = round_up(w->dims[1], l.lanes);
+    l.ic = w->dims[1];
     l.taps = 1;
     l.weight_bytes = (int64_t)elem_bytes(w->elem);
     AlgorithmCost own = direct_cost(&l);

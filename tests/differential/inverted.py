@@ -24,6 +24,8 @@ BLOCKS = {
     "dilated": ((1, 33, 19, 9), 34, (3, 3), (2, 3, 2, 3), (1, 1), (2, 3)),
     "narrow": ((5, 3, 1, 31), 16, (1, 7), (0, 3, 0, 3), (1, 1), (1, 1)),
     "wide_window": ((1, 17, 4, 3), 32, (7, 7), (3, 3, 3, 3), (1, 1), (1, 1)),
+    "blocks": ((1, 40, 9, 10), 48, (3, 3), (1, 1, 1, 1), (1, 1), (1, 1)),
+    "part_block": ((2, 9, 8, 7), 32, (3, 3), (1, 1, 1, 1), (2, 2), (1, 1)),
     "none_around": ((2, 20, 9, 10), 50, (2, 3), (0, 0, 0, 0), (1, 2), (1, 1)),
 }
 ACTIVATIONS = {"relu": F.relu, "relu6": F.relu6, "hard_swish": F.hardswish, "silu": F.silu}
@@ -42,7 +44,11 @@ def add_block(model, random, name, block):
     w1, b1, w2, b2 = number(wide, shape[1], 1, 1), number(wide), number(wide, 1, *kernel), number(wide)
     slope = random.uniform(0.1, 0.9, wide).astype(np.float32)
     first, second = random.choice(list(ACTIVATIONS), 2)
-    model.node(f"{name}_wide", "conv2d", [name], {"weight": w1, "bias": b1})
+    read = name
+    if "block" in name:  # a convolution that leaves it as it is: its result lies in blocks, the last one not full
+        same = np.eye(shape[1], dtype=np.float32)[:, :, None, None]
+        read = model.node(f"{name}_same", "conv2d", [name], {"weight": same})
+    model.node(f"{name}_wide", "conv2d", [read], {"weight": w1, "bias": b1})
     model.node(f"{name}_slope", "prelu", [f"{name}_wide"], {"slope": slope})
     model.node(f"{name}_a", first, [f"{name}_slope"])
     model.node(f"{name}_deep", "conv2d", [f"{name}_a"], {"weight": w2, "bias": b2}, groups=wide,
