@@ -8,8 +8,16 @@ import tempfile
 from kiln_model import KILN, run
 
 # Input channels, output channels, image edge, filter edge.
-LAYERS = [(64, 64, 56, 3), (128, 128, 28, 3), (256, 256, 14, 3), (512, 512, 7, 3), (96, 256, 26, 5)]
-ALGORITHMS = {0: "direct", 2: "Winograd 2x2", 4: "Winograd 4x4", 6: "Winograd 6x6"}
+LAYERS = [(64, 64, 56, 3), (128, 128, 28, 3), (256, 256, 14, 3), (512, 512, 7, 3), (96, 256, 26, 5), (256, 512, 28, 1),
+          (1024, 512, 14, 1), (1024, 2048, 7, 1)]
+# What a schedule file says of the layer, and the filters that it is for.
+ALGORITHMS = {
+    "direct": ({"winograd": 0}, (1, 3, 5)),
+    "Winograd 2x2": ({"winograd": 2}, (3, 5)),
+    "Winograd 4x4": ({"winograd": 4}, (3, 5)),
+    "Winograd 6x6": ({"winograd": 6}, (3,)),
+    "Strassen": ({"strassen": 1}, (1,)),
+}
 
 
 def model(inputs, outputs, edge, k):
@@ -20,10 +28,10 @@ def model(inputs, outputs, edge, k):
             "nodes": [node], "outputs": ["conv"]}
 
 
-def error(folder, layer, m):
+def error(folder, layer, schedule):
     """Largest error of an output of one layer, in standard deviations of the output."""
     paths = [os.path.join(folder, name) for name in ("layer.json", "schedule.json")]
-    for path, content in zip(paths, (model(*layer), {"conv": {"winograd": m}})):
+    for path, content in zip(paths, (model(*layer), {"conv": schedule})):
         with open(path, "w") as f:
             json.dump(content, f)
     said = run([KILN, "verify", paths[0], "--schedule", paths[1], "--weights", "file"]).splitlines()
@@ -35,5 +43,6 @@ def measured():
     """[[layer, error by algorithm, or None where it is not for that filter]]"""
     with tempfile.TemporaryDirectory() as folder:
         return [[f"{i} -> {o} channels, {edge}x{edge}, {k}x{k}",
-                 *(error(folder, (i, o, edge, k), m) if m + k - 1 <= 8 else None for m in ALGORITHMS)]
+                 *(error(folder, (i, o, edge, k), schedule) if k in filters else None
+                   for schedule, filters in ALGORITHMS.values())]
                 for i, o, edge, k in LAYERS]

@@ -149,8 +149,8 @@ result is checked before it is timed.
 
 {tables.text(tables.errors(records))}
 
-The same of single layers, random weights and input, by algorithm, as `kiln verify` finds it. Winograd's products are larger
-than what is left of them; through a network that averages out.
+The same of single layers, random weights and input, by algorithm, as `kiln verify` finds it. Winograd's products, and
+Strassen's sums, are larger than what is left of them; through a network that averages out.
 
 {tables.text(tables.algorithms(machine))}
 

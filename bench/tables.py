@@ -93,7 +93,7 @@ def errors(records):
 
 def algorithms(machine):
     """Errors of single layers."""
-    return (["layer", *ALGORITHMS.values()],
+    return (["layer", *ALGORITHMS],
             [[layer, *("" if e is None else f"{e:.1e}" for e in errors)] for layer, *errors in machine["algorithms"]])
 
 
