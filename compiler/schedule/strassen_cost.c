@@ -12,8 +12,8 @@
 #include <assert.h>
 
 /* Cycles for each vector that a transform loads or stores, where two multiply-adds take one. Fitted to the layers of
- * ResNeXt-50, 128 to 2048 channels at 7 to 56 pixels a side, on a rented EPYC (Zen 4): they took 0.88 to 0.95 of the
- * time of direct sums where it predicts 0.89 to 0.96, and 0.97 to 1.01 where it predicts 0.97 to 0.99. */
+ * ResNeXt-50, 128 to 2048 channels at 7 to 56 pixels a side, on a rented EPYC (Zen 4): they took 0.87 to 0.95 of the
+ * time of direct sums where it predicts 0.92 to 0.97, and 0.96 to 1.01 where it predicts 0.98 to 0.99. */
 #define MOVE 1.5
 
 /* Vectors moved for each pair and block of half the input channels: 4 are loaded and 7 stored; of the output
@@ -136,8 +136,8 @@ static BlockShape even_block(const Work *w, int64_t most, int64_t threads)
     return (BlockShape){0, 0, 0, 0};
 }
 
-/* Memory that another core has just written is far: on two threads blocks of their own took 0.71 to 0.94 of the time of
- * direct sums where sharing each block took 1.1 to 1.5, on a rented EPYC. */
+/* Memory that another core has just written is far: on two threads blocks of their own took 0.71 to 1.04 of the time of
+ * direct sums where sharing each block took 0.96 to 1.57, on a rented EPYC. */
 static BlockShape block_of(const Work *w, int threads)
 {
     const StrassenPairs *p = &w->pairs;
