@@ -17,6 +17,7 @@ ALGORITHMS = {
     "Winograd 4x4": ({"winograd": 4}, (3, 5)),
     "Winograd 6x6": ({"winograd": 6}, (3,)),
     "Strassen": ({"strassen": 1}, (1,)),
+    "inner product": ({"inner": 1}, (1,)),
 }
 
 

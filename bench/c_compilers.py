@@ -9,7 +9,7 @@ from kiln_model import KILN, run, targets
 from peers import Kiln
 
 NETWORKS = ("resnet18", "resnext50", "mobilenet_v2", "lenet5")
-TARGETS = ("x86-avx512", "x86-avx2", "aarch64")  # those that need no emulator
+TARGETS = ("x86-zen4", "x86-avx512", "x86-avx2", "aarch64")  # those that need no emulator
 DEFAULT = os.environ.get("CC", "cc")  # what kiln build calls
 
 

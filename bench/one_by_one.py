@@ -27,7 +27,9 @@ def peaks(limits):
     if "fma_256" in limits:
         bits["256"] = limits["fma_256"]
     names = {"x86-avx512": "512", "x86-avx2": "256"}
-    return {t: bits[names[t]] for t in targets() if names.get(t) in bits}
+    if "x86-zen4" in targets():  # which stands for x86-avx512
+        names = {"x86-zen4": "512", **names}
+    return {t: bits[width] for t, width in names.items() if width in bits}
 
 
 def measured(folder, limits):

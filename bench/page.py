@@ -26,7 +26,7 @@ def limits(machine):
     return f"""What one core can do, by `bench/limits.c`: {found['fma']:.0f} GF/s of fused multiply-adds on vectors of
 {bits} bits{narrow}. It reads {found['l2']:.0f} GB/s from the second-level cache, {found['l3']:.0f} GB/s from the third and
 {found['memory']:.0f} GB/s from memory. A network whose weights fit no cache takes at least their bytes by the last figure. Direct
-sums reach 100 % of the peak at most; Winograd's method needs fewer products and can pass it.{one_by_one}"""
+sums reach 100 % of the peak at most; the other algorithms need fewer multiplications and can pass it.{one_by_one}"""
 
 
 def commits(records):
@@ -149,8 +149,8 @@ result is checked before it is timed.
 
 {tables.text(tables.errors(records))}
 
-The same of single layers, random weights and input, by algorithm, as `kiln verify` finds it. Winograd's products, and
-Strassen's sums, are larger than what is left of them; through a network that averages out.
+The same of single layers, random weights and input, by algorithm, as `kiln verify` finds it. What Winograd's method and
+those for products of matrices sum up is larger than what is left of it; through a network that averages out.
 
 {tables.text(tables.algorithms(machine))}
 

@@ -69,9 +69,9 @@ static void print_algorithms(Compilation *c, const Layer *l)
 static void print_reason(Compilation *c, const Options *o, const Layer *l)
 {
     Span        where;
+    int         tile;
     PassContext context = model_context(c, o);
-    bool        is_fixed = schedule_winograd(c->schedules, l->name, &where) >= 0 ||
-                    schedule_strassen(c->schedules, l->name, &where) >= 0;
+    bool        is_fixed = schedule_algorithm(c->schedules, l->name, &tile, &where) >= 0;
     if (is_fixed || l->next < 0 || l->costs[l->next].cycles >= l->costs[l->chosen].cycles)
         return;
     else if (!passes_include("choose-algorithm", &o->passes))
@@ -119,16 +119,19 @@ static void print_tiles(Compilation *c, const Options *o, const Layer *l)
 
 static void print_blocks(Compilation *c, const Node *n)
 {
-    if (!n->winograd && !n->strassen)
+    if (n->algorithm == DIRECT)
         return;
     BlockShape b = n->block;
-    int64_t    bytes = (n->winograd ? winograd_scratch : strassen_scratch)(c->graph, n, b) *
-                    (int64_t)sizeof(float);
+    int64_t    bytes =
+        (type_count(&value_get(c->graph, n->scratch)->type) / b.copies) * (int64_t)sizeof(float);
     printf("\nblocks of ");
     if (b.images > 1)
         printf("%lld images, ", (long long)b.images);
     printf("%lld x %lld %s, %s bytes of scratch memory%s\n", (long long)b.rows,
-           (long long)b.columns, n->winograd ? "tiles" : "pairs of pixels",
+           (long long)b.columns,
+           n->algorithm == WINOGRAD   ? "tiles"
+           : n->algorithm == STRASSEN ? "pairs of pixels"
+                                      : "pixels",
            grouped(c->arena, bytes), b.copies > 1 ? " a thread" : "");
 }
 

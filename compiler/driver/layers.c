@@ -8,7 +8,7 @@
 /* is_done - whether node `n` is computed so. */
 static bool is_done(const AlgorithmCost *c, const Node *n)
 {
-    return c->tile == n->winograd && (c->algorithm == STRASSEN) == n->strassen;
+    return c->algorithm == n->algorithm && c->tile == n->winograd;
 }
 
 static Layer layer_of(const Compilation *c, const CostContext *costs, const Step *s)
@@ -50,7 +50,7 @@ const char *layer_algorithm(Arena *a, const Layer *l, int cost)
     const AlgorithmCost *c = &l->costs[cost];
     if (c->tile)
         return arena_printf(a, "winograd %dx%d", c->tile, c->tile);
-    return c->algorithm == STRASSEN ? "strassen" : c->algorithm == WINOGRAD ? "winograd" : "direct";
+    return algorithm_name(c->algorithm);
 }
 
 const char *layer_tile(Arena *a, const Layer *l)

@@ -123,9 +123,8 @@ static void check_algorithms(Compilation *c, const Options *o)
     bool chosen = passes_include("choose-algorithm", &o->passes);
     for (NodeId id = graph_first(c->graph); id; id = graph_next(c->graph, id)) {
         const Node *n = node_get(c->graph, id);
-        int         tile = schedule_winograd(c->schedules, n->name, &where);
-        int         strassen = schedule_strassen(c->schedules, n->name, &where);
-        if ((tile >= 0 && tile != n->winograd) || (strassen >= 0 && strassen != n->strassen))
+        int         tile, asked = schedule_algorithm(c->schedules, n->name, &tile, &where);
+        if (asked >= 0 && (asked != (int)n->algorithm || tile != n->winograd))
             diag_error(c->diag, where, "%s '%s': %s", op_info(n->op)->name,
                        text_printable(c->arena, n->name),
                        chosen ? "the layouts around it do not allow this algorithm"

@@ -171,7 +171,7 @@ static void find_fast(Walk *w, const Graph *compiled, Arena *a)
 {
     size_t cap = 0;
     for (NodeId n = graph_first(compiled); n; n = graph_next(compiled, n)) {
-        if (!node_get(compiled, n)->winograd && !node_get(compiled, n)->strassen)
+        if (node_get(compiled, n)->algorithm == DIRECT)
             continue;
         w->fast = arena_grow(a, w->fast, w->n_fast, &cap, sizeof *w->fast);
         w->fast[w->n_fast++] = node_get(compiled, n)->name;

@@ -14,7 +14,7 @@ enum { CHECKS = 2 };
 
 static bool same_choice(const Choice *a, const Choice *b)
 {
-    return a->winograd == b->winograd && a->strassen == b->strassen &&
+    return a->algorithm == b->algorithm && a->winograd == b->winograd &&
            regtile_equal(a->tile, b->tile);
 }
 

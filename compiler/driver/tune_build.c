@@ -10,7 +10,7 @@ enum { TURNS = 9, LEAST_RUNS = 3, MOST_RUNS = 20000 };
 /* is_done - whether node `n` is computed as the choice says. */
 static bool is_done(const Choice *c, const Node *n)
 {
-    return c->strassen ? n->strassen : c->winograd == n->winograd && !n->strassen;
+    return c->algorithm == (int)n->algorithm && c->winograd == n->winograd;
 }
 
 /* drop_refused - layers whose layouts do not allow the algorithm are as by default; true: some. */

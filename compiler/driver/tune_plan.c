@@ -68,8 +68,7 @@ static double best_cycles(const Layer *l)
 
 static Choice choice_of(const AlgorithmCost *c)
 {
-    bool strassen = c->algorithm == STRASSEN;
-    return (Choice){strassen ? -1 : c->tile, strassen, {0, 0, 0}};
+    return (Choice){(int)c->algorithm, c->tile, {0, 0, 0}};
 }
 
 void plan_algorithms(Tune *t, Compilation *c)
@@ -100,7 +99,7 @@ static void add_tiles(Tune *t, Compilation *c, TuneLayer *d, NodeId node)
             kinds[all[i].tile.n]++ >= OF_A_KIND)
             continue;
         d->candidates[d->n_candidates++] =
-            (Choice){d->best.winograd, d->best.strassen, all[i].tile};
+            (Choice){d->best.algorithm, d->best.winograd, all[i].tile};
     }
 }
 
@@ -140,10 +139,10 @@ static void add_node(Text *t, const char *node, const Choice *c)
     text_add(t, "  ");
     text_json_string(t, node);
     text_add(t, ": {");
-    if (c->winograd >= 0)
-        add_member(t, "winograd", c->winograd, &first);
-    if (c->strassen)
-        add_member(t, "strassen", 1, &first);
+    if (c->algorithm == DIRECT || c->algorithm == WINOGRAD)
+        add_member(t, algorithm_name(WINOGRAD), c->winograd, &first);
+    else if (c->algorithm > 0)
+        add_member(t, algorithm_name((Algorithm)c->algorithm), 1, &first);
     if (c->tile.m) {
         add_member(t, "tile_h", c->tile.h, &first);
         add_member(t, "tile_m", c->tile.m, &first);
@@ -171,16 +170,15 @@ Text plan_text(const Tune *t, Arena *a)
 
 bool choice_algorithm(const Choice *c)
 {
-    return c->winograd >= 0 || c->strassen;
+    return c->algorithm >= 0;
 }
 
 const char *choice_text(Arena *a, const Choice *c)
 {
-    const char *algorithm = c->strassen       ? "strassen"
-                            : c->winograd < 0 ? ""
-                            : c->winograd == 0
-                                ? "direct"
-                                : arena_printf(a, "winograd %dx%d", c->winograd, c->winograd);
+    const char *algorithm = c->winograd
+                                ? arena_printf(a, "winograd %dx%d", c->winograd, c->winograd)
+                            : c->algorithm < 0 ? ""
+                                               : algorithm_name((Algorithm)c->algorithm);
     if (!c->tile.m)
         return algorithm;
     return arena_printf(a, "%s%stile %dx%dx%d", algorithm, *algorithm ? ", " : "", c->tile.h,

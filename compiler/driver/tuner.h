@@ -16,12 +16,12 @@
 
 /* What a schedule file may say of a layer. */
 typedef struct Choice {
-    int     winograd; /* -1: left to kiln, or to the next */
-    bool    strassen;
+    int     algorithm; /* -1: left to kiln */
+    int     winograd;  /* of WINOGRAD, outputs of a tile edge */
     RegTile tile;     /* 0: left to kiln */
 } Choice;
 
-static const Choice by_default = {-1, false, {0, 0, 0}};
+static const Choice by_default = {-1, 0, {0, 0, 0}};
 
 enum { MOST_TILES = 6, MAX_CANDIDATES = 8 };
 

@@ -162,7 +162,7 @@ static const char *function_comment(const Program *p, const Function *f, Arena *
         add_nodes(&t, p, f->kernels[i], a);
     if (k->macs)
         text_printf(&t, "; schedule: %s, tile %dx%dx%d, unroll_k %d",
-                    node_algorithm(node_get(p->graph, k->node)), k->schedule.tile.h,
+                    algorithm_name(node_get(p->graph, k->node)->algorithm), k->schedule.tile.h,
                     k->schedule.tile.m, k->schedule.tile.n, k->schedule.unroll_k);
     size_t n = k->notes.len;
     while (n && k->notes.data[n - 1] == '\n')

@@ -207,9 +207,10 @@ Type node_computed(const Graph *g, const Node *n)
     return t;
 }
 
-const char *node_algorithm(const Node *n)
+const char *algorithm_name(Algorithm a)
 {
-    return n->winograd ? "winograd" : n->strassen ? "strassen" : "direct";
+    static const char *const names[] = {"direct", "winograd", "strassen", "inner"};
+    return names[a];
 }
 
 Winograd node_winograd(const Graph *g, const Node *n, int m)

@@ -141,6 +141,10 @@ typedef struct Epilogue {
     EpilogueStep *steps;
 } Epilogue;
 
+/* How the sums of a convolution are made: one product after the other; by Winograd's method for filters; by Strassen's
+ * or by Winograd's algorithm for products of matrices. */
+typedef enum { DIRECT, WINOGRAD, STRASSEN, INNER } Algorithm;
+
 /* Winograd's F(m x m, k x k): tiles of m x m outputs of a k x k filter that moves by `stride`. */
 typedef struct Winograd {
     int m, k, stride;
@@ -176,8 +180,8 @@ typedef struct Node {
     ValueId     out;
     OpAttrs     attrs;
     Epilogue    epilogue;
-    int         winograd;   /* conv2d by Winograd's method: outputs of a tile edge; 0: not so */
-    bool        strassen;   /* conv2d by Strassen's algorithm */
+    Algorithm   algorithm;  /* conv2d: how its sums are made */
+    int         winograd;   /* WINOGRAD: outputs of a tile edge; else 0 */
     int64_t     pooled[2];  /* ... of which `out` has the maximum of each 2x2, behind the epilogue: its rows
                                and columns before; 0: no pooling */
     ValueId     scratch;    /* memory for the duration of the node; 0: none */
@@ -237,8 +241,8 @@ NodeId       graph_first(const Graph *g); /* execution order; 0 at the end */
 NodeId       graph_next(const Graph *g, NodeId n);
 /* node_computed - the type of what `n` computes before it pools: of its output, where it does not. */
 Type node_computed(const Graph *g, const Node *n);
-/* node_algorithm - how its sums are made: "winograd", "strassen" or "direct". */
-const char *node_algorithm(const Node *n);
+/* algorithm_name - "winograd", as in a schedule file. */
+const char *algorithm_name(Algorithm a);
 /* node_winograd - what a convolution with square filters would be in tiles of `m` outputs a side. */
 Winograd node_winograd(const Graph *g, const Node *n, int m);
 /* winograd_edge - inputs a side of a tile; it takes as many products a side. */

@@ -116,10 +116,10 @@ static void print_port_name(const Graph *g, const Port *p, Text *out)
 /* print_algorithm - how a convolution's sums are made, where it is not the plain way. */
 static void print_algorithm(const Node *n, Text *out)
 {
-    if (n->winograd)
-        text_printf(out, " by winograd %dx%d", n->winograd, n->winograd);
-    if (n->strassen)
-        text_add(out, " by strassen");
+    if (n->algorithm != DIRECT)
+        text_printf(out, " by %s", algorithm_name(n->algorithm));
+    if (n->algorithm == WINOGRAD)
+        text_printf(out, " %dx%d", n->winograd, n->winograd);
 }
 
 static void print_epilogue(const Graph *g, const Node *n, const Epilogue *e, Text *out)

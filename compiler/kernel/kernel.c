@@ -80,8 +80,11 @@ BufferId kernel_weight(Kernel *k, const char *name, const Tensor *t, const int64
 bool kernel_is_streamed(const Kernel *k, BufferId b)
 {
     const Buffer *buffer = &k->buffers[b];
-    int64_t       bytes = buffer->count * (int64_t)elem_bytes(buffer->elem);
-    return buffer->kind == BUF_CONST && bytes > k->target->l2_bytes / 2;
+    if (buffer->kind != BUF_CONST)
+        return false;
+    int64_t whole = type_count(&buffer->view.tensor->type);
+    int64_t count = buffer->count > whole ? buffer->count : whole;
+    return count * (int64_t)elem_bytes(buffer->elem) > k->target->l2_bytes / 4;
 }
 
 bool kernel_is_tile_loop(const Kernel *k, const Stmt *s)

@@ -379,8 +379,8 @@ void kernel_interp(const Kernel *k, void *const *memory, Arena *a);
 
 /* ---- passes: each returns true when it changed something ---------------------------------- */
 
-/* kernel_is_streamed - whether buffer `b` is a constant too large to stay in the second-level cache while the
- * kernel runs. */
+/* kernel_is_streamed - whether buffer `b` is a constant, or a part of one, too large to stay in the second-level cache
+ * while the kernel runs. */
 bool kernel_is_streamed(const Kernel *k, BufferId b);
 /* kernel_columns_apart - whether the weights of each column of the register tile lie in one piece, so that
  * there are as many streams as columns: where a single row leaves nothing to do but to read them. */

@@ -210,8 +210,10 @@ void lower_conv2d(Graph *g, NodeId id, Kernel *k)
 {
     const Node    *n = node_get(g, id);
     const OpAttrs *a = &n->attrs;
-    if (n->winograd || n->strassen || n->expansion) {
-        (n->winograd ? lower_winograd : n->strassen ? lower_strassen : lower_expanded)(g, id, k);
+    static void (*const by[])(Graph *, NodeId, Kernel *) = {
+        [WINOGRAD] = lower_winograd, [STRASSEN] = lower_strassen, [INNER] = lower_inner};
+    if (n->algorithm != DIRECT || n->expansion) {
+        (n->expansion ? lower_expanded : by[n->algorithm])(g, id, k);
         return;
     }
     const Type   *y = &value_get(g, n->out)->type;

@@ -18,6 +18,7 @@
  *   winograd.c     conv2d by Winograd's minimal filtering
  *   winograd_matrix.c  its matrices, and filters transformed by them
  *   strassen.c     1x1 conv2d by Strassen's product of matrices
+ *   inner.c        1x1 conv2d by Winograd's inner product
  *   matmul.c       matmul
  *   norm.c         batch_norm, lrn
  *   activation.c   relu ... prelu
@@ -411,7 +412,7 @@ typedef struct WinogradTransform {
 } WinogradTransform;
 WinogradTransform winograd_transform(Winograd w);
 
-/* lower_winograd - conv2d with n->winograd > 0, equal strides, no dilation, one group, square kernel; x and y
+/* lower_winograd - conv2d with algorithm WINOGRAD, equal strides, no dilation, one group, square kernel; x and y
  * in blocks of the target's lanes, x with a halo for whole tiles (winograd_halo), n->scratch large enough
  * for n->block.copies times winograd_scratch(g, n, n->block) elements. */
 void lower_winograd(Graph *g, NodeId id, Kernel *k);
@@ -420,10 +421,18 @@ void winograd_halo(const Graph *g, const Node *n, int64_t side[4]);
 
 /* ---- strassen.c --------------------------------------------------------------------------- */
 
-/* lower_strassen - conv2d with n->strassen: 1x1, no padding, one group, whole halves of vectors of channels on both
+/* lower_strassen - conv2d with algorithm STRASSEN: 1x1, no padding, one group, whole halves of vectors of channels on both
  * sides (strassen_cost.c); x and y in blocks of the target's lanes, pairs of pixels to be had, n->scratch large
  * enough for n->block.copies times strassen_scratch(g, n, n->block) elements. */
 void lower_strassen(Graph *g, NodeId id, Kernel *k);
+
+/* ---- inner.c ------------------------------------------------------------------------------ */
+
+/* lower_inner - conv2d with algorithm INNER: 1x1, no padding, one group, x of whole vectors of channels; x and y in
+ * blocks of the target's lanes, n->scratch large enough for n->block.copies times inner_scratch(g, n, n->block)
+ * elements. */
+void    lower_inner(Graph *g, NodeId id, Kernel *k);
+int64_t inner_scratch(const Graph *g, const Node *n, BlockShape block);
 
 /* ---- math.c: expressions within a few ulp, no libm, the same bits on every target ---------- */
 

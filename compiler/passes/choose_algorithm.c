@@ -1,5 +1,4 @@
-/* choose_algorithm.c - direct sums, Winograd's or Strassen's, for each convolution, by estimated cycles
- * (schedule/cost.c). */
+/* choose_algorithm.c - how the sums of each convolution are made, by estimated cycles (schedule/cost.c). */
 #include "passes/passes.h"
 #include "ops/ops.h"
 
@@ -21,8 +20,8 @@ CostContext cost_context(const PassContext *c)
     };
 }
 
-/* Strassen's algorithm saves an eighth at most: what it is estimated to save has to be worth its memory. */
-#define STRASSEN_WORTH 0.02
+/* What an algorithm for products of matrices is estimated to save has to be worth its memory. */
+#define PRODUCTS_WORTH 0.02
 
 /* A convolution that would gain, and what it costs. */
 typedef struct Gain {
@@ -40,7 +39,7 @@ static Gain gain_of(NodeId id, const AlgorithmCost *direct, const AlgorithmCost 
 
 bool choose_pays(const AlgorithmCost *direct, const AlgorithmCost *c)
 {
-    double least = c->algorithm == STRASSEN ? STRASSEN_WORTH * direct->cycles : 0;
+    double least = c->algorithm == WINOGRAD ? 0 : PRODUCTS_WORTH * direct->cycles;
     return direct->cycles - c->cycles > least;
 }
 
@@ -98,49 +97,41 @@ bool packs_at_start(const Graph *g, const PassContext *c)
 static bool take(Graph *g, const Gain *gain, double *room)
 {
     *room -= gain->bytes;
+    node_at(g, gain->node)->algorithm = gain->algorithm;
     node_at(g, gain->node)->winograd = gain->tile;
-    node_at(g, gain->node)->strassen = gain->algorithm == STRASSEN;
     return gain->algorithm != DIRECT;
 }
 
-/* Why a node cannot have the tile that a schedule file asks for. */
-static const char *why_no_tile(Arena *a, const AlgorithmCost *costs, int n)
+static const char *const methods[] = {
+    [WINOGRAD] = "Winograd's method",
+    [STRASSEN] = "Strassen's algorithm",
+    [INNER] = "Winograd's inner product",
+};
+
+static const char *const filters[] = {
+    [WINOGRAD] = "3x3, 5x5 or 7x7",
+    [STRASSEN] = "1x1",
+    [INNER] = "1x1",
+};
+
+/* Why a node cannot have the algorithm that a schedule file asks for: no tile of it, or not that one. */
+static const char *why_not(Arena *a, Algorithm asked, const AlgorithmCost *costs, int n)
 {
-    Text t = text_new(a);
+    Text        tiles = text_new(a);
+    int         n_tiles = 0;
+    const char *why = NULL;
+    for (int i = 1; i < n; i++) {
+        if (costs[i].algorithm != asked)
+            continue;
+        why = costs[i].why_not;
+        text_printf(&tiles, "%s%d", !n_tiles++ ? "" : i + 1 < n ? ", " : " or ", costs[i].tile);
+    }
     if (n < 2)
         return "does not apply: it is for convolutions";
-    if (costs[1].algorithm != WINOGRAD)
-        return "does not apply: its filters have to be 3x3, 5x5 or 7x7";
-    if (costs[1].why_not)
-        return arena_printf(a, "does not apply: %s", costs[1].why_not);
-    text_add(&t, "has output tiles of ");
-    for (int i = 1; i < n; i++)
-        text_printf(&t, "%s%d", i == 1 ? "" : i + 1 < n ? ", " : " or ", costs[i].tile);
-    return t.data;
-}
-
-static const char *why_no_strassen(Arena *a, const AlgorithmCost *costs, int n)
-{
-    if (n < 2)
-        return "does not apply: it is for convolutions";
-    return arena_printf(a, "does not apply: %s",
-                        costs[1].algorithm == STRASSEN ? costs[1].why_not
-                                                       : "its filters have to be 1x1");
-}
-
-/* given - whether the schedule file says how the node is computed, and how. A member of 1 or more asks for an
- * algorithm; of 0, for direct sums. */
-static bool given(const ScheduleFile *f, const char *node, Gain *out, Span *where)
-{
-    int tile = schedule_winograd(f, node, where), strassen;
-    if (tile <= 0 && (strassen = schedule_strassen(f, node, where)) > 0)
-        out->algorithm = STRASSEN;
-    else if (tile > 0) {
-        out->algorithm = WINOGRAD;
-        out->tile = tile;
-    } else
-        return tile == 0 || strassen == 0;
-    return true;
+    if (!n_tiles)
+        return arena_printf(a, "does not apply: its filters have to be %s", filters[asked]);
+    return why ? arena_printf(a, "does not apply: %s", why)
+               : arena_printf(a, "has output tiles of %s", tiles.data);
 }
 
 /* fixed_algorithm - whether the schedule file says how the node is computed. *out is what that adds; direct, or
@@ -151,27 +142,23 @@ static bool fixed_algorithm(const Graph *g, NodeId id, const PassContext *c,
     const Node   *n = node_get(g, id);
     Span          where;
     AlgorithmCost costs[MAX_ALGORITHMS];
-    Gain          asked = {.node = id};
-    *out = asked;
-    if (!given(c->schedules, n->name, &asked, &where))
-        return false;
-    if (asked.algorithm == DIRECT)
-        return true;
+    int           tile, asked = schedule_algorithm(c->schedules, n->name, &tile, &where);
+    *out = (Gain){.node = id};
+    if (asked <= DIRECT)
+        return asked == DIRECT;
     int n_costs = cost_algorithms(g, id, costs_of, costs);
     for (int i = 1; i < n_costs; i++)
-        if (!costs[i].why_not && costs[i].algorithm == asked.algorithm &&
-            costs[i].tile == asked.tile)
+        if (!costs[i].why_not && (int)costs[i].algorithm == asked && costs[i].tile == tile)
             *out = gain_of(id, costs, &costs[i]);
     if (out->algorithm == DIRECT)
         diag_error(g->diag, where, "%s '%s': %s %s", op_info(n->op)->name,
-                   text_printable(g->arena, n->name),
-                   asked.tile ? "Winograd's method" : "Strassen's algorithm",
-                   (asked.tile ? why_no_tile : why_no_strassen)(g->arena, costs, n_costs));
+                   text_printable(g->arena, n->name), methods[asked],
+                   why_not(g->arena, (Algorithm)asked, costs, n_costs));
     return true;
 }
 
-/* pass_choose_algorithm - decide which convolutions are done by Winograd's method (Node.winograd) or Strassen's
- * algorithm (Node.strassen).
+/* pass_choose_algorithm - decide which convolutions are done by Winograd's method, Strassen's algorithm or Winograd's
+ * inner product (Node.algorithm).
  *
  * Not on a target without vectors, where transforms cost memory and code, nor where every sum must be
  * made in one order. Where the weights are part of the C text there is a limit to their growth: the
@@ -216,11 +203,18 @@ static bool layouts_allow(const Graph *g, const Node *n, const Target *t)
 {
     const Type *x = &graph_input(g, n, 0)->type, *y = &value_get(g, n->out)->type;
     return x->layout.block == t->lanes && y->layout.block == t->lanes &&
-           (n->winograd ? halo_allows(g, n) : strassen_pairs(g, n).rows > 0);
+           (n->algorithm != WINOGRAD || halo_allows(g, n)) &&
+           (n->algorithm != STRASSEN || strassen_pairs(g, n).rows > 0);
 }
 
-/* pass_reserve_scratch - memory for the transforms of each convolution by Winograd's method or Strassen's
- * algorithm; one whose layouts turned out otherwise goes back to direct sums.
+static BlockShape (*const block_of[])(const Graph *, const Node *, const CostContext *, int) = {
+    [WINOGRAD] = winograd_block, [STRASSEN] = strassen_block, [INNER] = inner_block};
+
+static int64_t (*const scratch_of[])(const Graph *, const Node *, BlockShape) = {
+    [WINOGRAD] = winograd_scratch, [STRASSEN] = strassen_scratch, [INNER] = inner_scratch};
+
+/* pass_reserve_scratch - memory for what each convolution that is not done by direct sums makes of its input; one whose
+ * layouts turned out otherwise goes back to direct sums.
  *
  * Needs layouts. Returns true when the graph changed. */
 bool pass_reserve_scratch(Graph *g, const PassContext *c)
@@ -229,20 +223,18 @@ bool pass_reserve_scratch(Graph *g, const PassContext *c)
     bool        changed = false;
     for (NodeId id = graph_first(g); id; id = graph_next(g, id)) {
         const Node *n = node_get(g, id);
-        if (!n->winograd && !n->strassen)
+        if (n->algorithm == DIRECT)
             continue;
         changed = true;
         if (!layouts_allow(g, n, c->target)) {
+            node_at(g, id)->algorithm = DIRECT;
             node_at(g, id)->winograd = 0;
-            node_at(g, id)->strassen = false;
             continue;
         }
-        BlockShape block =
-            (n->winograd ? winograd_block : strassen_block)(g, n, &costs, c->threads);
-        int64_t count =
-            (n->winograd ? winograd_scratch : strassen_scratch)(g, n, block) * block.copies;
-        char   *name = graph_fresh_name(g, n->name);
-        ValueId v = graph_add_value(g, name, type_plain(F32, 1, &count));
+        BlockShape block = block_of[n->algorithm](g, n, &costs, c->threads);
+        int64_t    count = scratch_of[n->algorithm](g, n, block) * block.copies;
+        char      *name = graph_fresh_name(g, n->name);
+        ValueId    v = graph_add_value(g, name, type_plain(F32, 1, &count));
         value_at(g, v)->producer = id;
         node_at(g, id)->scratch = v;
         node_at(g, id)->block = block;

@@ -14,7 +14,7 @@ static bool is_depthwise(const Graph *g, const Node *n)
 static bool is_pointwise(const Graph *g, const Node *n)
 {
     const OpAttrs *a = &n->attrs;
-    if (n->op != OP_conv2d || n->expansion || n->strassen || a->groups != 1 ||
+    if (n->op != OP_conv2d || n->expansion || n->algorithm != DIRECT || a->groups != 1 ||
         !graph_input(g, n, 1)->constant)
         return false;
     const int64_t *w = graph_input(g, n, 1)->type.dims;

@@ -47,8 +47,7 @@ static bool is_named(const Graph *g, const Node *n, const PassContext *c)
 static bool can_join(const Graph *g, NodeId id, const PassContext *c)
 {
     const Node *n = node_get(g, id);
-    if (n->op != OP_conv2d || n->winograd || n->strassen || n->attrs.groups != 1 ||
-        n->n_in != n->n_own)
+    if (n->op != OP_conv2d || n->algorithm != DIRECT || n->attrs.groups != 1 || n->n_in != n->n_own)
         return false;
     const Value *weights = graph_input(g, n, 1), *bias = graph_input(g, n, 2);
     return value_get(g, n->out)->type.layout.block > 1 && weights->constant &&

@@ -9,8 +9,7 @@ static double saved(const Graph *g, NodeId id, const PassContext *c, const CostC
     Span          where;
     AlgorithmCost dots, costs[MAX_ALGORITHMS];
     const char   *name = node_get(g, id)->name;
-    int           strassen = schedule_strassen(c->schedules, name, &where);
-    int           fixed = strassen > 0 ? strassen : schedule_winograd(c->schedules, name, &where);
+    int           tile, fixed = schedule_algorithm(c->schedules, name, &tile, &where);
     int           n = cost_algorithms(g, id, costs_of, costs);
     if (fixed > 0 || !n || !cost_dots(g, id, costs_of, &dots))
         return 0;

@@ -70,6 +70,7 @@ typedef struct Extents {
     int64_t picks;      /* a row is one lane picked of each so many (kernel/reuse.c); 0: no */
     bool    picks_free; /* a part of reading the row */
     int64_t taps;       /* so many steps in turn share them; 1: each has its own */
+    int     operands;   /* of a product that are sums themselves, made in registers of their own */
     int64_t apart[2];   /* what row r takes at step s, row r - [0] takes at step s + [1] */
 } Extents;
 
@@ -179,6 +180,8 @@ static void scan(const Kernel *k, const Stmt *s, Reduction r, Extents *e)
     if (s->kind != S_SET || s->op == ASSIGN)
         return;
     e->shared |= is_shared(k, rows_load(k, s->value));
+    if (s->value->kind == E_BINARY && s->value->op == B_MUL && s->value->a->kind == E_BINARY)
+        e->operands = 2;
     if (r.steps <= e->steps)
         return;
     e->sums = true;
@@ -254,7 +257,7 @@ static double step_cycles(const Target *t, const Extents *e, RegTile tile)
 static int registers(const Target *t, const Extents *e, RegTile tile)
 {
     int rows = tile.h * tile.m, numbers = e->picks > 4 ? (int)e->picks : 0, n = tile.n * e->turns;
-    return rows * n + n * (int)e->taps + numbers +
+    return rows * n + n * (int)(e->taps + e->operands / 2) + e->operands + numbers +
            (t->has_fma || t->lanes == 1 ? 1 : 2); /* without FMA a product needs one too */
 }
 
@@ -264,6 +267,8 @@ static bool tile_fits(const Target *t, const Extents *e, RegTile tile)
 {
     bool tall = tile.n == 1 && (e->n > 1 || tile.h > 1 || e->picks);
     int  limit = t->lanes == 1 ? MAX_ROWS_SCALAR : tall ? MAX_ROWS_SINGLE : MAX_ROWS;
+    if (e->operands && tile.n > 1)
+        return false;
     if (e->matrices && (tile.h > 1 || tile.m > t->matrix_rows || tile.n > MATRIX_COLUMNS))
         return false;
     return tile.h * tile.m <= limit && registers(t, e, tile) <= t->vector_regs;

@@ -202,6 +202,21 @@ static const char *strassen_refused(const Graph *g, const Node *n, const CostCon
     return strassen_pairs(g, n).rows ? NULL : "no two halves of the pixels are alike in memory";
 }
 
+/* inner_refused - why Winograd's inner product cannot be had; NULL: it can. */
+static const char *inner_refused(const Graph *g, const Node *n, const CostContext *c)
+{
+    const int64_t *padding = n->attrs.padding;
+    int64_t        channels = graph_input(g, n, 0)->type.dims[1], lanes = c->target->lanes;
+    const char    *why = transforms_refused(g, n, c);
+    if (why)
+        return why;
+    if (padding[0] || padding[1] || padding[2] || padding[3])
+        return "it takes no padding";
+    if (channels % lanes || channels < 3 * lanes)
+        return "it takes whole vectors of input channels, three at least";
+    return NULL;
+}
+
 static bool has_cost(const Graph *g, const Node *n)
 {
     return (n->op == OP_conv2d || n->op == OP_linear) && graph_input(g, n, 1)->constant;
@@ -225,18 +240,23 @@ int cost_algorithms(const Graph *g, NodeId id, const CostContext *c, AlgorithmCo
     if (!has_cost(g, n))
         return 0;
     Layer       l = layer_of(g, n, c);
-    Algorithm   other = is_pointwise(g, n) ? STRASSEN : WINOGRAD;
-    const char *refused = (other == STRASSEN ? strassen_refused : winograd_refused)(g, n, c);
+    const char *refused;
     int         count = 0;
     out[count++] = direct_cost(&l);
     if (n->expansion)
         add_expansion(g, n, c, out);
-    if (refused) {
-        out[count++] = (AlgorithmCost){.algorithm = other, .why_not = refused};
+    if (is_pointwise(g, n)) {
+        refused = strassen_refused(g, n, c);
+        out[count++] = refused ? (AlgorithmCost){.algorithm = STRASSEN, .why_not = refused}
+                               : strassen_cost(g, n, c);
+        refused = inner_refused(g, n, c);
+        out[count++] =
+            refused ? (AlgorithmCost){.algorithm = INNER, .why_not = refused} : inner_cost(g, n, c);
         return count;
     }
-    if (other == STRASSEN) {
-        out[count++] = strassen_cost(g, n, c);
+    refused = winograd_refused(g, n, c);
+    if (refused) {
+        out[count++] = (AlgorithmCost){.algorithm = WINOGRAD, .why_not = refused};
         return count;
     }
     for (int64_t m = 2; m <= largest_tile(&l); m += 2)

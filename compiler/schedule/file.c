@@ -10,8 +10,7 @@
 
 /* What the file may give a node; -1 where it does not. */
 typedef struct Given {
-    int      winograd; /* output tile; 0: direct sums */
-    int      strassen; /* 1: so; 0: direct sums */
+    int algorithm[INNER + 1]; /* 1, of WINOGRAD the output tile; 0: not so. [DIRECT] is not used */
     Schedule schedule;
 } Given;
 
@@ -33,8 +32,9 @@ static const struct {
     size_t      offset;
     int         min, max;
 } members[] = {
-    {"winograd", offsetof(Given, winograd), 0, 6},
-    {"strassen", offsetof(Given, strassen), 0, 1},
+    {"winograd", offsetof(Given, algorithm[WINOGRAD]), 0, 6},
+    {"strassen", offsetof(Given, algorithm[STRASSEN]), 0, 1},
+    {"inner", offsetof(Given, algorithm[INNER]), 0, 1},
     {"tile_h", offsetof(Given, schedule.tile.h), 0, 64},
     {"tile_m", offsetof(Given, schedule.tile.m), 0, 64},
     {"tile_n", offsetof(Given, schedule.tile.n), 0, 64},
@@ -140,25 +140,23 @@ bool schedule_override(ScheduleFile *f, const char *node, Schedule *s)
     return true;
 }
 
-/* given_algorithm - the member `name`, which is `value`; its place into *where. */
-static int given_algorithm(const ScheduleFile *f, const Override *o, const char *name, int value,
-                           Span *where)
-{
-    if (value >= 0)
-        *where = (Span){.source = &f->source, .at = json_get(o->json, name)};
-    return value;
-}
-
-int schedule_winograd(const ScheduleFile *f, const char *node, Span *where)
+int schedule_algorithm(const ScheduleFile *f, const char *node, int *tile, Span *where)
 {
     const Override *o = find(f, node);
-    return o ? given_algorithm(f, o, "winograd", o->given.winograd, where) : -1;
-}
-
-int schedule_strassen(const ScheduleFile *f, const char *node, Span *where)
-{
-    const Override *o = find(f, node);
-    return o ? given_algorithm(f, o, "strassen", o->given.strassen, where) : -1;
+    int             found = -1;
+    *tile = 0;
+    for (int i = WINOGRAD; o && i <= INNER; i++) {
+        int given = o->given.algorithm[i];
+        if (given < 0 || (given == 0 && found >= 0))
+            continue;
+        found = given ? i : DIRECT;
+        *tile = i == WINOGRAD ? given : 0;
+        *where =
+            (Span){.source = &f->source, .at = json_get(o->json, algorithm_name((Algorithm)i))};
+        if (given)
+            break;
+    }
+    return found;
 }
 
 const char *schedule_given(const ScheduleFile *f, const char *node, Arena *a)

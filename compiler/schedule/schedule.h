@@ -1,8 +1,10 @@
 /* schedule.h - how a kernel is to run: a few small numbers.
  *
  *   cost.c           what a convolution costs by each algorithm, in estimated cycles
+ *   blocks.c         how much of an image is done at a time
  *   winograd_cost.c  what Winograd's method costs, and how many of its tiles are done at a time
  *   strassen_cost.c  the same of Strassen's algorithm
+ *   inner_cost.c     ... and of Winograd's inner product
  *   choose.c         a schedule from the kernel's loops and the target's data, with reasons
  *   machine.h        the figures behind these
  *   file.c           schedules as JSON (--schedule): overrides per node */
@@ -13,8 +15,6 @@
 
 struct Kernel;
 struct Target;
-
-typedef enum { DIRECT, WINOGRAD, STRASSEN } Algorithm;
 
 /* ---- cost.c ----------------------------------------------------------------------------- */
 
@@ -44,7 +44,8 @@ enum { MAX_ALGORITHMS = 4 };
 
 /* cost_algorithms - the algorithms there are for a conv2d or linear node of a graph with shapes, into
  * out[MAX_ALGORITHMS]: direct sums first, then Winograd's by ascending tile or, of a 1x1 convolution,
- * Strassen's; or one of them with the reason why it does not apply. Their number; 0 for other nodes. */
+ * Strassen's and Winograd's inner product; or each of them with the reason why it does not apply. Their number; 0 for
+ * other nodes. */
 int cost_algorithms(const Graph *g, NodeId n, const CostContext *c, AlgorithmCost *out);
 
 /* cost_dots - the same for direct sums, were both sides of the products of BF16. False: other nodes, or the
@@ -54,6 +55,22 @@ bool cost_dots(const Graph *g, NodeId n, const CostContext *c, AlgorithmCost *ou
 /* cost_overlapped - cycles of sums over so many rows and of the stream of their weights. The first tile of rows
  * waits for the weights; later ones find them in the second-level cache. */
 double cost_overlapped(double sums, double stream, double rows);
+
+/* ---- blocks.c ---------------------------------------------------------------------------- */
+
+/* block_cuts - tiles along one side in blocks of `size` and of one less: how many there are of each. */
+typedef struct BlockCuts {
+    int64_t count[2], size[2];
+} BlockCuts;
+BlockCuts block_cuts(int64_t tiles, int64_t size);
+/* cut_evenly - `all` cut into as many parts as parts of `size` make: the largest of them. */
+int64_t cut_evenly(int64_t all, int64_t size);
+/* block_evenly - blocks of rows x columns of an image: of so many at most, and for threads, each of which then has
+ * memory of its own for them, of so many at least. Where there are none of those the threads share each block. */
+typedef struct BlockSizes {
+    int64_t most, least;
+} BlockSizes;
+BlockShape block_evenly(int64_t rows, int64_t columns, BlockSizes sizes, int threads);
 
 /* ---- winograd_cost.c -------------------------------------------------------------------- */
 
@@ -65,13 +82,6 @@ AlgorithmCost winograd_cost(const Graph *g, const Node *n, int m, const CostCont
 BlockShape winograd_block(const Graph *g, const Node *n, const CostContext *c, int threads);
 /* winograd_scratch - elements of transformed input and products for the tiles of one block. */
 int64_t winograd_scratch(const Graph *g, const Node *n, BlockShape block);
-/* block_cuts - tiles along one side in blocks of `size` and of one less: how many there are of each. */
-typedef struct BlockCuts {
-    int64_t count[2], size[2];
-} BlockCuts;
-BlockCuts block_cuts(int64_t tiles, int64_t size);
-/* cut_evenly - `all` cut into as many parts as parts of `size` make: the largest of them. */
-int64_t cut_evenly(int64_t all, int64_t size);
 
 /* ---- strassen_cost.c --------------------------------------------------------------------- */
 
@@ -94,6 +104,12 @@ int64_t strassen_part(int64_t lanes);
 AlgorithmCost strassen_cost(const Graph *g, const Node *n, const CostContext *c);
 BlockShape    strassen_block(const Graph *g, const Node *n, const CostContext *c, int threads);
 int64_t       strassen_scratch(const Graph *g, const Node *n, BlockShape block);
+
+/* ---- inner_cost.c ------------------------------------------------------------------------ */
+
+/* inner_cost, inner_block - of a convolution that can be done by Winograd's inner product; "tiles" are pixels. */
+AlgorithmCost inner_cost(const Graph *g, const Node *n, const CostContext *c);
+BlockShape    inner_block(const Graph *g, const Node *n, const CostContext *c, int threads);
 
 /* ---- choose.c --------------------------------------------------------------------------- */
 
@@ -146,11 +162,9 @@ ScheduleFile *schedule_parse(Arena *a, Diag *d, Source source);
 /* schedule_override - change the members given for `node` in the file (NULL: none); true when it is
  * named there. */
 bool schedule_override(ScheduleFile *f, const char *node, Schedule *s);
-/* schedule_winograd - the output tile that the file gives `node`, 0 for direct sums, and its place;
- * -1: none. */
-int schedule_winograd(const ScheduleFile *f, const char *node, Span *where);
-/* schedule_strassen - likewise: 1: by Strassen's algorithm, 0: by direct sums. */
-int schedule_strassen(const ScheduleFile *f, const char *node, Span *where);
+/* schedule_algorithm - the algorithm that the file gives `node`, the output tile of Winograd's method, and its place:
+ * of the member that asks for it, or of one that asks for direct sums by a 0. -1: none. */
+int schedule_algorithm(const ScheduleFile *f, const char *node, int *tile, Span *where);
 /* schedule_given - what the file fixes for `node`, as "winograd 4, tile_m 7"; "": nothing. */
 const char *schedule_given(const ScheduleFile *f, const char *node, Arena *a);
 /* schedule_check_used - an error for each node named in the file that never came up. */

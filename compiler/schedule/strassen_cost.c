@@ -33,9 +33,6 @@
 /* Of the array of products, on the stack: with vectors of 16 those of 28 pairs. */
 #define PRODUCTS_BYTES (7 * 2 * 28 * 64)
 
-/* How many sizes of blocks are looked at, so that images of any size are soon done with. */
-#define MOST_TRIES 1000
-
 /* ---- pairs ---------------------------------------------------------------------------------- */
 
 static bool has_halo(const Value *v)
@@ -117,39 +114,14 @@ static int64_t larger(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* even_block - equal blocks, as many for each thread, of at most `most` pairs: some of the rows, or of the columns.
- * 0 rows: there are none of some size. */
-static BlockShape even_block(const Work *w, int64_t most, int64_t threads)
-{
-    const StrassenPairs *p = &w->pairs;
-    int64_t              all = p->rows * p->columns;
-    int64_t fewest = (all + most - 1) / most, of_each = (fewest + threads - 1) / threads;
-    for (int tries = 0; tries < MOST_TRIES; tries++, of_each++) {
-        int64_t parts = of_each * threads;
-        if (parts * strassen_part(w->lanes) > 2 * all)
-            break;
-        if (p->rows % parts == 0)
-            return (BlockShape){1, p->rows / parts, p->columns, threads};
-        if (p->columns % parts == 0)
-            return (BlockShape){1, p->rows, p->columns / parts, threads};
-    }
-    return (BlockShape){0, 0, 0, 0};
-}
-
-/* Memory that another core has just written is far: on two threads blocks of their own took 0.71 to 1.04 of the time of
- * direct sums where sharing each block took 0.96 to 1.57, on a rented EPYC. */
 static BlockShape block_of(const Work *w, int threads)
 {
     const StrassenPairs *p = &w->pairs;
     assert(p->rows > 0 && p->columns > 0); /* strassen_refused, cost.c */
-    double     pair = (double)(STRASSEN_PRODUCTS * w->in * w->lanes) * sizeof(float);
-    int64_t    most = larger((int64_t)(CACHE_SHARE * w->l2 / pair), strassen_part(w->lanes));
-    BlockShape own = threads > 1 ? even_block(w, most, threads) : (BlockShape){0, 0, 0, 0};
-    if (own.rows)
-        return own;
-    if (most >= p->columns)
-        return (BlockShape){1, cut_evenly(p->rows, most / p->columns), p->columns, 1};
-    return (BlockShape){1, 1, cut_evenly(p->columns, most), 1};
+    double  pair = (double)(STRASSEN_PRODUCTS * w->in * w->lanes) * sizeof(float);
+    int64_t part = strassen_part(w->lanes);
+    int64_t most = larger((int64_t)(CACHE_SHARE * w->l2 / pair), part);
+    return block_evenly(p->rows, p->columns, (BlockSizes){most, part / 2}, threads);
 }
 
 BlockShape strassen_block(const Graph *g, const Node *n, const CostContext *c, int threads)

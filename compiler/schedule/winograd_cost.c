@@ -60,18 +60,6 @@ int64_t winograd_scratch(const Graph *g, const Node *n, BlockShape block)
     return edge * edge * channels * lanes * block.images * block.rows * block.columns;
 }
 
-int64_t cut_evenly(int64_t all, int64_t size)
-{
-    int64_t parts = (all + size - 1) / size;
-    return (all + parts - 1) / parts;
-}
-
-BlockCuts block_cuts(int64_t tiles, int64_t size)
-{
-    int64_t blocks = (tiles + size - 1) / size, shorter = blocks * size - tiles;
-    return (BlockCuts){{blocks - shorter, shorter}, {size, size - 1}};
-}
-
 /* One tile of one channel block through an n x n transform: loads, stores, and about n operations for
  * each row or column of either pass, two a cycle; two and a half times that where it exceeds the registers. */
 static double transform_cycles(int64_t in, int64_t out)

@@ -7,8 +7,8 @@
 /* Best first: `native` is the first one that runs here. AVX512-BF16 is for those who know that it pays
  * (x86_avx512.c). */
 static const Target *const targets[] = {
-    &target_x86_avx512, &target_x86_avx512_bf16, &target_x86_amx, &target_x86_avx2,
-    &target_x86_64,     &target_aarch64,         &target_c99,
+    &target_x86_zen4, &target_x86_avx512, &target_x86_avx512_bf16, &target_x86_amx,
+    &target_x86_avx2, &target_x86_64,     &target_aarch64,         &target_c99,
 };
 
 int target_count(void)

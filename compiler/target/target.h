@@ -99,6 +99,7 @@ typedef struct Target {
     const struct Target *narrow; /* of fewer lanes: for what has no more channels than those. Its code
                                     compiles with this target's c_flags. NULL: there is none */
     bool        has_fma;
+    bool        adders; /* additions have units of their own, beside those that multiply and add */
     bool        splats_operands; /* an operand may be a scalar in memory, for all lanes */
     const char *plain_pointer;   /* support function, see PLAIN_POINTER; NULL: none needed */
     const char *vector_type; /* C type of an f32 vector; NULL where lanes is 1 */
@@ -124,7 +125,7 @@ typedef struct Target {
 } Target;
 
 extern const Target target_c99, target_x86_64, target_x86_avx2, target_x86_avx512,
-    target_x86_avx512_bf16, target_x86_amx, target_aarch64;
+    target_x86_zen4, target_x86_avx512_bf16, target_x86_amx, target_aarch64;
 
 int           target_count(void);
 const Target *target_nth(int i);

@@ -17,12 +17,21 @@
 #include <cpuid.h>
 #endif
 
-/* has_avx512, has_bf16 - asked of the processor at hand where that is an x86. */
+/* has_avx512, has_zen4, has_bf16 - asked of the processor at hand where that is an x86. */
 static bool has_avx512(void)
 {
 #ifdef __x86_64__
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
            __builtin_cpu_supports("fma");
+#else
+    return false;
+#endif
+}
+
+static bool has_zen4(void)
+{
+#ifdef __x86_64__
+    return has_avx512() && __builtin_cpu_is("amd");
 #else
     return false;
 #endif
@@ -198,18 +207,31 @@ static const Instr avx512[] = {
     .byte_order = BYTES_LITTLE, .halo = true, .l1_bytes = 32 << 10, .l2_bytes = 1 << 20,           \
     .l3_bytes = 16 << 20, .instrs = avx512, .support = avx512_support
 
+/* Of 512-bit vectors without matrices or pairs. */
+#define AVX512_PLAIN                                                                                                       \
+    AVX512,                                                                                                                \
+        .narrow = &target_x86_avx2, .guard = "defined(__AVX512F__) && defined(__FMA__)",                                   \
+        .guard_hint =                                                                                                      \
+            "compile with -mavx512f -mfma", /* What is kept in vectors of 256 bits gets 32 registers too: LeNet-5 0.94. */ \
+        .c_flags = "-O2 -mavx512f -mavx512vl -mfma -mf16c",                                                                \
+        .n_instrs = (int)COUNT_OF(avx512) - BF16_ROWS,                                                                     \
+        .n_support = (int)COUNT_OF(avx512_support) - BF16_SUPPORT
+
 const Target target_x86_avx512 = {
     .name = "x86-avx512",
     .about = "x86 with AVX-512F and FMA, 512-bit vectors",
-    AVX512,
-    .narrow = &target_x86_avx2,
-    .guard = "defined(__AVX512F__) && defined(__FMA__)",
-    .guard_hint = "compile with -mavx512f -mfma",
-    /* What is kept in vectors of 256 bits gets 32 registers too: LeNet-5 0.94. */
-    .c_flags = "-O2 -mavx512f -mavx512vl -mfma -mf16c",
+    AVX512_PLAIN,
     .cpu_has = has_avx512,
-    .n_instrs = (int)COUNT_OF(avx512) - BF16_ROWS,
-    .n_support = (int)COUNT_OF(avx512_support) - BF16_SUPPORT,
+};
+
+/* AMD's cores since Zen 4 start a vector of multiply-adds and one of additions in each cycle (Zen 5: two of each);
+ * Intel's with 512 bits start either. */
+const Target target_x86_zen4 = {
+    .name = "x86-zen4",
+    .about = "AMD since Zen 4: the same, with additions beside multiplications",
+    AVX512_PLAIN,
+    .adders = true,
+    .cpu_has = has_zen4,
 };
 
 const Target target_x86_avx512_bf16 = {

@@ -98,11 +98,14 @@ EMULATORS = {"aarch64": ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"]}
 
 def targets():
     """{name: emulator command} of the targets whose programs run here, as kiln says; c99 first. Without
-    --fp fast, x86-avx512-bf16 and x86-amx have the code of x86-avx512 (fast.py looks at the rest)."""
+    --fp fast, x86-avx512-bf16 and x86-amx have the code of x86-avx512 (fast.py looks at the rest), and that has no
+    code that x86-zen4 has not."""
     rows = [line.replace(" *", "  ").split() for line in run([KILN, "targets"]).splitlines()[2:]]
     found = {row[0]: [] for row in rows if "here" in row}
     for name in "x86-avx512-bf16", "x86-amx":
         found.pop(name, None)
+    if "x86-zen4" in found:
+        found.pop("x86-avx512", None)
     found.update({name: command for name, command in EMULATORS.items() if name not in found})
     return {"c99": [], **found}
 

@@ -3,7 +3,7 @@ target, and they never race.
 
 The networks have what threads share in different ways: Winograd convolutions of one block, of many small ones
 and of blocks of several sizes, 3x3 and 5x5; a convolution with more image than weights, and one with more
-weights than image; a 1x1 one done by the depthwise one behind it; 1x1 ones by Strassen's algorithm; linear layers whose
+weights than image; a 1x1 one done by the depthwise one behind it; 1x1 ones by Strassen's algorithm and by inner products; linear layers whose
 last columns fill no tile; several images at once."""
 import json
 import os
@@ -136,11 +136,12 @@ def main():
             seen += sharing(path, fast[-1], folder)
         path = products("products", 28).write(folder)
         x = random.standard_normal((1, 3, 28, 31)).astype(np.float32)
-        schedule = os.path.join(folder, "schedule.json")
-        with open(schedule, "w") as f:
-            json.dump({name: {"strassen": 1} for name in ("widen", "narrow", "odd")}, f)
-        same_bits(counts, path, x, folder, fast[-1:], "--schedule", schedule)
-        no_race(counts, path, x, folder, fast[-1], "--schedule", schedule)
+        for algorithm in "strassen", "inner":
+            schedule = os.path.join(folder, algorithm + ".schedule")
+            with open(schedule, "w") as f:
+                json.dump({name: {algorithm: 1} for name in ("widen", "narrow", "odd")}, f)
+            same_bits(counts, path, x, folder, fast[-1:], "--schedule", schedule)
+            no_race(counts, path, x, folder, fast[-1], "--schedule", schedule)
         counts.check("threads meet inside a kernel somewhere", seen[0] > 0)
         counts.check("threads have memory of their own somewhere", seen[1] > 0)
         counts.check("threads claim pieces of loops somewhere", seen[2] > 0)

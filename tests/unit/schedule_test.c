@@ -65,7 +65,7 @@ static void test_algorithms(const Target *t)
         bool may = v.groups == 1 && for_tiles && t->lanes > 1 && v.c >= t->lanes && v.o >= t->lanes;
         CHECK(c[0].algorithm == DIRECT && c[0].added_bytes == 0);
         CHECK(has_tiles == may);
-        CHECK(n == (!may || v.stride == 2 ? 2 : v.k == 3 ? 4 : 3));
+        CHECK(n == (v.k == 1 ? 3 : !may || v.stride == 2 ? 2 : v.k == 3 ? 4 : 3));
         for (int k = 0; k < n && (k == 0 || may); k++) {
             check_parts(&c[k], &v, target_for(t, v.o)->lanes);
             CHECK(c[k].added_bytes == c[k].weight_bytes - c[0].weight_bytes);
@@ -189,6 +189,29 @@ static void check_pairs(const StrassenPairs *p, int64_t rows, int64_t columns)
     }
 }
 
+/* Blocks are of the image, and as many for each thread that has its own; what is saved of the products is a third of
+ * them at most. */
+static void check_inner(const OneNode *o, const CostContext *context, const AlgorithmCost *c)
+{
+    const Node *n = node_get(o->graph, o->node);
+    const Type *x = &graph_input(o->graph, n, 0)->type, *y = &value_get(o->graph, n->out)->type;
+    int64_t     lanes = context->target->lanes, rows = y->dims[2], columns = y->dims[3];
+    CHECK(c[2].algorithm == INNER && !c[2].why_not == (x->dims[1] >= 3 * lanes));
+    if (c[2].why_not)
+        return;
+    int        threads = 1 + random_below(3);
+    BlockShape b = inner_block(o->graph, n, context, threads);
+    CHECK(b.images == 1 && b.rows >= 1 && b.rows <= rows && b.columns >= 1 && b.columns <= columns);
+    CHECK(b.rows == 1 || b.columns == columns || b.copies == threads);
+    CHECK(b.copies == 1 ||
+          (b.copies == threads && rows / b.rows * (columns / b.columns) % threads == 0));
+    CHECK(b.copies == 1 || (rows % b.rows == 0 && columns % b.columns == 0));
+    CHECK(c[2].weight_bytes == c[0].weight_bytes && !c[2].added_bytes && c[2].transforms > 0);
+    double least = context->target->adders ? 2.0 / 3 : 1;
+    CHECK(c[2].peak >= least * c[0].peak && c[2].peak <= c[0].peak * 4 / 3 &&
+          c[2].cycles > c[2].sums);
+}
+
 static void test_strassen(const Target *t)
 {
     CostContext context = {.target = t};
@@ -201,8 +224,9 @@ static void test_strassen(const Target *t)
         StrassenPairs p = strassen_pairs(o.graph, n);
         bool          may = v.stride == 1 || y->dims[2] % 2 == 0 || y->dims[3] % 2 == 0;
         CHECK((p.rows > 0) == may);
-        CHECK(cost_algorithms(o.graph, o.node, &context, c) == 2 && c[1].algorithm == STRASSEN);
+        CHECK(cost_algorithms(o.graph, o.node, &context, c) == 3 && c[1].algorithm == STRASSEN);
         CHECK(!c[1].why_not == may);
+        check_inner(&o, &context, c);
         if (may) {
             int        threads = 1 + random_below(3);
             BlockShape b = strassen_block(o.graph, n, &context, threads);
@@ -235,6 +259,19 @@ static void test_strassen_gain(void)
     costs_of(&(Conv){1, 512, 14, 14, 1024, 1, 1, 1}, &context, many);
     CHECK(few[1].cycles > few[0].cycles);
     CHECK(many[1].cycles < 0.95 * many[0].cycles && many[1].cycles > 0.875 * many[0].cycles);
+}
+
+/* It saves time where many output channels share what is made of each pixel, and additions are free. */
+static void test_inner_gain(void)
+{
+    CostContext   context = {.target = &target_x86_zen4}, other = {.target = &target_x86_avx512};
+    AlgorithmCost thin[MAX_ALGORITHMS], many[MAX_ALGORITHMS], shared[MAX_ALGORITHMS];
+    costs_of(&(Conv){1, 384, 56, 56, 16, 1, 1, 1}, &context, thin);
+    costs_of(&(Conv){1, 384, 56, 56, 512, 1, 1, 1}, &context, many);
+    costs_of(&(Conv){1, 384, 56, 56, 512, 1, 1, 1}, &other, shared);
+    CHECK(thin[2].cycles > thin[0].cycles);
+    CHECK(many[2].cycles < 0.8 * many[0].cycles && many[2].cycles > 0.7 * many[0].cycles);
+    CHECK(shared[2].cycles > 1.2 * shared[0].cycles);
 }
 
 /* A sum of h x m x n results, as kpass_schedule meets one. */
@@ -299,5 +336,6 @@ int main(void)
     test_reasons();
     test_block_sizes();
     test_strassen_gain();
+    test_inner_gain();
     return check_end();
 }
