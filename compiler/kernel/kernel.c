@@ -77,6 +77,8 @@ BufferId kernel_weight(Kernel *k, const char *name, const Tensor *t, const int64
     return b;
 }
 
+/* From a quarter of that cache on, for pixels and results pass through it too: ResNet-50 takes 0.95 of the time that it
+ * took where weights of half of it were not announced. */
 bool kernel_is_streamed(const Kernel *k, BufferId b)
 {
     const Buffer *buffer = &k->buffers[b];

@@ -124,7 +124,6 @@ bool regtile_equal(RegTile a, RegTile b);
 
 /* A member that is 0 is still to be decided. */
 typedef struct Schedule {
-    Algorithm algorithm;
     RegTile   tile;     /* fits Target.vector_regs */
     int       unroll_k; /* copies of the innermost reduction step; 1: rolled */
     int       streams;  /* from so many places the weights come at once; 1: in the order of use */
