@@ -37,7 +37,7 @@ static void test_conv(void)
     start();
     Tensor *w = random_tensor(arena, 4, (int64_t[]){3, 2, 3, 1});
     k = conv_nest(arena, &s, NULL, w, random_tensor(arena, 1, (int64_t[]){3}));
-    k->schedule = (Schedule){DIRECT, {1, 2, 1}, 1, 1};
+    k->schedule = (Schedule){{1, 2, 1}, 1, 1};
     CHECK(prints(
         "kernel conv2d {\n"
         "    in x: f32[60]\n"
