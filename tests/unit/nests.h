@@ -8,6 +8,7 @@
 #include "check.h"
 
 #include "kernel/kernel.h"
+#include "target/target.h"
 
 #include <string.h>
 
@@ -225,15 +226,26 @@ static inline Kernel *pool_nest(Arena *a, const Shape *s, const struct Target *t
 
 /* ---- two passes with a local array between them -------------------------------------------- */
 
+/* is_turned - whether the groups of a kernel are summed in another order than they are written (kernel/turn.c). */
+static inline bool is_turned(const Kernel *k)
+{
+    bool turned = false;
+    for (LoopId l = 1; l < k->n_loops; l++)
+        turned |= k->loops[l].axis == AXIS_GROUP &&
+                  target_turns(k->target, k->target->lanes / k->loops[l].extent) > 1;
+    return turned;
+}
+
 /* grouped_nest - groups of `cg` channels on both sides, several of which share a block of s->block. `mirrored`:
- * the taps of a row go from right to left. Buffers: 1 x, 2 w, 3 y. */
+ * the taps of a row go from right to left. Sums that are turned are of whole numbers. Buffers: 1 x, 2 w, 3 y. */
 static inline Kernel *grouped_nest(Arena *a, const Shape *s, int64_t cg, bool mirrored,
                                    const struct Target *t)
 {
     Kernel  *k = kernel_new(a, "conv2d", t, FP_STRICT);
     int64_t  L = s->block, blocks = in_blocks(s->i, L), taps = s->kh * s->kw;
     int64_t  height = out_extent(s->h, s->kh, s), width = out_extent(s->w, s->kw, s);
-    Tensor  *w = random_weights(a, 4, (int64_t[]){blocks * L, cg, s->kh, s->kw});
+    int64_t  dims[] = {blocks * L, cg, s->kh, s->kw};
+    Tensor  *w = target_turns(t, cg) > 1 ? whole_tensor(a, F32, 4, dims) : random_weights(a, 4, dims);
     LoopId   g = kernel_loop_if(k, "g", blocks, PARALLEL, AXIS_NONE);
     LoopId   oh = kernel_loop_if(k, "oh", height, PARALLEL, AXIS_H);
     LoopId   ow = kernel_loop_if(k, "ow", width, PARALLEL, AXIS_M);
@@ -340,8 +352,8 @@ static inline Kernel *elementwise_nest(Arena *a, const Shape *s, const struct Ta
 
 /* ---- running ---------------------------------------------------------------------------- */
 
-/* fill_memory - arrays of exactly the stored size for each parameter, inputs random (of BF16: small whole
- * numbers), outputs NaN. */
+/* fill_memory - arrays of exactly the stored size for each parameter, inputs random (of BF16, and of sums that are
+ * turned: small whole numbers), outputs NaN. */
 static inline void **fill_memory(Arena *a, const Kernel *k)
 {
     void **memory = arena_array(a, void *, k->n_buffers);
@@ -354,7 +366,9 @@ static inline void **fill_memory(Arena *a, const Kernel *k)
         }
         float *data = arena_array(a, float, (size_t)k->buffers[b].count);
         for (int64_t i = 0; i < k->buffers[b].count; i++)
-            data[i] = k->buffers[b].kind == BUF_IN ? random_float() : (float)(0.0 / 0.0);
+            data[i] = k->buffers[b].kind != BUF_IN ? (float)(0.0 / 0.0)
+                      : is_turned(k)               ? (float)random_between(-9, 9)
+                                                   : random_float();
         memory[b] = data;
     }
     return memory;
