@@ -8,7 +8,9 @@
  * What is subtracted is of one pixel or of one output channel alone: a matrix product does with half its
  * multiplications, for as many additions. That pays where a core adds with units of their own, beside those that
  * multiply and add (Target.adders). To keep both busy it is done to two of every three products; and whole blocks of
- * channels make a pair, so that the sum of x1 x2 is one of vectors:
+ * channels make a pair, so that the sum of x1 x2 is one of vectors. Where channels are not whole triples of blocks, the
+ * first ones are multiplied as they are: so no distance in memory depends on how many there are, and layers that differ in
+ * that alone share a function (emit/function.c).
  *
  *     for each block of pixels
  *         peak  = the largest |x| of each pixel
@@ -16,7 +18,7 @@
  *         shift = sum V1 V2                                  of each pixel
  *         for each block of output channels, for each pixel
  *             acc  = eta - shift                             eta: - sum w1 w2 of each output channel
- *             acc += (V1 + w2) (V2 + w1) + V3 w3             for all three blocks of channels, and what is left
+ *             acc += (V1 + w2) (V2 + w1) + V3 w3             for the blocks that are left, and all three of each triple
  *             y    = epilogue(acc / scale + bias)
  *
  * The sums x + w lose what one side has below the last bit of the other, so both have to be of one size (Brent,
@@ -33,12 +35,12 @@ enum { TRIPLE = 3 };
 /* Scales are powers of two from 2^-MOST to 2^MOST, so that one over a scale is normal too. */
 #define MOST 126
 
-/* What is kept of each pixel behind V, the same number in all lanes of a vector: the shift, and one over the scale. */
-typedef enum { SHIFT, UNSCALE } Side;
+/* What is kept of each pixel ahead of V, the same number in all lanes of a vector: the shift, and one over the scale. */
+typedef enum { SHIFT, UNSCALE, SIDES } Side;
 
 typedef struct Inner {
     Bilinear      s;
-    int64_t       triples;
+    int64_t       left, triples; /* channel blocks: so many first, then so many times TRIPLE */
     const Tensor *weight;
     BufferId      eta, exponent;
 } Inner;
@@ -47,7 +49,7 @@ int64_t inner_scratch(const Graph *g, const Node *n, BlockShape block)
 {
     int64_t lanes = value_get(g, n->out)->type.layout.block;
     int64_t blocks = graph_input(g, n, 0)->type.dims[1] / lanes;
-    return (blocks + UNSCALE + 1) * lanes * block.rows * block.columns;
+    return (blocks + SIDES) * lanes * block.rows * block.columns;
 }
 
 /* ---- constants of the weights ----------------------------------------------------------------- */
@@ -62,7 +64,7 @@ static const Tensor *eta_of(Arena *a, const Inner *w)
     for (int64_t o = 0; o < d[0]; o++) {
         double sum = 0;
         for (int64_t i = 0; i < w->triples * lanes; i++) {
-            int64_t at = o * d[1] + i / lanes * TRIPLE * lanes + i % lanes;
+            int64_t block = w->left + i / lanes * TRIPLE, at = o * d[1] + block * lanes + i % lanes;
             sum += tensor_get(w->weight, at) * tensor_get(w->weight, at + lanes);
         }
         to[o] = (float)-sum;
@@ -89,7 +91,7 @@ static const Tensor *exponent_of(Arena *a, const Tensor *weight)
 static Affine side_at(const Inner *w, const TileBlock *b, Side side, const TileLoops *l,
                       Affine lane)
 {
-    return bilinear_v(&w->s, b, affine_const(0), affine_const(w->s.icb + side), l->tile, lane);
+    return bilinear_v(&w->s, b, affine_const(0), affine_const(side), l->tile, lane);
 }
 
 static const Expr *side(const Inner *w, const TileBlock *b, Side which, const TileLoops *l,
@@ -101,6 +103,7 @@ static const Expr *side(const Inner *w, const TileBlock *b, Side which, const Ti
 /* V of channel block `cb`, lane by lane. */
 static Affine v_at(const Inner *w, const TileBlock *b, const TileLoops *l, Affine cb, LoopId lane)
 {
+    cb = affine_offset(cb, SIDES);
     return bilinear_v(&w->s, b, affine_const(0), cb, l->tile, affine_loop(lane));
 }
 
@@ -203,15 +206,15 @@ static Stmt *all_scaled(const Inner *w, const TileBlock *b, const TileLoops *row
     Kernel     *k = w->s.k;
     Phase       p = phase_new(w, row);
     LoopId      triple = kernel_loop_if(k, "ic", w->triples, REDUCE, AXIS_NONE);
-    Affine      first = affine_scale(affine_loop(triple), TRIPLE);
+    Affine      first = affine_offset(affine_scale(affine_loop(triple), TRIPLE), w->left);
     Stmt       *body = st_block(k);
     const Expr *v[TRIPLE];
+    for (int64_t cb = 0; cb < w->left; cb++)
+        scaled(w, b, &p, p.body, affine_const(cb));
     for (int i = 0; i < TRIPLE; i++)
         v[i] = scaled(w, b, &p, body, affine_offset(first, i));
     st_add(k, body, st_set(k, p.acc, ASSIGN_ADD, ex_binary(k, B_MUL, v[0], v[1])));
     st_add(k, p.body, st_for(k, triple, body));
-    for (int64_t cb = w->triples * TRIPLE; cb < w->s.icb; cb++)
-        scaled(w, b, &p, p.body, affine_const(cb));
     keep(w, b, &p, SHIFT, ex_temp(k, p.acc));
     return phase_nest(w, &p);
 }
@@ -301,8 +304,8 @@ static Stmt *sums(const Inner *w, const TileBlock *b)
     st_add(k, leaf,
            st_set(k, s.acc, ASSIGN,
                   ex_binary(k, B_SUB, ex_load(k, w->eta, o), side(w, b, SHIFT, &s.l, 0))));
-    st_add(k, leaf, step(w, b, &s, 0, w->triples, TRIPLE));
-    st_add(k, leaf, step(w, b, &s, w->triples * TRIPLE, w->s.icb - w->triples * TRIPLE, 1));
+    st_add(k, leaf, step(w, b, &s, 0, w->left, 1));
+    st_add(k, leaf, step(w, b, &s, w->left, w->triples, TRIPLE));
     const Expr *y = ex_binary(k, B_MUL, ex_temp(k, s.acc), side(w, b, UNSCALE, &s.l, 0));
     st_add(k, leaf, lower_store(w->s.g, k, w->s.n->out, &at, bilinear_finish(&w->s, y, &at)));
     return tile_nest(&w->s, &s.l, leaf);
@@ -329,6 +332,7 @@ void lower_inner(Graph *g, NodeId id, Kernel *k)
     w.s.ic = x->dims[1];
     w.s.icb = w.s.ic / w.s.lanes;
     w.s.ocb = whole_blocks(y->dims[1], w.s.lanes) / w.s.lanes;
+    w.left = w.s.icb % TRIPLE;
     w.triples = w.s.icb / TRIPLE;
     k->macs = type_count(y) * x->dims[1];
     int64_t padded[] = {w.s.ocb * w.s.lanes};

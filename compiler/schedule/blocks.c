@@ -24,7 +24,7 @@ static BlockShape evenly(int64_t rows, int64_t columns, BlockSizes sizes, int64_
     int64_t of_each = (fewest + threads - 1) / threads;
     for (int tries = 0; tries < MOST_TRIES; tries++, of_each++) {
         int64_t parts = of_each * threads;
-        if (parts * sizes.least > all)
+        if (all / parts < sizes.least)
             break;
         if (rows % parts == 0)
             return (BlockShape){1, rows / parts, columns, threads};
@@ -38,7 +38,7 @@ static BlockShape evenly(int64_t rows, int64_t columns, BlockSizes sizes, int64_
  * direct sums where sharing each block took 0.96 to 1.57, by Strassen's algorithm on a rented EPYC. */
 BlockShape block_evenly(int64_t rows, int64_t columns, BlockSizes sizes, int threads)
 {
-    BlockShape own = threads > 1 ? evenly(rows, columns, sizes, threads) : (BlockShape){0, 0, 0, 0};
+    BlockShape own = evenly(rows, columns, sizes, threads);
     if (own.rows)
         return own;
     if (sizes.most >= columns)

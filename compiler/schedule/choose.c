@@ -39,6 +39,10 @@
 /* Cycles around the steps of one tile: setting up, and storing each accumulator. */
 #define TILE_OVERHEAD 12.0
 
+/* A tile of sums of sums is three times as much text as others. One size of tiles is worth so much of the time more than
+ * two: they differ less than this, and a network has a function for each of many layers. */
+#define SIZE_COST 0.08
+
 /* The most taps that are unrolled to share what is picked. */
 #define MAX_TAPS 7
 
@@ -324,7 +328,8 @@ static double tile_cycles(const Kernel *k, const Extents *e, RegTile tile)
     for (int i = 0; i < 2; i++)
         if (n.count[i])
             total += (double)n.count[i] * column_cycles(k, e, &h, &m, n.size[i]);
-    return total;
+    int sizes = (1 + (h.count[1] > 0)) * (1 + (m.count[1] > 0));
+    return e->operands ? total * (1 + SIZE_COST * (sizes - 1)) : total;
 }
 
 /* by_cycles - fewest first; of equals, the one with fewer columns, then fewer rows. */

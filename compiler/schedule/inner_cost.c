@@ -36,7 +36,8 @@ BlockShape inner_block(const Graph *g, const Node *n, const CostContext *c, int 
     const int64_t *x = graph_input(g, n, 0)->type.dims, *y = value_get(g, n->out)->type.dims;
     int64_t        pixel = x[1] * (int64_t)sizeof(float);
     int64_t        most = (int64_t)(CACHE_SHARE * (double)c->target->l2_bytes) / pixel;
-    BlockSizes     sizes = {most > LEAST_PIXELS ? most : LEAST_PIXELS, LEAST_PIXELS / 2};
+    most = most > LEAST_PIXELS ? most : LEAST_PIXELS;
+    BlockSizes sizes = {most, threads > 1 ? LEAST_PIXELS / 2 : most / 2};
     return block_evenly(y[2], y[3], sizes, threads);
 }
 

@@ -65,8 +65,8 @@ typedef struct BlockCuts {
 BlockCuts block_cuts(int64_t tiles, int64_t size);
 /* cut_evenly - `all` cut into as many parts as parts of `size` make: the largest of them. */
 int64_t cut_evenly(int64_t all, int64_t size);
-/* block_evenly - blocks of rows x columns of an image: of so many at most, and for threads, each of which then has
- * memory of its own for them, of so many at least. Where there are none of those the threads share each block. */
+/* block_evenly - blocks of rows x columns of an image, of so many at most: of one size, of so many at least, and as many
+ * for each thread, which then has memory of its own for them; else of two sizes, and the threads share each block. */
 typedef struct BlockSizes {
     int64_t most, least;
 } BlockSizes;

@@ -121,7 +121,8 @@ static BlockShape block_of(const Work *w, int threads)
     double  pair = (double)(STRASSEN_PRODUCTS * w->in * w->lanes) * sizeof(float);
     int64_t part = strassen_part(w->lanes);
     int64_t most = larger((int64_t)(CACHE_SHARE * w->l2 / pair), part);
-    return block_evenly(p->rows, p->columns, (BlockSizes){most, part / 2}, threads);
+    return block_evenly(p->rows, p->columns, (BlockSizes){most, threads > 1 ? part / 2 : INT64_MAX},
+                        threads);
 }
 
 BlockShape strassen_block(const Graph *g, const Node *n, const CostContext *c, int threads)
