@@ -38,7 +38,7 @@ static BlockShape evenly(int64_t rows, int64_t columns, BlockSizes sizes, int64_
  * direct sums where sharing each block took 0.96 to 1.57, by Strassen's algorithm on a rented EPYC. */
 BlockShape block_evenly(int64_t rows, int64_t columns, BlockSizes sizes, int threads)
 {
-    BlockShape own = evenly(rows, columns, sizes, threads);
+    BlockShape own = evenly(rows, columns, sizes, threads > 1 ? threads : 1);
     if (own.rows)
         return own;
     if (sizes.most >= columns)
