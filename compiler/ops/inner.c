@@ -22,8 +22,8 @@
  *             y    = epilogue(acc / scale + bias)
  *
  * The sums x + w lose what one side has below the last bit of the other, so both have to be of one size (Brent,
- * Algorithms for matrix multiplication, Stanford CS 157, 1970): that is what the scale is for. The result is off by 1.1
- * to 1.2 times what direct sums are off by (docs/performance.md). */
+ * Algorithms for matrix multiplication, Stanford CS 157, 1970): that is what the scale is for. The result is off by 1.2
+ * to 1.6 times what direct sums are off by (docs/performance.md). */
 #include "ops/ops.h"
 
 #include <float.h>
