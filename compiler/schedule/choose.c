@@ -173,6 +173,11 @@ static void scan_loop(const Kernel *k, LoopId id, Extents *e, Reduction *r)
     }
 }
 
+static bool is_binary(const Expr *e, Operator op)
+{
+    return e->kind == E_BINARY && e->op == op;
+}
+
 static void scan(const Kernel *k, const Stmt *s, Reduction r, Extents *e)
 {
     if (s->kind == S_FOR)
@@ -184,7 +189,8 @@ static void scan(const Kernel *k, const Stmt *s, Reduction r, Extents *e)
     if (s->kind != S_SET || s->op == ASSIGN)
         return;
     e->shared |= is_shared(k, rows_load(k, s->value));
-    if (s->value->kind == E_BINARY && s->value->op == B_MUL && s->value->a->kind == E_BINARY)
+    if (is_binary(s->value, B_MUL) && is_binary(s->value->a, B_ADD) &&
+        is_binary(s->value->b, B_ADD))
         e->operands = 2;
     if (r.steps <= e->steps)
         return;

@@ -14,7 +14,7 @@
 #define LEAST_PIXELS 28
 
 /* Of three vectors of products, how many take as long: two and four additions. Where those are in the way of no product
- * it is fitted, as is what follows, to the layers of ResNet-50 and MobileNet-v2 on a rented EPYC (Zen 4): they took 0.64
+ * it is fitted, as is what follows, to the layers of ResNet-50 on a rented EPYC (Zen 4): they took 0.64
  * to 1.17 of the time of direct sums where it predicts 0.74 to 1.22. */
 #define TRIPLE_TIME        2.1
 #define TRIPLE_TIME_SHARED 4.0

@@ -207,15 +207,13 @@ static const Instr avx512[] = {
     .byte_order = BYTES_LITTLE, .halo = true, .l1_bytes = 32 << 10, .l2_bytes = 1 << 20,           \
     .l3_bytes = 16 << 20, .instrs = avx512, .support = avx512_support
 
-/* Of 512-bit vectors without matrices or pairs. */
-#define AVX512_PLAIN                                                                                                       \
-    AVX512,                                                                                                                \
-        .narrow = &target_x86_avx2, .guard = "defined(__AVX512F__) && defined(__FMA__)",                                   \
-        .guard_hint =                                                                                                      \
-            "compile with -mavx512f -mfma", /* What is kept in vectors of 256 bits gets 32 registers too: LeNet-5 0.94. */ \
-        .c_flags = "-O2 -mavx512f -mavx512vl -mfma -mf16c",                                                                \
-        .n_instrs = (int)COUNT_OF(avx512) - BF16_ROWS,                                                                     \
-        .n_support = (int)COUNT_OF(avx512_support) - BF16_SUPPORT
+/* Without pairs or matrices. What is kept in vectors of 256 bits gets 32 registers too (AVX-512VL): LeNet-5 0.94. */
+#define AVX512_PLAIN                                                                               \
+    AVX512, .narrow = &target_x86_avx2, .guard = "defined(__AVX512F__) && defined(__FMA__)",       \
+            .guard_hint = "compile with -mavx512f -mfma",                                          \
+            .c_flags = "-O2 -mavx512f -mavx512vl -mfma -mf16c",                                    \
+            .n_instrs = (int)COUNT_OF(avx512) - BF16_ROWS,                                         \
+            .n_support = (int)COUNT_OF(avx512_support) - BF16_SUPPORT
 
 const Target target_x86_avx512 = {
     .name = "x86-avx512",
@@ -228,7 +226,7 @@ const Target target_x86_avx512 = {
  * Intel's with 512 bits start either. */
 const Target target_x86_zen4 = {
     .name = "x86-zen4",
-    .about = "AMD since Zen 4: the same, with additions beside multiplications",
+    .about = "AMD since Zen 4: AVX-512F and FMA, with additions beside multiplications",
     AVX512_PLAIN,
     .adders = true,
     .cpu_has = has_zen4,

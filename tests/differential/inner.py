@@ -15,9 +15,9 @@ import numpy as np
 import torch
 
 from cases import Case, Maker, d, sum_bound
-from kiln_model import Counts, Model, build_and_run, targets
+from kiln_model import Counts, Model, build_and_run
 from strassen import padded
-from winograd import check_target
+from winograd import check_cases, with_vectors
 
 # images and channels of the input, rows and columns, channels of the output; strides
 SHAPES = {
@@ -81,21 +81,11 @@ def check_strangers(target, folder, counts):
 
 
 def main():
-    counts, model = Counts(), Model("inner")
-    made = list(cases(Maker(43)))
-    outputs = [case.add(model) for case in made]
-    model.output(*outputs)
-    inputs = {k: v for case in made for k, v in case.inputs.items()}
+    counts, made = Counts(), list(cases(Maker(43)))
+    ways = [["--pack", "start"], ["--pack", "build", "--threads", "3"]]
+    check_cases("inner", Model("inner"), made, [{"inner": 1}] * len(made), ways, ways[1:], counts)
     with tempfile.TemporaryDirectory(prefix="kiln-inner-") as folder:
-        path, schedule = model.write(folder), os.path.join(folder, "schedule.json")
-        with open(schedule, "w") as f:
-            json.dump({case.name: {"inner": 1} for case in made}, f)
-        vectors = [t for t in targets() if t != "c99"]
-        for target in vectors:
-            ways = [["--pack", "start"], ["--pack", "build", "--threads", "3"]]
-            check_target(target, path, schedule, inputs, made, outputs, ways if target == vectors[0] else ways[1:], folder,
-                         counts, "inner")
-        check_strangers(vectors[0], folder, counts)
+        check_strangers(with_vectors()[0], folder, counts)
     print(f"{counts.passed} passed, {counts.failed} failed")
     sys.exit(counts.failed != 0)
 

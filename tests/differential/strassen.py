@@ -5,16 +5,13 @@ stored; several images and several blocks; and sharing the work among threads ma
 
 Channels are added to each other, so what a result may be off by is measured by the largest: by the largest bound of a
 direct sum of the layer."""
-import json
-import os
 import sys
-import tempfile
 
 import numpy as np
 
 from cases import Maker
-from kiln_model import Counts, Model, targets
-from winograd import check_target
+from kiln_model import Counts, Model
+from winograd import check_cases
 
 # images and channels of the input, rows and columns, channels of the output; strides
 SHAPES = {
@@ -53,19 +50,8 @@ def cases(maker):
 
 
 def main():
-    counts, model = Counts(), Model("strassen")
-    made = list(cases(Maker(37)))
-    outputs = [case.add(model) for case in made]
-    model.output(*outputs)
-    inputs = {k: v for case in made for k, v in case.inputs.items()}
-    with tempfile.TemporaryDirectory(prefix="kiln-strassen-") as folder:
-        path, schedule = model.write(folder), os.path.join(folder, "schedule.json")
-        with open(schedule, "w") as f:
-            json.dump({case.name: {"strassen": 1} for case in made}, f)
-        for target in targets():
-            if target != "c99":
-                check_target(target, path, schedule, inputs, made, outputs, [["--pack", "build", "--threads", "3"]], folder,
-                             counts, "strassen")
+    counts, made, ways = Counts(), list(cases(Maker(37))), [["--pack", "build", "--threads", "3"]]
+    check_cases("strassen", Model("strassen"), made, [{"strassen": 1}] * len(made), ways, ways, counts)
     print(f"{counts.passed} passed, {counts.failed} failed")
     sys.exit(counts.failed != 0)
 

@@ -49,7 +49,7 @@ def cases(maker):
 WAYS = [["--pack", "start"], ["--threads", "3"]]
 
 
-def check_target(target, path, schedule, inputs, made, outputs, ways, folder, counts, algorithm="winograd"):
+def check_target(target, path, schedule, inputs, made, outputs, ways, folder, counts, algorithm):
     """All `made` on a target: computed so, within their bounds, and `ways` of running them to the same bits."""
     options = ["--schedule", schedule]
     graph = run([KILN, "compile", path, "--target", target, *options, "--pack", "build", "--emit", "graph"])
@@ -64,20 +64,30 @@ def check_target(target, path, schedule, inputs, made, outputs, ways, folder, co
             counts.check(f"{target} {key} {' '.join(way)}: other bits", got[key].tobytes() == other[key].tobytes())
 
 
-def main():
-    counts, model = Counts(), Blocked("winograd")
-    made = list(cases(Maker(31)))
-    outputs = [case.add(model) for case, _ in made]
+def check_cases(algorithm, model, made, members, ways, other_ways, counts):
+    """Cases computed by an algorithm, as a schedule file with `members` of each asks, on every target with vectors: the
+    first of them in all of `ways`, the others in `other_ways`."""
+    outputs = [case.add(model) for case in made]
     model.output(*outputs)
-    inputs = {k: v for case, _ in made for k, v in case.inputs.items()}
-    with tempfile.TemporaryDirectory(prefix="kiln-winograd-") as folder:
-        path, schedule = model.write(folder), os.path.join(folder, "tiles.json")
+    inputs = {k: v for case in made for k, v in case.inputs.items()}
+    with tempfile.TemporaryDirectory(prefix=f"kiln-{algorithm}-") as folder:
+        path, schedule = model.write(folder), os.path.join(folder, "schedule.json")
         with open(schedule, "w") as f:
-            json.dump({case.name: {"winograd": tile} for case, tile in made}, f)
-        vectors = [t for t in targets() if t != "c99"]
-        for target in vectors:
-            check_target(target, path, schedule, inputs, [case for case, _ in made], outputs,
-                         WAYS if target == vectors[0] else [], folder, counts)
+            json.dump({case.name: m for case, m in zip(made, members)}, f)
+        for i, target in enumerate(with_vectors()):
+            check_target(target, path, schedule, inputs, made, outputs, other_ways if i else ways, folder, counts,
+                         algorithm)
+
+
+def with_vectors():
+    return [t for t in targets() if t != "c99"]
+
+
+def main():
+    counts = Counts()
+    made = list(cases(Maker(31)))
+    check_cases("winograd", Blocked("winograd"), [case for case, _ in made], [{"winograd": tile} for _, tile in made],
+                WAYS, [], counts)
     print(f"{counts.passed} passed, {counts.failed} failed")
     sys.exit(counts.failed != 0)
 
